@@ -1,0 +1,239 @@
+"""What can be asked of a player, and the life of one such request.
+
+Lifecycle. One row per player and command; every move is a conditional update on (state, version), so of two movers
+one wins and the other changes nothing. No state is ever ahead of the facts:
+
+    held      waits for its turn in a paced batch; its deadline has not started
+    queued    stored, on disk; not on its way
+    sent      claimed by one connection (node and epoch); a claim of any other connection counts as queued
+    acked     in the player's own durable journal
+    succeeded, failed, rejected      the player's word, with its evidence
+    cancelled                        by the hub before it was sent, or by the player
+    expired                          the deadline passed before the player took it
+    timed_out                        the player took it and did not report within the command's time
+    delivered                        handed to a polling player that cannot acknowledge
+
+A result implies an acknowledgement. A result that comes late is the truth and replaces what the hub had assumed
+(`expired`, `cancelled`, `timed_out`, and `failed` with `journal_lost`).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hub.domain.errors import Invalid
+
+Delivery = Literal["safe", "idempotent", "once"]
+
+LIVE = ("held", "queued", "sent", "acked")
+FINAL = ("succeeded", "failed", "rejected", "cancelled", "expired", "timed_out", "delivered")
+STATES = LIVE + FINAL
+RESULTS = ("succeeded", "failed", "rejected", "cancelled")
+
+JOURNAL_LOST = "journal_lost"
+"""Error code of a command that was acknowledged and then missing from the player's journal."""
+
+MOVES: dict[str, dict[str, str]] = {
+    # move: {from: to}
+    "release": {"held": "queued"},
+    "claim": {"queued": "sent"},
+    "requeue": {"sent": "queued"},
+    "acknowledge": {"sent": "acked", "queued": "acked"},
+    "cancel": {"held": "cancelled", "queued": "cancelled"},
+    "expire": {"queued": "expired", "sent": "expired"},
+    "time_out": {"acked": "timed_out"},
+    "lose_journal": {"acked": "failed"},
+    "deliver": {"queued": "delivered"},
+}
+
+
+def move(name: str, state: str) -> str | None:
+    """The state that the hub's own move `name` leads to, or None where it does not apply (and changes nothing)."""
+    return MOVES[name].get(state)
+
+
+def accepts_result(state: str, error_code: str | None) -> bool:
+    """Whether a player's result still settles a row in `state` (with the row's own `error_code`)."""
+    if state in LIVE or state in ("expired", "timed_out", "delivered"):
+        return True
+    if state == "cancelled":
+        return True
+    return state == "failed" and error_code == JOURNAL_LOST
+
+
+class Payload(BaseModel):
+    """The arguments of a command; unknown keys are refused, so that a typing error is not silently dropped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Payload):
+    pass
+
+
+class ScreenshotPayload(Payload):
+    quality: int | None = Field(None, ge=1, le=100, strict=True, description="JPEG quality; without it PNG or the player's choice")
+    max_width: int | None = Field(None, ge=16, le=7680, strict=True, description="pixels")
+
+
+class VolumePayload(Payload):
+    volume: int = Field(ge=0, le=100, strict=True, description="per cent")
+
+
+class DisplayPayload(Payload):
+    on: bool = Field(strict=True)
+
+
+class PlayPayload(Payload):
+    """Exactly one of asset_id, playlist_id and url; it returns to the schedule after `duration_s`, or when it ends."""
+
+    asset_id: int | None = Field(None, ge=1, strict=True)
+    playlist_id: int | None = Field(None, ge=1, strict=True)
+    url: AnyHttpUrl | None = None
+    duration_s: int | None = Field(None, ge=1, le=86_400, strict=True, description="seconds")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "PlayPayload":
+        if sum(source is not None for source in (self.asset_id, self.playlist_id, self.url)) != 1:
+            raise ValueError("give exactly one of asset_id, playlist_id and url")
+        return self
+
+
+class IdentifyPayload(Payload):
+    seconds: int | None = Field(None, ge=1, le=3600, strict=True)
+
+
+class LockPayload(Payload):
+    pin: Annotated[str, Field(pattern=r"^[0-9]{4,8}$", description="4 to 8 digits")]
+
+
+class LogsPayload(Payload):
+    lines: int | None = Field(None, ge=1, le=100_000, strict=True)
+
+
+class UpdatePayload(Payload):
+    version: str = Field(min_length=1, max_length=64)
+    url: AnyHttpUrl
+    signature: str = Field(min_length=1, max_length=1024)
+
+
+class CustomPayload(BaseModel):
+    """Any object: the device's own configuration says what it means."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+Detail = Mapping[str, Any]
+
+
+def _changed(*pairs: tuple[str, str]) -> Callable[[Detail, Detail], bool]:
+    """Evidence that something is another one than before: at least one of the pairs differs."""
+    return lambda payload, detail: any(detail.get(before) != detail.get(after) for before, after in pairs)
+
+
+def _read_back(key: str) -> Callable[[Detail, Detail], bool]:
+    """Evidence that the asked value is what the device reads back now."""
+    return lambda payload, detail: detail.get(key) == payload.get(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One line of the catalogue.
+
+    start_within_s    how long the command may wait for the player before it expires
+    finish_within_s   how long after the acknowledgement a result may take
+    evidence          keys that the `detail` of a success must carry
+    proves            whether (payload, detail) really shows what the success claims; None: the keys are enough
+    setting           its success becomes the player's desired setting, so that a reconnect does not undo it
+    """
+
+    name: str
+    payload: type[BaseModel]
+    delivery: Delivery
+    start_within_s: int
+    finish_within_s: int
+    evidence: tuple[str, ...]
+    scope: str = "write:players"
+    aliases: tuple[str, ...] = ()
+    proves: Callable[[Detail, Detail], bool] | None = None
+    setting: Callable[[Detail], dict[str, Any]] | None = None
+
+
+_CATALOGUE = (
+    Spec("reboot", Nothing, "once", 60, 600, ("boot_id_before", "boot_id_after", "seconds_away"),
+         proves=_changed(("boot_id_before", "boot_id_after"))),
+    Spec("restart_player", Nothing, "once", 60, 120, ("pid_before", "pid_after", "started_at"),
+         proves=lambda payload, detail: detail.get("pid_before") != detail.get("pid_after")
+         or ("started_at_before" in detail and detail["started_at_before"] != detail.get("started_at"))),
+    Spec("reload_content", Nothing, "idempotent", 300, 300, ("revision",), aliases=("refresh",)),
+    Spec("take_screenshot", ScreenshotPayload, "safe", 30, 60, ("screenshot_id", "sha256", "source", "captured_at"),
+         aliases=("screenshot",)),
+    Spec("set_volume", VolumePayload, "idempotent", 300, 60, ("volume",), proves=_read_back("volume"),
+         setting=lambda payload: {"volume": payload["volume"]}),
+    Spec("set_display", DisplayPayload, "idempotent", 300, 60, ("on",),
+         proves=lambda payload, detail: detail.get("on") == payload.get("on") or detail.get("unverified") is True,
+         setting=lambda payload: {"display_on": payload["on"]}),
+    Spec("play", PlayPayload, "idempotent", 60, 60, ("current_content",)),
+    Spec("identify", IdentifyPayload, "safe", 30, 60, ("shown",)),
+    Spec("lock", LockPayload, "idempotent", 86_400, 60, ("locked",),
+         proves=lambda payload, detail: detail.get("locked") is True,
+         setting=lambda payload: {"locked": True, "pin": payload["pin"]}),
+    Spec("unlock", Nothing, "idempotent", 86_400, 60, ("locked",),
+         proves=lambda payload, detail: detail.get("locked") is False,
+         setting=lambda payload: {"locked": False, "pin": None}),
+    Spec("clear_cache", Nothing, "idempotent", 300, 60, ("bytes_freed",)),
+    Spec("collect_logs", LogsPayload, "safe", 120, 300, ("upload_id",)),
+    Spec("update_agent", UpdatePayload, "once", 3600, 1800, ("version_before", "version_after"), scope="admin",
+         proves=lambda payload, detail: detail.get("version_after") == payload.get("version")),
+)  # fmt: skip
+
+CATALOGUE: dict[str, Spec] = {spec.name: spec for spec in _CATALOGUE}
+ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in spec.aliases}
+SPOT_COMMANDS = ("reboot", "reload_content", "take_screenshot")
+
+_CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
+MAX_TTL_S = 7 * 86_400
+MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
+
+
+def lookup(name: str) -> Spec:
+    """The catalogue's line for a command name or alias. Raises Invalid for an unknown one."""
+    name = ALIASES.get(name, name)
+    spec = CATALOGUE.get(name)
+    if spec is None and _CUSTOM.fullmatch(name):
+        # The device's configuration decides how a custom command may repeat; the hub assumes the strictest.
+        spec = Spec(name, CustomPayload, "once", 60, 60, ("exit_status", "output"))
+    if spec is None:
+        raise Invalid.field("command", f"Unknown command: {name[:60]}.", code="unknown_command")
+    return spec
+
+
+def check_payload(spec: Spec, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The payload as it goes to the player. Raises Invalid with a text per field."""
+    try:
+        model = spec.payload.model_validate(payload or {})
+    except ValidationError as error:
+        errors: dict[str, list[str]] = {}
+        for fault in error.errors(include_url=False, include_input=False):
+            errors.setdefault(".".join(["payload", *map(str, fault["loc"])]), []).append(fault["msg"])
+        raise Invalid(errors=errors) from None
+    return model.model_dump(mode="json", exclude_none=True)
+
+
+def check_evidence(spec: Spec, payload: Detail, detail: Detail | None) -> str | None:
+    """Why a claimed success is not believed, or None when its evidence holds."""
+    detail = detail or {}
+    missing = [key for key in spec.evidence if key not in detail]
+    if missing:
+        return f"The result lacks its evidence: {', '.join(missing)}."
+    if spec.proves is not None and not spec.proves(payload, detail):
+        return "The evidence in the result contradicts its success."
+    return None
+
+
+def supersedes(spec: Spec) -> bool:
+    """Whether a newer queued command of this kind makes older queued ones pointless."""
+    return spec.delivery == "idempotent" and not spec.name.startswith("custom:")

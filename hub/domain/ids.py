@@ -1,0 +1,74 @@
+"""Identifiers and secrets: how they look, how they are made, how they are kept.
+
+A secret is shown once and kept as its SHA-256: it carries 190 bits of chance, so a slow hash would add nothing.
+"""
+
+import hashlib
+import secrets
+import time
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: nothing to misread
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+API_KEY_PREFIX = "sbk_"
+PLAYER_TOKEN_PREFIX = "sbp_"
+WEBHOOK_SECRET_PREFIX = "whsec_"
+
+
+def _sortable(length: int) -> str:
+    """`length` Crockford characters that sort by the time they were made (10 of time in ms, the rest chance)."""
+    value = time.time_ns() // 1_000_000 << 5 * (length - 10) | secrets.randbits(5 * (length - 10))
+    return "".join(CROCKFORD[value >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+
+
+def command_id() -> str:
+    return "cmd_" + _sortable(26)
+
+
+def batch_id() -> str:
+    return "bat_" + _sortable(26)
+
+
+def screen_id() -> str:
+    """The player's id on the Hangar.Media face: `scr_` and 13 characters."""
+    return "scr_" + "".join(secrets.choice(CROCKFORD) for _ in range(13))
+
+
+def upload_id() -> str:
+    return "upl_" + _sortable(26)
+
+
+def delivery_id() -> str:
+    return "msg_" + _sortable(26)
+
+
+def session_id() -> str:
+    return "ses_" + _sortable(26)
+
+
+def _chance(length: int) -> str:
+    return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+def new_secret(prefix: str) -> str:
+    """A credential: prefix, 8 visible characters to recognise it by, `_`, and 32 secret ones."""
+    return f"{prefix}{_chance(8)}_{_chance(32)}"
+
+
+def visible_part(secret: str) -> str:
+    """What lists show of a credential: everything before the secret part."""
+    return secret.rpartition("_")[0]
+
+
+def digest(secret: str) -> str:
+    """What is stored in place of a secret: its SHA-256 in hexadecimal."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def user_code() -> str:
+    """Six characters to read off a screen and type: no 0 and O, 1 and I, and no vowels that make words."""
+    return "".join(secrets.choice("23456789BCDFGHJKMNPQRSTVWXZ") for _ in range(6))
+
+
+def device_code() -> str:
+    return _chance(40)

@@ -1,0 +1,44 @@
+"""Wall-clock times. Inside the hub a time is an integer: milliseconds since 1970-01-01 UTC, in names ending `_at`.
+
+On the API it is RFC 3339 in UTC with whole seconds (`2026-03-29T14:30:00Z`), as the documents show it.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def now_ms() -> int:
+    """The wall clock, read once at the edge; pure code takes the time as an argument."""
+    return time.time_ns() // 1_000_000
+
+
+def rfc3339(at: int) -> str:
+    """`2026-03-29T14:30:00Z`: whole seconds, cut, never rounded up into the future."""
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_or_none(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def rfc3339_ms(at: int) -> str:
+    """The same with milliseconds, where order within a second matters (the player protocol, the event log)."""
+    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+
+
+def parse(text: str, *, end_of_day: bool = False) -> int:
+    """Read a date or time as clients write them: with `Z`, an offset, without a zone (UTC), or the date alone.
+
+    A date alone is its first instant, or with `end_of_day` its last whole second. Raises ValueError.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if end_of_day and len(text) <= 10:
+        moment += timedelta(days=1, seconds=-1)
+    return int((moment - datetime.fromtimestamp(0, UTC)) / timedelta(milliseconds=1))
