@@ -1,0 +1,227 @@
+"""The hub's settings: one typed tree, read once at start and handed to whoever needs a part of it.
+
+Sources, the first that names a value wins: arguments, the environment (`HUB_PLAYERS__HEARTBEAT_S=20`), the TOML file.
+The file is the `config` argument, else `HUB_CONFIG`, else `config/hub.toml` where there is one. A key that no setting
+answers to is an error that names the key, wherever it stands: a limit with a typing error in it must not pass as set.
+"""
+
+import os
+import tomllib
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+DEFAULT_FILE = Path("config/hub.toml")
+
+Network = IPv4Network | IPv6Network
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class ConfigError(ValueError):
+    """The settings cannot be used; the text names each wrong key, one a line, and never shows a value."""
+
+
+class Group(BaseModel):
+    # Values stay out of messages: a secret under a misspelt key must not end in a terminal's history.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Server(Group):
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback until someone decides otherwise.")
+    port: int = Field(8080, ge=0, le=65_535, description="TCP port; 0 lets the system choose.")
+    data: Path = Field(Path("data"), description="Folder for the database and the blobs, when they are local.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
+        description="Address under which browsers and players reach the hub; empty: taken from each request.",
+    )
+    trusted_proxies: list[Network] = Field(
+        [],
+        description="Networks whose X-Forwarded-For is believed; from anywhere else it is a claim anyone could make.",
+    )
+    tls_cert: Path | None = Field(None, description="PEM certificate chain; together with tls_key, serves HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM private key of tls_cert.")
+
+    @model_validator(mode="after")
+    def _tls_is_a_pair(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key are set together or not at all")
+        return self
+
+
+class Database(Group):
+    url: str = Field(
+        "",
+        repr=False,  # it may hold a password
+        pattern=r"^((sqlite|postgresql)(\+[a-z0-9]+)?://.*)?$",
+        description="postgresql://user:password@host/name, or sqlite:///path; empty: hub.db in the data folder.",
+    )
+
+
+class Blobs(Group):
+    url: str = Field(
+        "",
+        pattern=r"^((s3|file)://.+)?$",
+        description="s3://bucket/prefix, or file:///folder; empty: the folder blobs in the data folder.",
+    )
+    endpoint: str | None = Field(None, description="Address of an S3 service that is not Amazon's.")
+    region: str = Field("us-east-1", description="Region of the bucket; services beside Amazon's take any word.")
+    access_key_id: str | None = Field(None, description="Key id for the bucket; unset: the machine's own credentials.")
+    secret_access_key: SecretStr | None = Field(None, description="Secret of access_key_id; best in the environment.")
+    allow_http: bool = Field(False, description="Whether the endpoint may be plain HTTP, as a local MinIO is.")
+
+
+class Players(Group):
+    hello_timeout_s: float = Field(
+        10,
+        gt=0,
+        le=300,
+        description="Seconds from handshake to hello: a slow link needs two, a probe would wait for ever.",
+    )
+    heartbeat_s: int = Field(
+        10, ge=1, le=3_600, description="Seconds of silence before a ping; a third of silence_s: one may be lost."
+    )
+    silence_s: int = Field(
+        30, ge=3, le=7_200, description="Seconds of silence until a player is offline; raise it for slow links."
+    )
+    telemetry_s: int = Field(
+        60, ge=1, le=86_400, description="Seconds between a player's readings; disks and temperatures move no faster."
+    )
+    screenshot_s: int = Field(
+        300, ge=0, le=86_400, description="Seconds between a player's own screenshots; 0 turns them off."
+    )
+    screenshot_width: int = Field(
+        640, ge=64, le=3_840, description="Pixels; enough to see what plays at about 50 kB a picture."
+    )
+    unclean_grace_s: float = Field(
+        15, ge=0, le=3_600, description="Seconds a lost connection may take to return unnoticed; Wi-Fi roams in five."
+    )
+    drain_grace_s: float = Field(
+        60, ge=0, le=3_600, description="Seconds players sent away by a stopping node may take to return unnoticed."
+    )
+    crash_grace_s: float = Field(
+        90, ge=0, le=3_600, description="Seconds after a crash of the hub; a player's own back-off reaches 60."
+    )
+    outbox_bytes: int = Field(
+        1_048_576,
+        ge=262_144,
+        le=67_108_864,
+        description="Unsent bytes at which a player is too slow and is closed (4130); four of the largest messages.",
+    )
+    admissions_per_s: int = Field(
+        500, ge=1, le=100_000, description="New connections a second: a returning fleet must not starve operators."
+    )
+    sessions_retention_days: Days = Field(
+        400, description="Days sessions are kept: the uptime of a year, and a month more."
+    )
+
+    @model_validator(mode="after")
+    def _a_ping_fits_into_the_silence(self) -> Self:
+        if self.silence_s <= self.heartbeat_s:
+            raise ValueError("silence_s must be longer than heartbeat_s, or no ping could ever be answered in time")
+        return self
+
+
+class Commands(Group):
+    retention_days: Days = Field(90, description="Days finished commands are kept; a quarter, as audits ask for.")
+
+
+class Webhooks(Group):
+    retry_s: list[Annotated[int, Field(ge=1, le=604_800)]] = Field(
+        [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        max_length=50,
+        description="Seconds before each new attempt: the first outlasts a restart, all together a long weekend.",
+    )
+    timeout_s: float = Field(15, gt=0, le=120, description="Seconds an endpoint may take for its whole answer.")
+    allow_networks: list[Network] = Field(
+        [],
+        description="Private networks that deliveries may reach, over plain http too; all others only over https to "
+        "public addresses, since a webhook's address is chosen by a user and asked for from inside.",
+    )
+    disable_after_days: Days = Field(5, description="Days of nothing but failures until an endpoint is switched off.")
+    retention_days: Days = Field(30, description="Days the delivery log is kept, for redelivery after a long outage.")
+
+
+class Events(Group):
+    retention_days: Days = Field(400, description="Days the event log is kept; it is the audit trail too.")
+
+
+class Screenshots(Group):
+    keep_per_player: int = Field(
+        50, ge=1, le=10_000, description="Newest pictures kept of each player: four hours at one in 300 seconds."
+    )
+    retention_days: Days = Field(30, description="Days a picture is kept at most: it may show more than was meant.")
+
+
+class Log(Group):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line written.")
+    format: Literal["text", "json"] = Field("text", description="text for a terminal, json for a log collector.")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="HUB_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    config: Path | None = Field(None, description="The file these settings were read from.")
+    server: Server = Server()
+    database: Database = Database()
+    blobs: Blobs = Blobs()
+    players: Players = Players()
+    commands: Commands = Commands()
+    webhooks: Webhooks = Webhooks()
+    events: Events = Events()
+    screenshots: Screenshots = Screenshots()
+    log: Log = Log()
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{(self.server.data / 'hub.db').as_posix()}"
+
+    @property
+    def blobs_url(self) -> str:
+        return self.blobs.url or (self.server.data / "blobs").absolute().as_uri()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        named = init_settings().get("config") or os.environ.get("HUB_CONFIG")
+        if named is not None and not Path(named).is_file():
+            raise ConfigError(f"There is no settings file at {named}.")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(named or DEFAULT_FILE))
+
+
+def load(config: Path | None = None, **groups: Any) -> Settings:
+    """The settings from all sources; `groups` are partial tables that win over them, as `server={"port": 0}`.
+
+    Raises ConfigError with a text for whoever started the hub.
+    """
+    try:
+        return Settings(**(groups if config is None else {**groups, "config": config}))
+    except ValidationError as error:
+        raise ConfigError("\n".join(map(_line, error.errors()))) from None
+    except SettingsError as error:
+        raise ConfigError(f'{error}; lists are written as JSON there: ["10.0.0.0/8"].') from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The settings file is not TOML: {error}.") from None
+
+
+def _line(fault: ErrorDetails) -> str:
+    text = "there is no such setting" if fault["type"] == "extra_forbidden" else fault["msg"]
+    return f"{'.'.join(map(str, fault['loc']))}: {text[:1].lower()}{text[1:]}"
