@@ -56,12 +56,12 @@ def move(name: str, state: str) -> str | None:
 
 
 def accepts_result(state: str, error_code: str | None) -> bool:
-    """Whether a player's result still settles a row in `state` (with the row's own `error_code`)."""
-    if state in LIVE or state in ("expired", "timed_out", "delivered"):
-        return True
-    if state == "cancelled":
-        return True
-    return state == "failed" and error_code == JOURNAL_LOST
+    """Whether a player's result still settles a row in `state` (with the row's own `error_code`).
+
+    What the player itself said before is final; what the hub assumed is not.
+    """
+    assumed = state in ("expired", "cancelled", "timed_out", "delivered")
+    return state in LIVE or assumed or (state == "failed" and error_code == JOURNAL_LOST)
 
 
 class Payload(BaseModel):
@@ -75,7 +75,9 @@ class Nothing(Payload):
 
 
 class ScreenshotPayload(Payload):
-    quality: int | None = Field(None, ge=1, le=100, strict=True, description="JPEG quality; without it PNG or the player's choice")
+    quality: int | None = Field(
+        None, ge=1, le=100, strict=True, description="JPEG quality; without it PNG or the player's choice"
+    )
     max_width: int | None = Field(None, ge=16, le=7680, strict=True, description="pixels")
 
 

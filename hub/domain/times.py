@@ -28,7 +28,9 @@ def rfc3339_or_none(at: int | None) -> str | None:
 
 def rfc3339_ms(at: int) -> str:
     """The same with milliseconds, where order within a second matters (the player protocol, the event log)."""
-    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at)).strftime(
+        "%Y-%m-%dT%H:%M:%S."
+    ) + f"{at % 1000:03d}Z"
 
 
 def parse(text: str, *, end_of_day: bool = False) -> int:

@@ -1,0 +1,79 @@
+"""The event log's vocabulary. An event is a fact that others may hear, written in the transaction of its change.
+
+Telemetry, last-seen times and progress are not events: they have a latest value and no history.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.domain.access import Actor
+
+PLAYER_TYPES = (
+    "player.created",
+    "player.updated",
+    "player.deleted",
+    "player.paired",
+    "player.online",
+    "player.offline",
+    "player.flapping",
+    "player.cloned",
+    "player.quarantined",
+    "player.reported",
+)
+COMMAND_TYPES = (
+    "command.queued",
+    "command.sent",
+    "command.acknowledged",
+    "command.finished",
+)
+TYPES = (
+    *PLAYER_TYPES,
+    *COMMAND_TYPES,
+    "batch.updated",
+    "screenshot.created",
+    "key.created",
+    "key.rotated",
+    "key.revoked",
+    "token.issued",
+    "token.revoked",
+    "group.created",
+    "group.updated",
+    "group.deleted",
+    "webhook.created",
+    "webhook.deleted",
+    "webhook.disabled",
+)
+"""Every type the hub writes. What a device itself noticed is `player.reported`, its name in `data.name`."""
+
+DOCUMENTED_TYPES = ("content.published", "content.deleted", "playlist.updated", "schedule.activated", "alert.triggered")
+"""Types that the API documents name and a webhook may subscribe to, though their sources are other parts of the hub."""
+
+SCREEN_ALIASES: dict[str, str] = {"screen." + name.partition(".")[2]: name for name in PLAYER_TYPES}
+"""`screen.online` is `player.online` in the other vocabulary; a webhook hears the name it subscribed to."""
+
+SUBSCRIBABLE = frozenset((*TYPES, *DOCUMENTED_TYPES, *SCREEN_ALIASES, "*"))
+
+
+def names_for(event_type: str) -> list[str]:
+    """The subscription names that an event of this type answers to."""
+    names = [event_type, "*"]
+    if event_type.startswith("player."):
+        names.append("screen." + event_type.partition(".")[2])
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row to be. `data` is a JSON object; ids of what it is about are inside it as well, as clients read them.
+
+    Who did it is the audit trail's: the actor, and `face`, the API document whose call it was.
+    """
+
+    type: str
+    team_id: int
+    at: int
+    data: Mapping[str, Any]
+    player_id: int | None = None
+    actor: Actor | None = None
+    face: str | None = None

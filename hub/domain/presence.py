@@ -1,0 +1,147 @@
+"""Is the player there? Pure rules; the clock and the row are arguments, the new row and its events are the answer.
+
+    offline --connect--> online --unclean close--> online, due offline after a grace --> offline
+                            |--- goodbye or silence --------------------------------------^ at once
+
+A return within the grace is no event at all. Every connection raises the epoch, and what a connection reports carries
+its epoch, so the late end of an old connection can never mark a newer one down.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from hub.domain.times import MINUTE, SECOND
+
+Reason = Literal["bye", "silent", "lost", "drain", "crash", "replaced", "revoked", "quarantined", "protocol", "slow"]
+
+FLAP_WINDOW = 5 * MINUTE
+FLAP_CHANGES = 10  # more changes than this within the window: one `player.flapping`, single changes are held back
+CLONE_WINDOW = 10 * MINUTE
+CLONE_REPLACEMENTS = 5  # so many replacements of a live connection within the window: two devices share one token
+
+
+@dataclass(frozen=True, slots=True)
+class Graces:
+    """How long after the end of a connection its player still counts as online, in milliseconds."""
+
+    unclean: int = 15 * SECOND
+    drain: int = 60 * SECOND
+    crash: int = 90 * SECOND
+
+    def after(self, reason: Reason) -> int:
+        if reason in ("bye", "silent", "revoked", "quarantined"):
+            return 0  # said goodbye, was silent for longer than any grace, or was put out by us
+        return {"drain": self.drain, "crash": self.crash}.get(reason, self.unclean)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The presence row of one player.
+
+    since             when `online` last changed
+    epoch             rises with every connection; 0: never connected
+    node              the hub node that holds the connection; None: no connection
+    offline_due_at    the end of the grace; None: connected, or already offline
+    changes           times of the latest changes of `online`, oldest first
+    flapping          single changes are held back
+    hardware          (hardware id, time) of the latest connections, oldest first
+    replaced          times at which a live connection was replaced
+    """
+
+    online: bool = False
+    since: int = 0
+    epoch: int = 0
+    node: str | None = None
+    offline_due_at: int | None = None
+    reason: str | None = None
+    changes: tuple[int, ...] = ()
+    flapping: bool = False
+    hardware: tuple[tuple[str, int], ...] = ()
+    replaced: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The row after a step, and what it means to others: event types, each with its data."""
+
+    row: Presence
+    events: tuple[tuple[str, dict[str, object]], ...] = ()
+    cloned: bool = False
+
+
+def connect(row: Presence, *, node: str, hardware_id: str, now: int) -> Change:
+    """A player has connected and was let in."""
+    replaced = row.node is not None
+    hardware = (*row.hardware, (hardware_id, now))[-3:]
+    replacements = tuple(at for at in row.replaced if at > now - CLONE_WINDOW) + ((now,) if replaced else ())
+    names = [name for name, _ in hardware]
+    # A, B, A: a device that was swapped does not come back on its own, two that share a token do.
+    swapped_back = len(names) == 3 and names[0] == names[2] != names[1] and hardware[0][1] > now - CLONE_WINDOW
+    cloned = swapped_back or len(replacements) >= CLONE_REPLACEMENTS
+    row = replace(
+        row,
+        epoch=row.epoch + 1,
+        node=node,
+        offline_due_at=None,
+        hardware=hardware,
+        replaced=replacements[-CLONE_REPLACEMENTS:],
+    )
+    change = _turn(row, online=True, reason=None, now=now) if not row.online else Change(row)
+    return replace(change, cloned=cloned)
+
+
+def disconnect(row: Presence, *, epoch: int, reason: Reason, graces: Graces, now: int) -> Change | None:
+    """The connection of `epoch` has ended. None: it is not the current one, and nothing changes."""
+    if row.epoch != epoch or row.node is None:
+        return None
+    grace = graces.after(reason)
+    row = replace(row, node=None, reason=reason)
+    if grace == 0:
+        return _turn(row, online=False, reason=reason, now=now)
+    return Change(replace(row, offline_due_at=now + grace))
+
+
+def sweep(row: Presence, *, now: int) -> Change | None:
+    """What became due: a grace that ran out, flapping that calmed down. None: nothing."""
+    if row.online and row.node is None and row.offline_due_at is not None and row.offline_due_at <= now:
+        return _turn(row, online=False, reason=row.reason, now=now)
+    if row.flapping and calm_at(row) <= now:
+        calm = replace(row, flapping=False, changes=())
+        return Change(calm, (_event(calm, 0, now),))
+    return None
+
+
+def calm_at(row: Presence) -> int:
+    """When flapping ends, if nothing changes before."""
+    return (row.changes[-1] if row.changes else row.since) + FLAP_WINDOW
+
+
+def due_at(row: Presence) -> int | None:
+    """When `sweep` is next worth a call."""
+    times = [row.offline_due_at if row.node is None and row.online else None, calm_at(row) if row.flapping else None]
+    return min((at for at in times if at is not None), default=None)
+
+
+def _turn(row: Presence, *, online: bool, reason: str | None, now: int) -> Change:
+    before = row.since
+    changes = (*(at for at in row.changes if at > now - FLAP_WINDOW), now)[-(FLAP_CHANGES + 1) :]
+    row = replace(row, online=online, since=now, offline_due_at=None, reason=reason, changes=changes)
+    if row.flapping:
+        return Change(row)
+    if len(changes) > FLAP_CHANGES:
+        return Change(
+            replace(row, flapping=True),
+            (("player.flapping", {"changes": len(changes), "window_seconds": FLAP_WINDOW // SECOND}),),
+        )
+    return Change(row, (_event(row, before, now),))
+
+
+def _event(row: Presence, before: int, now: int) -> tuple[str, dict[str, object]]:
+    data: dict[str, object] = {
+        "status": "online" if row.online else "offline",
+        "epoch": row.epoch,
+        "reason": row.reason,
+    }
+    if before:
+        data["seconds_offline" if row.online else "seconds_online"] = max(0, now - before) // SECOND
+    return ("player.online" if row.online else "player.offline", data)

@@ -1,0 +1,151 @@
+"""The database: SQLite in a file (the default) or PostgreSQL, behind one face.
+
+Two ways in, for two kinds of work:
+- `write(unit, ...)`   the durable path: commands, results, presence, events; see `writer.py`
+- `session()` and `transaction()`   ordinary SQLModel sessions, for reading, and for the few writes of an administrator
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.domain.errors import Unavailable
+from hub.store.statements import Rows, Unit
+from hub.store.writer import (
+    SQLITE_PRAGMAS,
+    TAKE_EVENT_ORDER,
+    Observer,
+    PostgresWriter,
+    Probe,
+    SqliteWriter,
+    UnitMaker,
+    Writer,
+)
+
+READERS = 8  # connections for reading; SQLite readers never wait for the writer
+POOL_WAIT_S = 5  # past it the caller hears 503 instead of waiting for ever
+
+
+class Database:
+    """Open with `await start()`, close with `await stop()`.
+
+    `url` is `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`. All methods raise `Unavailable` when the
+    database cannot be reached or cannot store; nothing is acknowledged then.
+    """
+
+    def __init__(self, url: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
+        self.is_sqlite = url.startswith("sqlite:///")
+        if self.is_sqlite:
+            path = url.removeprefix("sqlite:///")
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._writer: Writer = SqliteWriter(path, probe=probe, observe=observe)
+            readers = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, pool_timeout=POOL_WAIT_S)
+            writers = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+            _configure_sqlite(readers, "BEGIN")
+            _configure_sqlite(writers, "BEGIN IMMEDIATE")
+            self._readers, self._writers = readers, writers
+        else:
+            dsn = "postgresql://" + url.partition("://")[2]
+            self._writer = PostgresWriter(dsn, probe=probe, observe=observe)
+            self._readers = self._writers = create_async_engine(
+                dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+                pool_size=READERS,
+                pool_timeout=POOL_WAIT_S,
+                pool_pre_ping=True,
+            )
+
+    async def start(self) -> None:
+        """Bring the schema up to date, then open for writing."""
+        from hub.store.migrations import upgrade
+
+        async with self._writer_errors(), self._writers.connect() as connection:
+            await connection.run_sync(upgrade)
+            await connection.commit()
+        await self._writer.start()
+
+    async def stop(self) -> None:
+        """Everything submitted is committed, then all connections close."""
+        await self._writer.stop()
+        await self._readers.dispose()
+        await self._writers.dispose()
+
+    def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
+        """Hand a unit to the writer now; the future ends after its commit. Units of one `key` keep their order."""
+        return self._writer.submit(unit, *args, key=key, **kwargs)
+
+    async def write(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> Any:
+        """Run a unit durably and return its answer, after the commit. Shielded: a caller that goes away (a client that
+        hangs up) does not undo what was handed over."""
+        return await asyncio.shield(self._writer.submit(unit, *args, key=key, **kwargs))
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session for reading."""
+        async with self._writer_errors(), AsyncSession(self._readers, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session for writing: committed at the end of the block, rolled back if it raises. IntegrityError passes."""
+        async with (
+            self._writer_errors(),
+            self._writer.turn(),
+            AsyncSession(self._writers, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    async def run(self, session: AsyncSession, unit: Unit) -> Any:
+        """Run a unit inside an ordinary transaction, so that a row and its event are stored together."""
+        connection = await session.connection()
+        rows: Rows | None = None
+        try:
+            while True:
+                call = next(unit) if rows is None else unit.send(rows)
+                if call.statement.ordered and not self.is_sqlite:
+                    await connection.execute(text(TAKE_EVENT_ORDER))
+                result = await connection.execute(text(call.statement.sqlite), call.values)
+                rows = [dict(row) for row in result.mappings()] if result.returns_rows else []
+        except StopIteration as stop:
+            return stop.value
+
+    async def check(self) -> None:
+        """Raise Unavailable unless the database answers a write transaction (readiness)."""
+        async with self.transaction() as session:
+            await session.connection()
+
+    @asynccontextmanager
+    async def _writer_errors(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (OperationalError, PoolTimeout, ConnectionError, sqlite3.OperationalError) as error:
+            raise Unavailable(retry_after=1) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable(retry_after=1) from error
+            raise
+
+
+def _configure_sqlite(engine: AsyncEngine, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
+        cursor = connection.cursor()
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,63 @@
+"""The event log: append inside the change's own transaction, together with the webhook deliveries that follow from it."""
+
+import json
+from typing import Any
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.domain.events import Event, names_for
+from hub.store.statements import Statement, Unit, insert_into
+from hub.store.tables import EventRow, Meta
+
+_INSERT = insert_into(EventRow, without=("id",), returning="id")
+_INSERT.ordered = True
+
+_DELIVERIES = Statement("""
+    INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)
+    SELECT s.webhook_id, CAST(:event_id AS BIGINT), MIN(CASE s.name WHEN '*' THEN CAST(:own_name AS VARCHAR) ELSE s.name END),
+           'pending', 0, CAST(:now AS BIGINT)
+    FROM webhook_subscription s JOIN webhook w ON w.id = s.webhook_id
+    WHERE s.team_id = :team_id AND w.disabled_at IS NULL AND s.name IN (:own_name, :other_name, '*')
+    GROUP BY s.webhook_id
+    ON CONFLICT DO NOTHING""")
+
+
+def append(event: Event) -> Unit:
+    """Unit: write one event and its deliveries; answers the event's number."""
+    actor = event.actor
+    rows = yield _INSERT(
+        team_id=event.team_id,
+        type=event.type,
+        at=event.at,
+        player_id=event.player_id,
+        data=json.dumps(event.data, separators=(",", ":"), ensure_ascii=False),
+        actor_kind=actor.kind if actor else None,
+        actor_id=actor.id if actor else None,
+        actor_name=actor.name if actor else None,
+        face=event.face,
+        address=actor.address if actor else None,
+    )
+    number: int = rows[0]["id"]
+    names = [name for name in names_for(event.type) if name != "*"]
+    yield _DELIVERIES(event_id=number, own_name=names[0], other_name=names[-1], now=event.at, team_id=event.team_id)
+    return number
+
+
+async def log_id(session: AsyncSession) -> str:
+    """The name of this database's log, made at its creation: a cursor of another log is not read as ours."""
+    row = await session.get(Meta, "log_id")
+    if row is None:
+        raise LookupError("the database has no log id")
+    return row.value
+
+
+async def after(session: AsyncSession, team_id: int, number: int, limit: int) -> list[EventRow]:
+    """The team's events past `number`, oldest first."""
+    query = select(EventRow).where(col(EventRow.team_id) == team_id, col(EventRow.id) > number)
+    return list((await session.exec(query.order_by(col(EventRow.id)).limit(limit))).all())
+
+
+def as_data(row: EventRow) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(row.data)
+    return data

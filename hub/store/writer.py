@@ -1,0 +1,418 @@
+"""Group commit: many units, one transaction, one fsync.
+
+Units wait in one bounded queue. Whatever has gathered while the last commit ran makes the next batch, so an idle hub
+commits at once and a busy one in large batches, without a timer. Within a batch every unit stands alone (a savepoint
+each): a bad one fails by itself. A unit's answer is given only after the commit that made it durable.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from hub.domain.errors import HubError, Unavailable
+from hub.store.statements import Call, Rows, Statement, Unit
+
+QUEUE_LIMIT = 20_000  # units; some seconds of work at full speed: past it callers are told to come back
+BATCH_LIMIT = 1_000  # units a transaction: keeps one commit below some tens of milliseconds
+TURN_LIMIT_S = 15.0  # how long an ordinary session may hold the single writer's turn
+
+Probe = Callable[[str], None]
+"""Told `before commit NAME` and `after commit NAME` for each unit, where a fault test wants to hold the knife."""
+
+Observer = Callable[[int, float], None]
+"""Told the size of each batch and the seconds that it took."""
+
+UnitMaker = Callable[..., Unit]
+
+
+class Writer(Protocol):
+    """Runs units durably, in the order in which they came (per `key`, where the database runs several at once)."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]": ...
+    def turn(self) -> Any: ...
+
+
+@dataclass(slots=True)
+class _Work:
+    make: Callable[[], Unit]
+    name: str
+    key: object
+    future: "asyncio.Future[Any]"
+    answer: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Turn:
+    granted: "asyncio.Future[None]"
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+def _unavailable(error: BaseException) -> BaseException:
+    """What a caller is told: the database's own failures are the hub's, everything else stays what it is."""
+    if isinstance(error, sqlite3.IntegrityError | HubError):
+        return error
+    if isinstance(error, sqlite3.Error | OSError):
+        return Unavailable(retry_after=1)
+    return error
+
+
+def _settle(batch: list[_Work]) -> None:
+    for work in batch:
+        if work.future.done():
+            continue
+        if work.error is not None:
+            work.future.set_exception(work.error)
+        else:
+            work.future.set_result(work.answer)
+
+
+def _work(loop: asyncio.AbstractEventLoop, unit: UnitMaker, args: tuple[Any, ...], key: object, kwargs: Any) -> _Work:
+    name = f"{unit.__module__.rpartition('.')[2]}.{unit.__name__}"
+    return _Work(partial(unit, *args, **kwargs), name, key, loop.create_future())
+
+
+class SqliteWriter:
+    """One thread with its own connection, `synchronous=FULL`."""
+
+    def __init__(self, path: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
+        self._path = path
+        self._probe = probe
+        self._observe = observe
+        self._queue: queue.SimpleQueue[_Work | _Turn | None] = queue.SimpleQueue()
+        self._held: _Turn | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Everything submitted so far is committed first."""
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
+        if self._loop is None or self._thread is None or self._queue.qsize() >= QUEUE_LIMIT:
+            raise Unavailable("The hub has more to store than it can right now.", code="overloaded", retry_after=2)
+        work = _work(self._loop, unit, args, key, kwargs)
+        self._queue.put(work)
+        return work.future
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The single writer stands aside, so that an ordinary session writes without fighting for the lock."""
+        if self._loop is None or self._thread is None:
+            raise Unavailable(retry_after=1)
+        turn = _Turn(self._loop.create_future())
+        self._queue.put(turn)
+        try:
+            async with asyncio.timeout(TURN_LIMIT_S):
+                await turn.granted
+                yield
+        except TimeoutError:
+            raise Unavailable(retry_after=2) from None
+        finally:
+            turn.released.set()
+
+    def _run(self) -> None:
+        assert self._loop is not None
+        connection = open_sqlite(self._path)
+        try:
+            while True:
+                batch = self._take()
+                if batch is None:
+                    return
+                started = time.perf_counter()
+                self._commit(connection, batch)
+                if self._observe is not None:
+                    self._observe(len(batch), time.perf_counter() - started)
+                try:
+                    self._loop.call_soon_threadsafe(_settle, batch)
+                except RuntimeError:  # the loop is closed: nobody waits any more
+                    return
+        finally:
+            connection.close()
+
+    def _take(self) -> list[_Work] | None:
+        """The next batch; grants turns on the way. None: stop."""
+        while True:
+            first = self._held or self._queue.get()
+            self._held = None
+            if first is None:
+                return None
+            if isinstance(first, _Turn):
+                self._grant(first)
+                continue
+            batch = [first]
+            while len(batch) < BATCH_LIMIT:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if isinstance(more, _Work):
+                    batch.append(more)
+                elif more is None:
+                    self._queue.put(None)
+                    break
+                else:
+                    self._held = more
+                    break
+            return batch
+
+    def _grant(self, turn: _Turn) -> None:
+        assert self._loop is not None
+
+        def grant() -> None:
+            if not turn.granted.done():
+                turn.granted.set_result(None)
+
+        self._loop.call_soon_threadsafe(grant)
+        turn.released.wait(TURN_LIMIT_S + 1)
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Work]) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for work in batch:
+                self._step(connection, work)
+            if self._probe is not None:
+                for work in batch:
+                    self._probe(f"before commit {work.name}")
+            connection.execute("COMMIT")
+            if self._probe is not None:
+                for work in batch:
+                    self._probe(f"after commit {work.name}")
+        except Exception as error:  # the whole batch failed: none of it is stored, each caller is told
+            if connection.in_transaction:
+                connection.rollback()
+            for work in batch:
+                work.error = work.error or _unavailable(error)
+
+    def _step(self, connection: sqlite3.Connection, work: _Work) -> None:
+        connection.execute("SAVEPOINT unit")
+        try:
+            unit = work.make()
+            rows: Rows | None = None
+            try:
+                while True:
+                    call = unit.send(rows) if rows is not None else next(unit)
+                    rows = connection.execute(call.statement.sqlite, call.values).fetchall()
+            except StopIteration as stop:
+                work.answer = stop.value
+            connection.execute("RELEASE unit")
+        except Exception as error:
+            work.error = _unavailable(error)
+            if not connection.in_transaction:
+                raise  # SQLite gave up the whole transaction (disk full): so must the batch
+            connection.execute("ROLLBACK TO unit")
+            connection.execute("RELEASE unit")
+
+
+def open_sqlite(path: str) -> sqlite3.Connection:
+    """A connection as every writer of the file needs it: WAL, fsync on commit, foreign keys, no hidden transactions."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.row_factory = sqlite3.Row
+    for pragma in SQLITE_PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # durable means fsynced
+    "PRAGMA busy_timeout=10000",  # milliseconds; only a foreign process can make us wait
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-65536",  # KiB of page cache a connection
+    "PRAGMA journal_size_limit=67108864",  # bytes the log file shrinks back to
+)
+
+
+class PostgresWriter:
+    """One connection, owned by one task. The units of a batch advance side by side: the calls of one statement that
+    many units make at the same step travel as one message. Units with the same key never run side by side."""
+
+    def __init__(self, dsn: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
+        self._dsn = dsn
+        self._probe = probe
+        self._observe = observe
+        self._waiting: deque[_Work] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._connection: Any = None
+        self._in_order = False
+
+    async def start(self) -> None:
+        self._stopping = False
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+
+    async def stop(self) -> None:
+        """Everything submitted so far is committed first."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
+        if self._task is None or self._stopping or len(self._waiting) >= QUEUE_LIMIT:
+            raise Unavailable("The hub has more to store than it can right now.", code="overloaded", retry_after=2)
+        work = _work(asyncio.get_running_loop(), unit, args, key, kwargs)
+        self._waiting.append(work)
+        self._wake.set()
+        return work.future
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """PostgreSQL has writers enough: nothing to wait for."""
+        yield
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_LIMIT))]
+                started = time.perf_counter()
+                await self._commit(batch)
+                if self._observe is not None:
+                    self._observe(len(batch), time.perf_counter() - started)
+                _settle(batch)
+            if self._stopping:
+                return
+
+    async def _commit(self, batch: list[_Work]) -> None:
+        try:
+            await self._attempt(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = self._told(error)
+                return
+            for work in batch:  # one of them is bad: each alone, so that only that one fails
+                try:
+                    await self._attempt([work])
+                except Exception as alone:
+                    work.error = self._told(alone)
+
+    def _told(self, error: BaseException) -> BaseException:
+        import asyncpg
+
+        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+            return sqlite3.IntegrityError(str(error))  # one name for both databases
+        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError | TimeoutError):
+            return Unavailable(retry_after=1)
+        return error
+
+    async def _attempt(self, batch: list[_Work]) -> None:
+        import asyncpg
+
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=15)
+        for work in batch:
+            work.answer = work.error = None
+        transaction = self._connection.transaction()
+        await transaction.start()
+        self._in_order = False
+        try:
+            for wave in _waves(batch):
+                await self._advance(wave)
+            if self._probe is not None:
+                for work in batch:
+                    self._probe(f"before commit {work.name}")
+            await transaction.commit()
+            if self._probe is not None:
+                for work in batch:
+                    self._probe(f"after commit {work.name}")
+        except BaseException:
+            if not self._connection.is_closed():
+                try:
+                    await transaction.rollback()
+                except Exception:  # the connection is beyond use; the next attempt makes another
+                    self._connection.terminate()
+            raise
+
+    async def _advance(self, wave: list[_Work]) -> None:
+        """Run the units of one wave in step: at each step, one message per distinct statement."""
+        running = [_Running(work, work.make()) for work in wave]
+        answers: list[Rows | None] = [None] * len(running)
+        while running := [one for one, rows in zip(running, answers, strict=True) if one.advance(rows)]:
+            groups: dict[Statement, list[int]] = {}
+            for number, one in enumerate(running):
+                groups.setdefault(one.call.statement, []).append(number)
+            answers = [[] for _ in running]
+            for statement, numbers in groups.items():
+                await self._execute(statement, [(number, running[number].call.values) for number in numbers], answers)
+
+    async def _execute(self, statement: Statement, calls: list[tuple[int, dict[str, Any]]], answers: list[Any]) -> None:
+        if statement.ordered and not self._in_order:
+            await self._connection.execute(TAKE_EVENT_ORDER)
+            self._in_order = True
+        arguments = [statement.arguments(values, number) for number, values in calls]
+        if not statement.returns:
+            await self._connection.executemany(statement.postgres, arguments)
+            return
+        for row in await self._connection.fetchmany(statement.postgres, arguments):
+            answers[row["unit_number"]].append(row)
+
+
+TAKE_EVENT_ORDER = "SELECT pg_advisory_xact_lock(7235901447)"
+"""A sequence is not a commit order: whoever writes events holds this lock until its commit, so that the numbers of
+events become visible in order and a reader that has seen number N has seen all before it."""
+
+
+class _Running:
+    """A unit on its way, with the call that it waits for."""
+
+    __slots__ = ("call", "unit", "work", "wrote")
+
+    def __init__(self, work: _Work, unit: Unit) -> None:
+        self.work = work
+        self.unit = unit
+        self.wrote = False
+        self.call: Call
+
+    def advance(self, rows: Rows | None) -> bool:
+        """Hand over the rows of the last call (None: begin). False: the unit has ended."""
+        try:
+            self.call = next(self.unit) if rows is None else self.unit.send(rows)
+        except StopIteration as stop:
+            self.work.answer = stop.value
+            return False
+        except HubError as error:
+            if self.wrote:
+                raise  # what it wrote must go: the batch is run again, each unit alone
+            self.work.error = error
+            return False
+        self.wrote = self.wrote or not self.call.statement.reads
+        return True
+
+
+def _waves(batch: list[_Work]) -> list[list[_Work]]:
+    """Split a batch so that no wave has two units of one key, and each key's units keep their order."""
+    waves: list[list[_Work]] = []
+    reached: dict[object, int] = {}
+    for work in batch:
+        depth = reached.get(work.key, 0) if work.key is not None else 0
+        if depth == len(waves):
+            waves.append([])
+        waves[depth].append(work)
+        if work.key is not None:
+            reached[work.key] = depth + 1
+    return waves
