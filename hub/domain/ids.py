@@ -15,18 +15,30 @@ PLAYER_TOKEN_PREFIX = "sbp_"
 WEBHOOK_SECRET_PREFIX = "whsec_"
 
 
-def _sortable(length: int) -> str:
-    """`length` Crockford characters that sort by the time they were made (10 of time in ms, the rest chance)."""
-    value = time.time_ns() // 1_000_000 << 5 * (length - 10) | secrets.randbits(5 * (length - 10))
-    return "".join(CROCKFORD[value >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+class _Sortable:
+    """Crockford identifiers that sort in the order in which this process made them: 10 characters of time in
+    milliseconds, the rest chance, and never smaller than the one before."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._last = 0
+
+    def next(self) -> str:
+        chance = 5 * (self._length - 10)
+        value = time.time_ns() // 1_000_000 << chance | secrets.randbits(chance)
+        self._last = value if value > self._last else self._last + 1
+        return "".join(CROCKFORD[self._last >> shift & 31] for shift in range(5 * (self._length - 1), -1, -5))
+
+
+_sortable = _Sortable(26)
 
 
 def command_id() -> str:
-    return "cmd_" + _sortable(26)
+    return "cmd_" + _sortable.next()
 
 
 def batch_id() -> str:
-    return "bat_" + _sortable(26)
+    return "bat_" + _sortable.next()
 
 
 def screen_id() -> str:
@@ -35,15 +47,11 @@ def screen_id() -> str:
 
 
 def upload_id() -> str:
-    return "upl_" + _sortable(26)
-
-
-def delivery_id() -> str:
-    return "msg_" + _sortable(26)
+    return "upl_" + _sortable.next()
 
 
 def session_id() -> str:
-    return "ses_" + _sortable(26)
+    return "ses_" + _sortable.next()
 
 
 def _chance(length: int) -> str:

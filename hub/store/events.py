@@ -1,8 +1,8 @@
-"""The event log: append inside the change's own transaction, together with the webhook deliveries that follow from it."""
+"""The event log: appended in the transaction of the change, with the webhook deliveries that follow from it."""
 
-import json
 from typing import Any
 
+import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,7 +15,8 @@ _INSERT.ordered = True
 
 _DELIVERIES = Statement("""
     INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)
-    SELECT s.webhook_id, CAST(:event_id AS BIGINT), MIN(CASE s.name WHEN '*' THEN CAST(:own_name AS VARCHAR) ELSE s.name END),
+    SELECT s.webhook_id, CAST(:event_id AS BIGINT),
+           MIN(CASE s.name WHEN '*' THEN CAST(:own_name AS VARCHAR) ELSE s.name END),
            'pending', 0, CAST(:now AS BIGINT)
     FROM webhook_subscription s JOIN webhook w ON w.id = s.webhook_id
     WHERE s.team_id = :team_id AND w.disabled_at IS NULL AND s.name IN (:own_name, :other_name, '*')
@@ -31,7 +32,7 @@ def append(event: Event) -> Unit:
         type=event.type,
         at=event.at,
         player_id=event.player_id,
-        data=json.dumps(event.data, separators=(",", ":"), ensure_ascii=False),
+        data=orjson.dumps(event.data).decode(),
         actor_kind=actor.kind if actor else None,
         actor_id=actor.id if actor else None,
         actor_name=actor.name if actor else None,
@@ -59,5 +60,5 @@ async def after(session: AsyncSession, team_id: int, number: int, limit: int) ->
 
 
 def as_data(row: EventRow) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(row.data)
+    data: dict[str, Any] = orjson.loads(row.data)
     return data

@@ -1,0 +1,345 @@
+"""Commands in the database. Every move is one conditional update, followed by its event in the same transaction; an
+update that changed no row is followed by nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.domain import commands as rules
+from hub.domain.access import Actor
+from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from hub.domain.events import Event
+from hub.store import events
+from hub.store.statements import Row, Statement, Unit, insert_into
+from hub.store.tables import Command
+
+MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
+
+_ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
+    error_code, cancel_requested_at"""
+
+_INSERT = insert_into(Command)
+_TARGET = Statement("SELECT id, name, capabilities FROM player WHERE id = :player_id AND team_id = :team_id")
+_LIVE = Statement("""
+    SELECT COUNT(*) AS live FROM command
+    WHERE player_id = :player_id AND state IN ('held', 'queued', 'sent', 'acked')""")
+_SUPERSEDE = Statement(f"""
+    UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
+           due_at = NULL
+    WHERE player_id = :player_id AND command = :command AND state = 'queued' RETURNING {_ROW}""")
+_KEEP_KEY = Statement("""
+    INSERT INTO idempotency_key (team_id, key, request, status, answer, created_at)
+    VALUES (:team_id, :key, :request, :status, :answer, :now) ON CONFLICT DO NOTHING RETURNING team_id""")
+_READ_KEY = Statement("SELECT request, status, answer FROM idempotency_key WHERE team_id = :team_id AND key = :key")
+_CLAIM = Statement("""
+    UPDATE command SET state = 'sent', version = version + 1, node = :node, epoch = :epoch, sent_at = :now
+    WHERE state = 'queued' AND id IN (
+              SELECT id FROM command WHERE player_id = :player_id AND state = 'queued' AND expires_at > :now
+              ORDER BY id LIMIT :room)
+          AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch AND node = :node)
+    RETURNING id, team_id, player_id, batch_id, command, payload, delivery, state, expires_at""")
+_ACKNOWLEDGE = Statement(f"""
+    UPDATE command SET state = 'acked', version = version + 1, acked_at = CAST(:now AS BIGINT),
+           due_at = CAST(:now AS BIGINT) + CAST(finish_within_s AS BIGINT) * 1000
+    WHERE id = :id AND player_id = :player_id AND state IN ('sent', 'queued') RETURNING {_ROW}""")
+_READ = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND player_id = :player_id")
+_FINISH = Statement(f"""
+    UPDATE command SET state = :state, version = version + 1, acked_at = COALESCE(acked_at, CAST(:now AS BIGINT)),
+           started_at = :started_at, finished_at = :finished_at, detail = :detail, error_code = :error_code,
+           error_message = :error_message, late = :late, due_at = NULL, cancel_requested_at = NULL
+    WHERE id = :id AND version = :version RETURNING {_ROW}""")
+_REQUEUE = Statement("""
+    UPDATE command SET state = 'queued', version = version + 1, node = NULL, epoch = NULL
+    WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch RETURNING id""")
+_LOSE = Statement(f"""
+    UPDATE command SET state = 'failed', version = version + 1, finished_at = :now, due_at = NULL,
+           error_code = 'journal_lost', error_message = 'The player acknowledged this command and then lost it.'
+    WHERE id = :id AND player_id = :player_id AND state = 'acked'
+          AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch) RETURNING {_ROW}""")
+_EXPIRE = Statement(f"""
+    UPDATE command SET version = version + 1, finished_at = CAST(:now AS BIGINT), due_at = NULL,
+           cancel_requested_at = CASE state WHEN 'sent' THEN CAST(:now AS BIGINT) ELSE cancel_requested_at END,
+           state = CASE state WHEN 'acked' THEN 'timed_out' ELSE 'expired' END
+    WHERE state IN ('queued', 'sent', 'acked') AND id IN (
+        SELECT id FROM command WHERE due_at <= :now ORDER BY due_at LIMIT :limit) RETURNING {_ROW}""")
+_CANCEL = Statement(f"""
+    UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL
+    WHERE id = :id AND team_id = :team_id AND state IN ('held', 'queued') RETURNING {_ROW}""")
+_ASK_CANCEL = Statement(f"""
+    UPDATE command SET cancel_requested_at = COALESCE(cancel_requested_at, CAST(:now AS BIGINT)), version = version + 1
+    WHERE id = :id AND team_id = :team_id AND state IN ('sent', 'acked') RETURNING {_ROW}""")
+_OWN = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND team_id = :team_id")
+_UNSETTLED = Statement("SELECT id, state FROM command WHERE player_id = :player_id AND state IN ('sent', 'acked')")
+_CANCELS = Statement("""
+    SELECT id FROM command WHERE player_id = :player_id AND cancel_requested_at IS NOT NULL ORDER BY id LIMIT 1000""")
+_UNSUPPORTED = Statement(f"""
+    UPDATE command SET state = 'rejected', version = version + 1, finished_at = :now, due_at = NULL,
+           error_code = 'unsupported_command', error_message = 'The player cannot do this.'
+    WHERE id = :id AND state = 'queued' RETURNING {_ROW}""")
+_QUEUED = Statement("SELECT id, command FROM command WHERE player_id = :player_id AND state = 'queued' ORDER BY id")
+_SCREENSHOT = Statement("SELECT id FROM screenshot WHERE id = :id AND player_id = :player_id")
+_SETTINGS = Statement("SELECT settings FROM player WHERE id = :player_id")
+_KEEP_SETTINGS = Statement("UPDATE player SET settings = :settings WHERE id = :player_id")
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's own name for a request, and the hash of the request it goes with."""
+
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The answer that the first request with this key got."""
+
+    status: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A player's result, as the store takes it; times in Unix ms."""
+
+    id: str
+    status: str
+    detail: Mapping[str, Any] | None
+    error_code: str | None
+    error_message: str | None
+    started_at: int | None
+    finished_at: int
+
+
+def send(
+    command: Command,
+    spec: rules.Spec,
+    actor: Actor,
+    now: int,
+    idempotency: IdempotencyKey | None = None,
+    status: int = 202,
+    answer: str = "",
+) -> Unit:
+    """Unit: queue one command for one player. Answers None, or the `Replay` of an earlier request with the same key.
+
+    Raises NotFound, Invalid (the player cannot do it), Conflict (key used for another request), Unavailable (full).
+    """
+    if idempotency is not None:
+        earlier = yield from keep_key(command.team_id, idempotency, status, answer, now)
+        if earlier is not None:
+            return earlier
+    targets = yield _TARGET(player_id=command.player_id, team_id=command.team_id)
+    if not targets:
+        raise NotFound
+    if not can(targets[0]["capabilities"], spec.name):
+        raise Invalid(
+            f"{targets[0]['name']} cannot do {spec.name}: it is not among the capabilities that the player announced.",
+            code="unsupported_command",
+            errors={"command": ["This player cannot do this."]},
+        )
+    live = yield _LIVE(player_id=command.player_id)
+    if live[0]["live"] >= MAX_LIVE:
+        raise Unavailable("This player has too many unfinished commands.", code="queue_full", retry_after=30)
+    yield from queue(command, spec, actor, now)
+    return None
+
+
+def keep_key(team_id: int, idempotency: IdempotencyKey, status: int, answer: str, now: int) -> Unit:
+    """Claim the key for this request, with its answer. None: ours; else the Replay. Raises Conflict."""
+    ours = yield _KEEP_KEY(
+        team_id=team_id, key=idempotency.key, request=idempotency.request, status=status, answer=answer, now=now
+    )
+    if ours:
+        return None
+    found = yield _READ_KEY(team_id=team_id, key=idempotency.key)
+    if not found or found[0]["request"] != idempotency.request:
+        raise Conflict("This Idempotency-Key was used for another request.", code="idempotency_key_reused")
+    return Replay(found[0]["status"], found[0]["answer"])
+
+
+def can(capabilities: str | None, name: str) -> bool:
+    """Whether a player with these capabilities (JSON, None before its first hello) takes the command."""
+    return capabilities is None or name in orjson.loads(capabilities)
+
+
+def queue(command: Command, spec: rules.Spec, actor: Actor | None, now: int) -> Unit:
+    """Store the row and its event; older queued ones of the kind give way to it."""
+    if command.state == "queued" and rules.supersedes(spec):
+        older = yield _SUPERSEDE(newer=command.id, player_id=command.player_id, command=command.command, now=now)
+        for row in older:
+            yield from events.append(finished(row, "cancelled", now, superseded_by=command.id))
+    values = {name: getattr(command, name) for name in _INSERT.names}
+    yield _INSERT(**values)
+    if command.state == "queued":
+        yield from events.append(_event("command.queued", values, "queued", now, actor=actor, face=command.face))
+
+
+def claim(player_id: int, node: str, epoch: int, room: int, now: int) -> Unit:
+    """Unit: take up to `room` queued commands for this connection, oldest first. Answers their rows."""
+    rows = yield _CLAIM(player_id=player_id, node=node, epoch=epoch, room=room, now=now)
+    rows = sorted(rows, key=lambda row: str(row["id"]))
+    for row in rows:
+        yield from events.append(_event("command.sent", row, "sent", now))
+    return rows
+
+
+def acknowledge(player_id: int, command_id: str, now: int) -> Unit:
+    """Unit: the command is in the player's journal. Answers whether that was news."""
+    rows = yield _ACKNOWLEDGE(id=command_id, player_id=player_id, now=now)
+    for row in rows:
+        yield from events.append(_event("command.acknowledged", row, "acked", now))
+    return bool(rows)
+
+
+def record(player_id: int, outcome: Outcome, now: int) -> Unit:
+    """Unit: settle a command by the player's word. Answers the final row (a mapping), or None if it settled nothing:
+    unknown, or settled before."""
+    found = yield _READ(id=outcome.id, player_id=player_id)
+    if not found or not rules.accepts_result(found[0]["state"], found[0]["error_code"]):
+        return None
+    row = found[0]
+    spec = rules.lookup(row["command"])
+    payload = orjson.loads(row["payload"])
+    state, error_code, error_message = outcome.status, outcome.error_code, outcome.error_message
+    if state == "succeeded":
+        doubt = rules.check_evidence(spec, payload, outcome.detail)
+        if doubt is None and spec.name == "take_screenshot":
+            stored = yield _SCREENSHOT(id=_number((outcome.detail or {}).get("screenshot_id")), player_id=player_id)
+            doubt = None if stored else "The screenshot that the result names was never stored."
+        if doubt is not None:
+            state, error_code, error_message = "failed", "no_evidence", doubt
+    late = row["state"] in rules.FINAL
+    rows = yield _FINISH(
+        id=outcome.id,
+        version=row["version"],
+        state=state,
+        now=now,
+        started_at=outcome.started_at,
+        finished_at=now,
+        detail=None if outcome.detail is None else orjson.dumps(outcome.detail).decode(),
+        error_code=error_code,
+        error_message=error_message,
+        late=late,
+    )
+    if not rows:
+        raise Unavailable("The command moved at the same moment.", code="moved", retry_after=1)
+    if state == "succeeded" and spec.setting is not None:
+        settings = orjson.loads((yield _SETTINGS(player_id=player_id))[0]["settings"])
+        settings.update(spec.setting(payload))
+        yield _KEEP_SETTINGS(player_id=player_id, settings=orjson.dumps(settings).decode())
+    yield from events.append(finished(rows[0], state, now, late=late, error=error_code))
+    return rows[0]
+
+
+def reconcile(
+    player_id: int, epoch: int, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str], now: int
+) -> Unit:
+    """Unit: apply what the journal of a connecting player says of its unfinished commands."""
+    for command_id in requeue:
+        yield _REQUEUE(id=command_id, player_id=player_id, epoch=epoch)
+    for command_id in acked:
+        yield from acknowledge(player_id, command_id, now)
+    for command_id in lost:
+        for row in (yield _LOSE(id=command_id, player_id=player_id, epoch=epoch, now=now)):
+            yield from events.append(finished(row, "failed", now, error=rules.JOURNAL_LOST))
+
+
+def reject_unsupported(player_id: int, capabilities: Sequence[str], now: int) -> Unit:
+    """Unit: refuse what was queued before the player said what it can do. Answers the ids."""
+    refused = []
+    for queued in (yield _QUEUED(player_id=player_id)):
+        if queued["command"] not in capabilities:
+            for row in (yield _UNSUPPORTED(id=queued["id"], now=now)):
+                refused.append(row)
+                yield from events.append(finished(row, "rejected", now, error="unsupported_command"))
+    return refused
+
+
+def expire(now: int, limit: int) -> Unit:
+    """Unit: move what time alone moves: queued and sent to expired, acked to timed_out. Answers the rows."""
+    rows = yield _EXPIRE(now=now, limit=limit)
+    for row in rows:
+        yield from events.append(finished(row, row["state"], now, error=row["state"]))
+    return rows
+
+
+def cancel(team_id: int, command_id: str, actor: Actor, face: str, now: int) -> Unit:
+    """Unit: call a command back. Answers (row, state after): `cancelled` at once, or sent/acked with the cancel asked
+    for; final rows stay as they are. Raises NotFound."""
+    rows = yield _CANCEL(id=command_id, team_id=team_id, now=now)
+    if rows:
+        yield from events.append(finished(rows[0], "cancelled", now, actor=actor, face=face))
+        return rows[0]
+    rows = yield _ASK_CANCEL(id=command_id, team_id=team_id, now=now)
+    if not rows:
+        rows = yield _OWN(id=command_id, team_id=team_id)
+    if not rows:
+        raise NotFound
+    return rows[0]
+
+
+def unsettled(player_id: int) -> Unit:
+    """Unit: {id: state} of what was sent to the player and is not finished."""
+    rows = yield _UNSETTLED(player_id=player_id)
+    return {row["id"]: row["state"] for row in rows}
+
+
+def cancels(player_id: int) -> Unit:
+    """Unit: ids whose cancellation the player has not answered yet."""
+    rows = yield _CANCELS(player_id=player_id)
+    return [row["id"] for row in rows]
+
+
+def finished(
+    row: Row, state: str, now: int, *, actor: Actor | None = None, face: str | None = None, **more: Any
+) -> Event:
+    return _event("command.finished", row, state, now, actor=actor, face=face, **more)
+
+
+def _event(
+    kind: str, row: Row, state: str, now: int, *, actor: Actor | None = None, face: str | None = None, **more: Any
+) -> Event:
+    data = {"command_id": row["id"], "player_id": row["player_id"], "command": row["command"], "status": state}
+    if row["batch_id"]:
+        data["batch_id"] = row["batch_id"]
+    data.update({name: value for name, value in more.items() if value})
+    return Event(kind, row["team_id"], now, data, player_id=row["player_id"], actor=actor, face=face)
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+async def get(session: AsyncSession, team_id: int, command_id: str) -> Command | None:
+    query = select(Command).where(col(Command.id) == command_id, col(Command.team_id) == team_id)
+    return (await session.exec(query)).first()
+
+
+async def listing(
+    session: AsyncSession,
+    team_id: int,
+    *,
+    player_id: int | None,
+    batch_id: str | None,
+    states: Sequence[str],
+    before: str | None,
+    limit: int,
+) -> list[Command]:
+    """Newest first, before the id `before`."""
+    query = select(Command).where(col(Command.team_id) == team_id)
+    if player_id is not None:
+        query = query.where(col(Command.player_id) == player_id)
+    if batch_id is not None:
+        query = query.where(col(Command.batch_id) == batch_id)
+    if states:
+        query = query.where(col(Command.state).in_(states))
+    if before is not None:
+        query = query.where(col(Command.id) < before)
+    return list((await session.exec(query.order_by(col(Command.id).desc()).limit(limit))).all())

@@ -1,0 +1,232 @@
+"""Presence in the database: the durable half of `hub.domain.presence`. Only transitions are written here; last-seen and
+telemetry go to `player_status` in batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hub.domain import presence as rules
+from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
+from hub.domain.events import Event
+from hub.domain.presence import Change, Graces, Presence, Reason
+from hub.store import events
+from hub.store.statements import Row, Statement, Unit, insert_into
+from hub.store.tables import Session
+
+_COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offline_due_at, r.reason, r.flapping,
+    r.history, r.session_id, p.name, p.screen_id"""
+_READ = Statement(f"""
+    SELECT {_COLUMNS}, p.token_digest, p.quarantined_at, p.settings, p.capabilities, p.hardware_id, p.model,
+           p.os_version, p.app_version, p.agent, p.player_kind, p.player_version
+    FROM player p JOIN presence r ON r.player_id = p.id WHERE p.id = :player_id""")
+_DUE = Statement(f"""
+    SELECT {_COLUMNS} FROM presence r JOIN player p ON p.id = r.player_id
+    WHERE r.due_at <= :now ORDER BY r.due_at LIMIT :limit""")
+_WRITE = Statement("""
+    UPDATE presence SET online = :online, since = :since, epoch = :epoch, node = :node, due_at = :due_at,
+           offline_due_at = :offline_due_at, reason = :reason, flapping = :flapping, history = :history,
+           session_id = :session_id
+    WHERE player_id = :player_id AND epoch = :epoch_before RETURNING player_id""")
+_OPEN_SESSION = insert_into(Session)
+_CLOSE_SESSION = Statement("""
+    UPDATE player_session SET ended_at = :now, reason = :reason WHERE id = :id AND ended_at IS NULL""")
+_DESCRIBE = Statement("""
+    UPDATE player SET hardware_id = :hardware_id, model = :model, os_version = :os_version, app_version = :app_version,
+           agent = :agent, player_kind = :player_kind, player_version = :player_version, capabilities = :capabilities
+    WHERE id = :player_id""")
+_QUARANTINE = Statement("UPDATE player SET quarantined_at = :now WHERE id = :player_id AND quarantined_at IS NULL")
+_CRASHED_SESSIONS = Statement("""
+    UPDATE player_session SET reason = 'crash', ended_at = COALESCE(
+        (SELECT s.last_seen_at FROM player_status s
+         WHERE s.player_id = player_session.player_id AND s.last_seen_at > player_session.started_at), started_at)
+    WHERE node = :node AND ended_at IS NULL""")
+_CRASHED = Statement("""
+    UPDATE presence SET node = NULL, reason = 'crash', offline_due_at = :due_at, due_at = :due_at, session_id = NULL
+    WHERE node = :node RETURNING player_id""")
+_POSTPONE = Statement("""
+    UPDATE presence SET offline_due_at = :due_at, due_at = :due_at
+    WHERE offline_due_at < :due_at AND reason = :reason""")
+_SEEN = Statement("""
+    UPDATE player_status SET last_seen_at = :last_seen_at, address = COALESCE(:address, address)
+    WHERE player_id = :player_id""")
+_TELEMETRY = Statement("SELECT telemetry, reported FROM player_status WHERE player_id = :player_id")
+_KEEP_TELEMETRY = Statement("""
+    UPDATE player_status SET telemetry = :telemetry, reported = :reported, telemetry_at = :at
+    WHERE player_id = :player_id""")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a hello says of the device; `capabilities` are command names."""
+
+    hardware_id: str
+    model: str | None
+    os_version: str | None
+    app_version: str | None
+    agent: str
+    player_kind: str
+    player_version: str
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A registered connection. `quarantined`: it was not let in, and no connection of this player stays."""
+
+    player_id: int
+    team_id: int
+    name: str
+    epoch: int
+    settings: dict[str, Any]
+    quarantined: bool = False
+
+
+def connect(
+    player_id: int, token_digest: str, node: str, session_id: str, address: str | None, device: Device, now: int
+) -> Unit:
+    """Unit: register a connection and raise the epoch. Answers `Connected`.
+
+    Raises Unauthenticated when the token was replaced, revoked or its player deleted, Forbidden in quarantine.
+    """
+    found = yield _READ(player_id=player_id)
+    if not found or found[0]["token_digest"] != token_digest:
+        raise Unauthenticated
+    row = found[0]
+    if row["quarantined_at"] is not None:
+        raise Forbidden("This player is quarantined.", code="quarantined")
+    before = _presence(row)
+    change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now)
+    if change.cloned:
+        yield _QUARANTINE(player_id=player_id, now=now)
+        for kind in ("player.cloned", "player.quarantined"):
+            yield from events.append(_event(row, kind, {"reason": "cloned"}, now))
+        return Connected(player_id, row["team_id"], row["name"], before.epoch, {}, quarantined=True)
+    yield from _write(row, before, change, session_id, now)
+    if row["session_id"]:
+        yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
+    yield _OPEN_SESSION(
+        id=session_id, player_id=player_id, epoch=change.row.epoch, node=node, address=address, started_at=now,
+        ended_at=None, reason=None,
+    )  # fmt: skip
+    facts = _facts(device)
+    if any(row[name] != value for name, value in facts.items()):
+        yield _DESCRIBE(player_id=player_id, **facts)
+    return Connected(player_id, row["team_id"], row["name"], change.row.epoch, orjson.loads(row["settings"]))
+
+
+def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: int) -> Unit:
+    """Unit: the connection of this epoch has ended. Answers whether it was the current one."""
+    found = yield _READ(player_id=player_id)
+    if not found:
+        return False
+    before = _presence(found[0])
+    change = rules.disconnect(before, epoch=epoch, reason=reason, graces=graces, now=now)
+    if change is None:
+        return False
+    yield from _write(found[0], before, change, None, now)
+    if found[0]["session_id"]:
+        yield _CLOSE_SESSION(id=found[0]["session_id"], now=now, reason=reason)
+    return True
+
+
+def sweep(now: int, limit: int) -> Unit:
+    """Unit: whose grace ran out, whose flapping calmed down. Answers how many rows were looked at."""
+    found = yield _DUE(now=now, limit=limit)
+    for row in found:
+        before = _presence(row)
+        change = rules.sweep(before, now=now)
+        if change is not None:
+            yield from _write(row, before, change, row["session_id"], now)
+    return len(found)
+
+
+def recover(node: str, due_at: int) -> Unit:
+    """Unit: after a crash of this node: its sessions end at their last sign of life, its players get the grace.
+    Answers how many players that were."""
+    yield _CRASHED_SESSIONS(node=node)
+    rows = yield _CRASHED(node=node, due_at=due_at)
+    return len(rows)
+
+
+def postpone(reason: Reason, due_at: int) -> Unit:
+    """Unit: while admissions are paced, a player that waits its turn is not offline for it."""
+    yield _POSTPONE(reason=reason, due_at=due_at)
+
+
+def seen(rows: Sequence[tuple[int, int, str | None]]) -> Unit:
+    """Unit: (player id, last seen, address) of many players."""
+    for player_id, last_seen_at, address in rows:
+        yield _SEEN(player_id=player_id, last_seen_at=last_seen_at, address=address)
+
+
+def report(player_id: int, telemetry: dict[str, Any], reported: dict[str, Any], at: int) -> Unit:
+    """Unit: merge the latest values of one player into its status."""
+    found = yield _TELEMETRY(player_id=player_id)
+    if found:
+        merged = orjson.loads(found[0]["telemetry"]) | telemetry
+        settings = orjson.loads(found[0]["reported"]) | reported
+        yield _KEEP_TELEMETRY(
+            player_id=player_id,
+            telemetry=orjson.dumps(merged).decode(),
+            reported=orjson.dumps(settings).decode(),
+            at=at,
+        )
+
+
+def _facts(device: Device) -> dict[str, Any]:
+    return {
+        "hardware_id": device.hardware_id,
+        "model": device.model,
+        "os_version": device.os_version,
+        "app_version": device.app_version,
+        "agent": device.agent,
+        "player_kind": device.player_kind,
+        "player_version": device.player_version,
+        "capabilities": orjson.dumps(device.capabilities).decode(),
+    }
+
+
+def _presence(row: Row) -> Presence:
+    history = orjson.loads(row["history"])
+    return Presence(
+        online=bool(row["online"]),
+        since=row["since"],
+        epoch=row["epoch"],
+        node=row["node"],
+        offline_due_at=row["offline_due_at"],
+        reason=row["reason"],
+        changes=tuple(history.get("changes", ())),
+        flapping=bool(row["flapping"]),
+        hardware=tuple((name, at) for name, at in history.get("hardware", ())),
+        replaced=tuple(history.get("replaced", ())),
+    )
+
+
+def _write(row: Row, before: Presence, change: Change, session_id: str | None, now: int) -> Unit:
+    after = change.row
+    history = {"changes": after.changes, "hardware": after.hardware, "replaced": after.replaced}
+    written = yield _WRITE(
+        player_id=row["player_id"],
+        epoch_before=before.epoch,
+        online=after.online,
+        since=after.since,
+        epoch=after.epoch,
+        node=after.node,
+        due_at=rules.due_at(after),
+        offline_due_at=after.offline_due_at,
+        reason=after.reason,
+        flapping=after.flapping,
+        history=orjson.dumps(history).decode(),
+        session_id=session_id,
+    )
+    if not written:
+        raise Unavailable("The player connected elsewhere at the same moment.", code="moved", retry_after=1)
+    for kind, data in change.events:
+        yield from events.append(_event(row, kind, data, now, session=session_id or row["session_id"]))
+
+
+def _event(row: Row, kind: str, data: dict[str, object], now: int, **more: object) -> Event:
+    subject = {"player_id": row["player_id"], "screen_id": row["screen_id"], "name": row["name"]}
+    return Event(kind, row["team_id"], now, subject | data | more, player_id=row["player_id"])
