@@ -1,0 +1,84 @@
+"""What every kind of player can be asked, whatever program draws the picture."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class PlayerError(Exception):
+    """Why a player could not do what it was asked.
+
+    `code` is for programs and `message` for people; together they become the `error` of a command's result. Codes:
+    `player_missing` (the program is not installed or will not start), `player_down` (it died and is not back yet),
+    `timeout`, `not_found` (no such file), `unsupported_uri`, `unplayable`, `no_picture`, `too_large`, `invalid_volume`,
+    `player_refused` (anything else the program declined).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of the screen: `source` says who took it (mpv, simulated...), `captured_at` is Unix milliseconds by the
+    device's clock."""
+
+    data: bytes
+    mime: str
+    source: str
+    captured_at: int
+
+
+class Player(Protocol):
+    """A program that shows content. Every call may raise PlayerError, and none waits for ever."""
+
+    kind: str
+    capabilities: frozenset[str]  # names of the commands it can do
+
+    async def start(self) -> None:
+        """Return once the program answers."""
+
+    async def stop(self) -> None:
+        """End the program and everything this object started; harmless when repeated."""
+
+    async def version(self) -> str: ...
+
+    async def play(self, uri: str, *, duration_s: int | None = None) -> str:
+        """Show a file or a stream, given by absolute path or URL, and return what is current once it really plays.
+
+        It stays until the next `play`; with `duration_s` the content before it comes back by itself. On an error the
+        content before it is shown again.
+        """
+        ...
+
+    async def current(self) -> str | None:
+        """The path or URL on screen, as it was given to `play`; None when nothing plays."""
+        ...
+
+    async def set_volume(self, volume: int) -> int:
+        """Set 0..100; returns the value read back."""
+        ...
+
+    async def volume(self) -> int | None: ...
+
+    async def show_text(self, text: str, seconds: float) -> None:
+        """Lay a few lines of text over the content for a while."""
+
+    async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
+        """What is really on screen, at most `max_width` pixels wide; `quality` 1..100 where the format has one."""
+        ...
+
+    async def identity(self) -> tuple[int, float]:
+        """Process id and start time (Unix seconds) of the program: they change exactly when it was restarted."""
+        ...
+
+    async def restart(self) -> tuple[int, float]:
+        """End the program and start a new one, which shows the same content; returns the new identity."""
+        ...
+
+
+def check_volume(volume: int) -> int:
+    if not 0 <= volume <= 100:
+        raise PlayerError("invalid_volume", f"A volume is between 0 and 100, not {volume}.")
+    return volume
