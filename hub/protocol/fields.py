@@ -48,6 +48,9 @@ MAX_SAFE_NUMBER = 2**53 - 1
 MAX_OBJECT_DEPTH = 16
 """Levels of nesting inside a free JSON object (`payload`, `detail`, `data`, `desired`, `reported`, `settings`)."""
 
+MAX_PROSE = 2000
+"""Characters of a message for people."""
+
 ID_PATTERN = r"^[!-~]{1,64}$"
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -61,7 +64,7 @@ Time = Annotated[str, Text(30, pattern=TIME_PATTERN, time=True)]
 Sha256 = Annotated[str, Text(64, pattern=SHA256_PATTERN)]
 Name = Annotated[str, Text(100, min=1)]
 Label = Annotated[str, Text(255)]
-Prose = Annotated[str, Text(2000)]
+Prose = Annotated[str, Text(MAX_PROSE)]
 Code = Annotated[str, Text(64, min=1)]
 Url = Annotated[str, Text(2048, min=1)]
 
