@@ -1,0 +1,252 @@
+"""The OpenAPI 3.1 document, made from the route table and served at /openapi.json."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import orjson
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.api.endpoint import MAX_SEGMENT, MAX_WAIT_S, Endpoint
+from hub.api.reading import MAX_INTEGER
+from hub.domain.access import SCOPES
+from hub.domain.errors import (
+    Conflict,
+    Gone,
+    HubError,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+    TooMany,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+_Refs = Mapping[Any, dict[str, Any]]
+"""A reference for each model and mode; pydantic types the key more widely than we use it."""
+
+_ERROR_SCHEMA: Final = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {
+        "message": {"type": "string", "description": "For people."},
+        "code": {"type": "string", "description": "For programs; absent on 401."},
+        "errors": {
+            "type": "object",
+            "description": "On 422: the wrong fields by dotted name, with a sentence for each fault.",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+}
+
+_RETRY_AFTER: Final = {
+    "retry-after": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
+}
+
+
+class _Error(NamedTuple):
+    name: str
+    description: str
+    example: dict[str, Any]
+    headers: dict[str, Any] | None = None
+
+
+def _documented(error: type[HubError], name: str, description: str) -> _Error:
+    headers = _RETRY_AFTER if error.status in (429, 503) else None
+    return _Error(name, description, {"message": error.message, "code": error.code}, headers)
+
+
+_ERRORS: Final[dict[int, _Error]] = {
+    400: _Error(
+        "BadRequest", "The request cannot be read.", {"message": "The body is not valid JSON.", "code": "not_json"}
+    ),
+    401: _Error(
+        "Unauthenticated",
+        "No credential, or one that is unknown, expired or revoked.",
+        {"message": "Unauthenticated."},
+        {"www-authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
+    ),
+    403: _Error(
+        "Forbidden",
+        "The caller lacks the right.",
+        {"message": "This API key lacks the required scope: read:players.", "code": "missing_scope"},
+    ),
+    404: _documented(NotFound, "NotFound", "Unknown, deleted, or another team's."),
+    409: _documented(Conflict, "Conflict", "This contradicts what is stored."),
+    410: _documented(Gone, "Gone", "This was here, and is over."),
+    412: _documented(PreconditionFailed, "PreconditionFailed", "The stored version is another one."),
+    413: _documented(TooLarge, "TooLarge", "Over a documented limit."),
+    415: _documented(UnsupportedMedia, "UnsupportedMedia", "A content type that this call does not read."),
+    422: _Error(
+        "Invalid",
+        "Readable, but a field is wrong.",
+        {
+            "message": Invalid.message,
+            "code": Invalid.code,
+            "errors": {"name": ["The name field is required."]},
+        },
+    ),
+    429: _documented(TooMany, "TooMany", "Too many requests."),
+    503: _documented(Unavailable, "Unavailable", "The hub cannot do this right now; nothing was changed."),
+}
+
+_PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "description": f"`wait=N` (RFC 7240): wait up to N seconds, at most {MAX_WAIT_S}, for the final state.",
+    "schema": {"type": "string", "examples": ["wait=10"]},
+}
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Repeats with the same key get the first answer again, for 24 hours; with another body, a 409.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def document(entries: Iterable[Endpoint], *, title: str, version: str, description: str = "") -> dict[str, Any]:
+    """The document for all entries that are not internal. Raises ValueError on two calls of one name."""
+    public = [entry for entry in entries if not entry.internal]
+    models = {model: None for entry in public for model in _models(entry)}
+    refs, definitions = models_json_schema(list(models), ref_template="#/components/schemas/{model}")
+    paths: dict[str, dict[str, Any]] = {}
+    names: set[str] = set()
+    for entry in public:
+        operation = _operation(entry, refs)
+        if operation["operationId"] in names:
+            raise ValueError(f"two public calls are named {operation['operationId']}")
+        names.add(operation["operationId"])
+        paths.setdefault(entry.template, {})[entry.method.lower()] = operation
+    tags = {tag: None for entry in public for tag in entry.tags}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in tags],
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _ERROR_SCHEMA, **definitions.get("$defs", {})},
+            "responses": {error.name: _error_response(error) for error in _ERRORS.values()},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key. Scopes:\n\n"
+                    + "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in SCOPES.items()),
+                }
+            },
+        },
+    }
+
+
+def route(content: dict[str, Any]) -> Route:
+    """/openapi.json, the same bytes for everyone."""
+    payload = orjson.dumps(content)
+    headers = {
+        "content-type": "application/json",
+        "cache-control": "public, max-age=60",
+        "access-control-allow-origin": "*",
+    }
+
+    async def openapi(request: Request) -> Response:
+        return Response(payload, headers=headers)
+
+    return Route("/openapi.json", openapi)
+
+
+def _models(entry: Endpoint) -> Iterable[tuple[type[BaseModel], JsonSchemaMode]]:
+    if entry.body is not None:
+        yield entry.body, "validation"
+    for answer in entry.answers.values():
+        if answer is not None:
+            yield answer, "serialization"
+
+
+def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
+    paragraphs = [entry.description] if entry.description else []
+    if entry.scope is not None:
+        paragraphs.append(f"Requires the scope `{entry.scope}`.")
+    operation: dict[str, Any] = {
+        "operationId": getattr(entry.handler, "__name__", ""),
+        "summary": entry.summary,
+        "description": "\n\n".join(paragraphs),
+        "tags": list(entry.tags),
+        "parameters": list(_parameters(entry)),
+        "responses": _responses(entry, refs),
+        "security": [{"bearer": []}] if entry.needs_auth else [],
+    }
+    if entry.scope is not None:
+        operation["x-required-scope"] = entry.scope
+    if entry.deprecated:
+        operation["deprecated"] = True
+    if entry.body is not None:
+        schema = {"schema": refs[entry.body, "validation"]}
+        kinds = ["application/json", *(["application/x-www-form-urlencoded"] if entry.form else [])]
+        required = any(field.is_required() for field in entry.body.model_fields.values())
+        operation["requestBody"] = {"required": required, "content": dict.fromkeys(kinds, schema)}
+    return operation
+
+
+def _parameters(entry: Endpoint) -> Iterable[dict[str, Any]]:
+    for name, integer in entry.parameters:
+        kind: dict[str, Any] = (
+            {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_INTEGER}
+            if integer
+            else {"type": "string", "minLength": 1, "maxLength": MAX_SEGMENT}
+        )
+        yield {"name": name, "in": "path", "required": True, "schema": kind}
+    if entry.query is not None:
+        schema = entry.query.model_json_schema()
+        if "$defs" in schema:
+            raise ValueError(f"{entry.method} {entry.path}: query parameters are plain values or lists of them")
+        required = schema.get("required", [])
+        for name, kind in schema["properties"].items():
+            parameter = {"name": name, "in": "query", "required": name in required}
+            if "description" in kind:
+                parameter["description"] = kind["description"]
+            yield {**parameter, "schema": {k: v for k, v in kind.items() if k not in ("title", "description")}}
+    if entry.waits:
+        yield _PREFER
+    if entry.idempotent:
+        yield _IDEMPOTENCY_KEY
+
+
+def _responses(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status, model in entry.answers.items():
+        responses[str(status)] = {"description": f"{HTTPStatus(status).phrase}."}
+        if model is not None:
+            responses[str(status)]["content"] = {"application/json": {"schema": refs[model, "serialization"]}}
+    for status in sorted(_error_statuses(entry) - entry.answers.keys()):
+        responses[str(status)] = {"$ref": f"#/components/responses/{_ERRORS[status].name}"}
+    return responses
+
+
+def _error_statuses(entry: Endpoint) -> set[int]:
+    """What an entry can fail with: follows from what it reads, and what it says itself."""
+    statuses = {503, *entry.errors}
+    if entry.needs_auth:
+        statuses |= {401, 403, 429}
+    if entry.parameters:
+        statuses.add(404)
+    if entry.query is not None:
+        statuses |= {400, 422}
+    if entry.body is not None:
+        statuses |= {400, 413, 415, 422}
+    if entry.idempotent:
+        statuses |= {400, 409}
+    return statuses
+
+
+def _error_response(error: _Error) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Error"}
+    response: dict[str, Any] = {
+        "description": error.description,
+        "content": {"application/json": {"schema": schema, "example": error.example}},
+    }
+    return {**response, "headers": error.headers} if error.headers else response

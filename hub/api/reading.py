@@ -1,0 +1,231 @@
+"""From bytes to models: request bodies, forms and query strings, and the words for what is wrong with them.
+
+Whatever passes here can be stored and sent back: no NUL characters (PostgreSQL keeps none), no integers beyond 63 bits
+(SQLite's limit), no nesting that an encoder refuses, no number that JSON lacks.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from hub.domain.errors import BadRequest, Invalid, TooLarge, UnsupportedMedia
+
+MAX_INTEGER: Final = 2**63 - 1
+MAX_DEPTH: Final = 32  # levels; the deepest documented body has five
+MAX_PARAMETERS: Final = 100  # of one query string or form; the busiest route has ten
+MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
+BODY_S: Final = 30.0  # seconds for a whole body to arrive: 256 KiB over the slowest mobile link
+
+_SUSPECT = re.compile(rb"\\u0000|\d{19}")  # only bodies with one of these are searched value by value
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """The whole body, given up at the first byte beyond `limit`. Raises TooLarge, BadRequest, ClientDisconnect."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
+    if not declared and b"transfer-encoding" not in headers:
+        return b""
+    body = bytearray()
+    more = True
+    try:
+        async with asyncio.timeout(BODY_S):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise BadRequest("The body did not arrive in time.", code="body_timeout") from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit:,} bytes.")
+
+
+def parse_body(raw: bytes, headers: Mapping[bytes, bytes], *, form: bool) -> dict[str, Any]:
+    """The body as an object: JSON, or a form where `form` allows one. An empty body is an empty object."""
+    if not raw:
+        return {}
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMedia("Send the body without a content encoding.")
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        return _parse_json(raw)
+    if form and kind == b"application/x-www-form-urlencoded":
+        return dict(_pairs(raw.decode("utf-8", "replace"), "body"))
+    raise UnsupportedMedia("Send the body as application/json.")
+
+
+def _parse_json(raw: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(raw)
+    except ValueError:  # a RecursionError cannot come: orjson counts its own levels
+        raise BadRequest("The body is not valid JSON.", code="not_json") from None
+    if not isinstance(document, dict):
+        raise Invalid.field("body", "The body must be a JSON object.")
+    if _SUSPECT.search(raw) or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _refuse_unstorable(document)
+    return document
+
+
+def _refuse_unstorable(document: dict[str, Any]) -> None:
+    todo: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                raise _unstorable(path, "must not contain NUL characters.")
+        elif isinstance(value, int | float):
+            if abs(value) > MAX_INTEGER:  # an integer beyond 64 bits arrives here as a float
+                raise _unstorable(path, "is out of range.")
+        elif isinstance(value, dict | list):
+            if len(path) >= MAX_DEPTH:
+                raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.", code="nested_too_deep")
+            if isinstance(value, dict):
+                if any("\0" in key for key in value):
+                    raise _unstorable(path, "must not contain NUL characters.")
+                todo.extend(((*path, key), item) for key, item in value.items())
+            else:
+                todo.extend(((*path, index), item) for index, item in enumerate(value))
+
+
+def _unstorable(path: tuple[str | int, ...], what: str) -> Invalid:
+    name = _dotted(path) or "body"
+    return Invalid.field(name, f"The {name} field {what}")
+
+
+def _pairs(text: str, where: str) -> list[tuple[str, str]]:
+    """Names and values of a query string or form. A parameter left blank counts as absent."""
+    try:
+        pairs = parse_qsl(text, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        raise BadRequest(f"The {where} has more than {MAX_PARAMETERS} parameters.") from None
+    for name, value in pairs:
+        if "\0" in name or "\0" in value:
+            raise _unstorable((name.replace("\0", ""),), "must not contain NUL characters.")
+    return pairs
+
+
+class QueryReader:
+    """Reads query strings into `model`: the last of repeated parameters counts, unless the field is a list."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+        properties = model.model_json_schema()["properties"]
+        self._lists = {name for name, schema in properties.items() if _takes_list(schema)}
+
+    def read(self, query_string: bytes) -> BaseModel:
+        values: dict[str, Any] = {}
+        if query_string:
+            for name, value in _pairs(query_string.decode("utf-8", "replace"), "query"):
+                if name in self._lists:
+                    values.setdefault(name, []).append(value)
+                else:
+                    values[name] = value
+        return validated(self._model, values)
+
+
+def _takes_list(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "array" or any(map(_takes_list, schema.get("anyOf", ())))
+
+
+def validated(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+    """`values` as a `model`. Raises Invalid, with dotted names and a sentence for each fault."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        errors: dict[str, list[str]] = {}
+        for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]:
+            name = _dotted(fault["loc"]) or "body"
+            errors.setdefault(name, []).append(_sentence(name, fault))
+        raise Invalid(errors=errors) from None
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    # Names in a free-form object are the caller's: cut, so that an answer cannot be made to echo a whole body.
+    return ".".join(str(part)[:100] for part in path)
+
+
+_SENTENCES: Final = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "string_type": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "has the wrong format",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is out of range",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entries",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+}
+
+
+def _sentence(name: str, fault: ErrorDetails) -> str:
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "value_error":  # raised by a validator of ours, which wrote the sentence
+        return str(context["error"])
+    if kind == "string_too_short":
+        shortest = context["min_length"]
+        return f"The {name} field must " + (
+            "not be empty." if shortest == 1 else f"have at least {shortest} characters."
+        )
+    sentence = _SENTENCES.get(kind)
+    if sentence is None:
+        return f"The {name} field is not valid: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
+    return f"The {name} field {sentence.format_map(context)}."
+
+
+def unbounded_fields(model: type[BaseModel]) -> list[str]:
+    """Where `model` takes an integer without both limits or a list without a length: each a way to a fault of ours."""
+    return sorted(set(_unbounded(model.model_json_schema(), model.__name__)))
+
+
+def _unbounded(schema: Any, where: str) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _unbounded(item, where)
+    if not isinstance(schema, dict):
+        return
+    kind = schema.get("type")
+    if kind == "integer" and not (
+        schema.keys() & {"enum", "const"}
+        or (schema.keys() & {"minimum", "exclusiveMinimum"} and schema.keys() & {"maximum", "exclusiveMaximum"})
+    ):
+        yield where
+    if kind == "array" and "maxItems" not in schema:
+        yield where
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            for name, inner in value.items():
+                yield from _unbounded(inner, name if key == "$defs" else f"{where}.{name}")
+        elif key not in ("default", "examples", "const", "enum"):
+            yield from _unbounded(value, where)

@@ -1,0 +1,120 @@
+"""The OpenAPI document: valid, complete, and true to the table."""
+
+import pytest
+from openapi_spec_validator import validate
+
+from hub.api import openapi
+from hub.api.endpoint import Endpoint
+
+
+@pytest.fixture
+def document(entries):
+    return openapi.document(entries, title="Signalbox", version="0.1.0")
+
+
+def test_the_document_is_valid_openapi(document):
+    validate(document)
+
+
+def test_every_public_entry_is_listed_and_no_internal_one(document, entries):
+    listed = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+    assert listed == {(entry.template, entry.method) for entry in entries if not entry.internal}
+    assert "/api/v1/upload" not in document["paths"]
+
+
+def test_an_operation_tells_what_it_needs(document):
+    operation = document["paths"]["/api/v1/things"]["get"]
+    assert operation["operationId"] == "list_things"
+    assert operation["description"] == "Everything there is.\n\nRequires the scope `read:players`."
+    assert operation["x-required-scope"] == "read:players"
+    assert operation["security"] == [{"bearer": []}]
+    assert {name: ref["$ref"] for name, ref in operation["responses"].items() if "$ref" in ref} == {
+        status: f"#/components/responses/{name}"
+        for status, name in {
+            "400": "BadRequest",
+            "401": "Unauthenticated",
+            "403": "Forbidden",
+            "422": "Invalid",
+            "429": "TooMany",
+            "503": "Unavailable",
+        }.items()
+    }
+
+
+def test_anonymous_and_deprecated_calls_say_so(document):
+    operation = document["paths"]["/api/v1/waits"]["post"]
+    assert operation["security"] == []
+    assert operation["deprecated"] is True
+    assert "401" not in operation["responses"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["Prefer", "Idempotency-Key"]
+
+
+def test_parameters_carry_their_types_and_limits(document):
+    (path,) = document["paths"]["/api/v1/things/{thing_id}"]["get"]["parameters"]
+    assert path == {
+        "name": "thing_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 2**63 - 1},
+    }
+    query = {parameter["name"]: parameter for parameter in document["paths"]["/api/v1/things"]["get"]["parameters"]}
+    assert query["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}
+    assert query["limit"]["required"] is False
+    assert query["status"]["description"] == "online or offline"
+
+
+def test_bodies_and_answers_refer_to_their_models_with_examples(document):
+    operation = document["paths"]["/api/v1/things"]["post"]
+    body = operation["requestBody"]
+    assert body["required"] is True
+    assert body["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/NewThing"}}}
+    assert document["components"]["schemas"]["NewThing"]["examples"] == [{"name": "Lobby", "volume": 20}]
+    answer = operation["responses"]["201"]["content"]["application/json"]
+    assert answer == {"schema": {"$ref": "#/components/schemas/Thing"}}
+
+
+def test_a_form_is_offered_where_it_is_read(document):
+    body = document["paths"]["/api/v1/things/pair"]["post"]["requestBody"]
+    assert body["required"] is False
+    assert body["content"].keys() == {"application/json", "application/x-www-form-urlencoded"}
+
+
+async def test_what_is_documented_is_what_is_answered(document, client):
+    """The examples of the shared errors, against real answers."""
+    examples = {
+        name: response["content"]["application/json"]["example"]
+        for name, response in document["components"]["responses"].items()
+    }
+    assert (await client.get("/nowhere")).json() == examples["NotFound"]
+    assert (await client.get("/api/v1/things", headers={"authorization": ""})).json() == examples["Unauthenticated"]
+    assert (await client.post("/api/v1/things", json={})).json() == examples["Invalid"]
+    assert (await client.get("/api/v1/failures/unavailable")).json() == examples["Unavailable"]
+    assert (await client.get("/api/v1/failures/slow_down")).json() == examples["TooMany"]
+    broken = await client.post("/api/v1/things", content=b"{", headers={"content-type": "application/json"})
+    assert broken.json() == examples["BadRequest"]
+
+
+async def test_the_document_is_served_to_everyone(document):
+    route = openapi.route(document)
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/openapi.json", "headers": [], "query_string": b""}
+    await route(scope, None, send)
+    assert sent[0]["status"] == 200
+    headers = dict(sent[0]["headers"])
+    assert headers[b"content-type"] == b"application/json"
+    assert headers[b"access-control-allow-origin"] == b"*"
+    assert sent[1]["body"].startswith(b'{"openapi":"3.1.0"')
+
+
+async def _handler(call):
+    raise AssertionError
+
+
+def test_two_calls_of_one_name_stop_the_start():
+    entries = [Endpoint("GET", path, _handler, summary="", tags=()) for path in ("/a", "/b")]
+    with pytest.raises(ValueError, match="_handler"):
+        openapi.document(entries, title="", version="")
