@@ -63,7 +63,7 @@ class Database(Group):
     url: str = Field(
         "",
         repr=False,  # it may hold a password
-        pattern=r"^((sqlite|postgresql)(\+[a-z0-9]+)?://.*)?$",
+        pattern=r"^(sqlite:///.+|postgresql(\+[a-z0-9]+)?://.+)?$",
         description="postgresql://user:password@host/name, or sqlite:///path; empty: hub.db in the data folder.",
     )
 

@@ -63,6 +63,11 @@ class Metrics:
         """One answered request; `route` is the path's template, `/api/v1/players/{player_id}`."""
         self.http_request_seconds.labels(route, method, status).observe(seconds)
 
+    def observe_commit(self, units: int, seconds: float) -> None:
+        """One group commit, as the store's writer tells it."""
+        self.store_batch_units.observe(units)
+        self.store_commit_seconds.observe(seconds)
+
     def render(self) -> bytes:
         """The text that Prometheus scrapes, in CONTENT_TYPE."""
         return generate_latest(self.registry)

@@ -138,3 +138,9 @@ def test_database_and_blobs_follow_the_data_folder(tmp_path):
     assert settings.blobs_url == f"file://{tmp_path}/here/blobs"
     elsewhere = load(database={"url": "postgresql://db/hub"}, blobs={"url": "s3://bucket"})
     assert (elsewhere.database_url, elsewhere.blobs_url) == ("postgresql://db/hub", "s3://bucket")
+
+
+@pytest.mark.parametrize("url", ["mysql://db/hub", "sqlite+aiosqlite:///hub.db", "sqlite://", "hub.db"])
+def test_a_database_of_another_kind_is_refused_at_the_start(url):
+    with pytest.raises(ConfigError, match=r"database\.url"):
+        load(database={"url": url})

@@ -35,3 +35,10 @@ def test_a_request_is_counted_under_route_method_and_status():
     assert metrics.registry.get_sample_value("signalbox_http_request_seconds_count", labels) == 1
     assert metrics.registry.get_sample_value("signalbox_http_request_seconds_bucket", {**labels, "le": "0.005"}) == 1
     assert metrics.registry.get_sample_value("signalbox_http_request_seconds_bucket", {**labels, "le": "0.0025"}) == 0
+
+
+def test_a_commit_is_counted_with_its_size_and_time():
+    metrics = Metrics()
+    metrics.observe_commit(3, 0.004)
+    assert metrics.registry.get_sample_value("signalbox_store_batch_units_sum") == 3
+    assert metrics.registry.get_sample_value("signalbox_store_commit_seconds_sum") == 0.004
