@@ -239,3 +239,32 @@ def check_evidence(spec: Spec, payload: Detail, detail: Detail | None) -> str | 
 def supersedes(spec: Spec) -> bool:
     """Whether a newer queued command of this kind makes older queued ones pointless."""
     return spec.delivery == "idempotent" and not spec.name.startswith("custom:")
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's own name for a request, and the hash of the request it goes with."""
+
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The answer that the first request with this key got."""
+
+    status: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A player's result, as the store takes it; times in Unix ms."""
+
+    id: str
+    status: str
+    detail: Mapping[str, Any] | None
+    error_code: str | None
+    error_message: str | None
+    started_at: int | None
+    finished_at: int

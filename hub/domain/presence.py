@@ -7,8 +7,9 @@ A return within the grace is no event at all. Every connection raises the epoch,
 its epoch, so the late end of an old connection can never mark a newer one down.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from hub.domain.times import MINUTE, SECOND
 
@@ -67,6 +68,39 @@ class Change:
     row: Presence
     events: tuple[tuple[str, dict[str, object]], ...] = ()
     cloned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a hello says of the device; `capabilities` are command names."""
+
+    hardware_id: str
+    model: str | None
+    os_version: str | None
+    app_version: str | None
+    agent: str
+    player_kind: str
+    player_version: str
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A registered connection.
+
+    live           {command id: queued | sent | acked}: what the player's journal is compared with
+    cancels        commands whose cancellation the player has yet to answer
+    quarantined    it was not let in, and no connection of this player stays
+    """
+
+    player_id: int
+    team_id: int
+    name: str
+    epoch: int
+    settings: Mapping[str, Any]
+    live: Mapping[str, str]
+    cancels: Sequence[str]
+    quarantined: bool = False
 
 
 def connect(row: Presence, *, node: str, hardware_id: str, now: int) -> Change:

@@ -1,8 +1,7 @@
 """Commands in the database. Every move is one conditional update, followed by its event in the same transaction; an
 update that changed no row is followed by nothing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import commands as rules
 from hub.domain.access import Actor
+from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.events import Event
 from hub.store import events
@@ -73,7 +73,8 @@ _ASK_CANCEL = Statement(f"""
     UPDATE command SET cancel_requested_at = COALESCE(cancel_requested_at, CAST(:now AS BIGINT)), version = version + 1
     WHERE id = :id AND team_id = :team_id AND state IN ('sent', 'acked') RETURNING {_ROW}""")
 _OWN = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND team_id = :team_id")
-_UNSETTLED = Statement("SELECT id, state FROM command WHERE player_id = :player_id AND state IN ('sent', 'acked')")
+_STATES = Statement("""
+    SELECT id, state FROM command WHERE player_id = :player_id AND state IN ('queued', 'sent', 'acked')""")
 _CANCELS = Statement("""
     SELECT id FROM command WHERE player_id = :player_id AND cancel_requested_at IS NOT NULL ORDER BY id LIMIT 1000""")
 _UNSUPPORTED = Statement(f"""
@@ -84,35 +85,6 @@ _QUEUED = Statement("SELECT id, command FROM command WHERE player_id = :player_i
 _SCREENSHOT = Statement("SELECT id FROM screenshot WHERE id = :id AND player_id = :player_id")
 _SETTINGS = Statement("SELECT settings FROM player WHERE id = :player_id")
 _KEEP_SETTINGS = Statement("UPDATE player SET settings = :settings WHERE id = :player_id")
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A client's own name for a request, and the hash of the request it goes with."""
-
-    key: str
-    request: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """The answer that the first request with this key got."""
-
-    status: int
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A player's result, as the store takes it; times in Unix ms."""
-
-    id: str
-    status: str
-    detail: Mapping[str, Any] | None
-    error_code: str | None
-    error_message: str | None
-    started_at: int | None
-    finished_at: int
 
 
 def send(
@@ -175,7 +147,7 @@ def queue(command: Command, spec: rules.Spec, actor: Actor | None, now: int) -> 
     values = {name: getattr(command, name) for name in _INSERT.names}
     yield _INSERT(**values)
     if command.state == "queued":
-        yield from events.append(_event("command.queued", values, "queued", now, actor=actor, face=command.face))
+        yield from events.append(event("command.queued", values, "queued", now, actor=actor, face=command.face))
 
 
 def claim(player_id: int, node: str, epoch: int, room: int, now: int) -> Unit:
@@ -183,7 +155,7 @@ def claim(player_id: int, node: str, epoch: int, room: int, now: int) -> Unit:
     rows = yield _CLAIM(player_id=player_id, node=node, epoch=epoch, room=room, now=now)
     rows = sorted(rows, key=lambda row: str(row["id"]))
     for row in rows:
-        yield from events.append(_event("command.sent", row, "sent", now))
+        yield from events.append(event("command.sent", row, "sent", now))
     return rows
 
 
@@ -191,7 +163,7 @@ def acknowledge(player_id: int, command_id: str, now: int) -> Unit:
     """Unit: the command is in the player's journal. Answers whether that was news."""
     rows = yield _ACKNOWLEDGE(id=command_id, player_id=player_id, now=now)
     for row in rows:
-        yield from events.append(_event("command.acknowledged", row, "acked", now))
+        yield from events.append(event("command.acknowledged", row, "acked", now))
     return bool(rows)
 
 
@@ -249,14 +221,11 @@ def reconcile(
 
 
 def reject_unsupported(player_id: int, capabilities: Sequence[str], now: int) -> Unit:
-    """Unit: refuse what was queued before the player said what it can do. Answers the ids."""
-    refused = []
+    """Unit: refuse what was queued before the player said what it can do."""
     for queued in (yield _QUEUED(player_id=player_id)):
         if queued["command"] not in capabilities:
             for row in (yield _UNSUPPORTED(id=queued["id"], now=now)):
-                refused.append(row)
                 yield from events.append(finished(row, "rejected", now, error="unsupported_command"))
-    return refused
 
 
 def expire(now: int, limit: int) -> Unit:
@@ -282,9 +251,9 @@ def cancel(team_id: int, command_id: str, actor: Actor, face: str, now: int) -> 
     return rows[0]
 
 
-def unsettled(player_id: int) -> Unit:
-    """Unit: {id: state} of what was sent to the player and is not finished."""
-    rows = yield _UNSETTLED(player_id=player_id)
+def live(player_id: int) -> Unit:
+    """Unit: {id: queued | sent | acked} of the player's unfinished commands."""
+    rows = yield _STATES(player_id=player_id)
     return {row["id"]: row["state"] for row in rows}
 
 
@@ -297,10 +266,10 @@ def cancels(player_id: int) -> Unit:
 def finished(
     row: Row, state: str, now: int, *, actor: Actor | None = None, face: str | None = None, **more: Any
 ) -> Event:
-    return _event("command.finished", row, state, now, actor=actor, face=face, **more)
+    return event("command.finished", row, state, now, actor=actor, face=face, **more)
 
 
-def _event(
+def event(
     kind: str, row: Row, state: str, now: int, *, actor: Actor | None = None, face: str | None = None, **more: Any
 ) -> Event:
     data = {"command_id": row["id"], "player_id": row["player_id"], "command": row["command"], "status": state}

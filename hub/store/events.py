@@ -62,3 +62,14 @@ async def after(session: AsyncSession, team_id: int, number: int, limit: int) ->
 def as_data(row: EventRow) -> dict[str, Any]:
     data: dict[str, Any] = orjson.loads(row.data)
     return data
+
+
+async def after_all(session: AsyncSession, number: int, limit: int) -> list[EventRow]:
+    """The events of all teams past `number`, oldest first."""
+    query = select(EventRow).where(col(EventRow.id) > number).order_by(col(EventRow.id)).limit(limit)
+    return list((await session.exec(query)).all())
+
+
+async def newest(session: AsyncSession) -> int:
+    """The number of the newest event, 0 in an empty log."""
+    return (await session.exec(select(EventRow.id).order_by(col(EventRow.id).desc()).limit(1))).first() or 0

@@ -2,7 +2,6 @@
 telemetry go to `player_status` in batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,8 +9,8 @@ import orjson
 from hub.domain import presence as rules
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.domain.events import Event
-from hub.domain.presence import Change, Graces, Presence, Reason
-from hub.store import events
+from hub.domain.presence import Change, Connected, Device, Graces, Presence, Reason
+from hub.store import commands, events
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Session
 
@@ -57,32 +56,6 @@ _KEEP_TELEMETRY = Statement("""
     WHERE player_id = :player_id""")
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What a hello says of the device; `capabilities` are command names."""
-
-    hardware_id: str
-    model: str | None
-    os_version: str | None
-    app_version: str | None
-    agent: str
-    player_kind: str
-    player_version: str
-    capabilities: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """A registered connection. `quarantined`: it was not let in, and no connection of this player stays."""
-
-    player_id: int
-    team_id: int
-    name: str
-    epoch: int
-    settings: dict[str, Any]
-    quarantined: bool = False
-
-
 def connect(
     player_id: int, token_digest: str, node: str, session_id: str, address: str | None, device: Device, now: int
 ) -> Unit:
@@ -102,7 +75,7 @@ def connect(
         yield _QUARANTINE(player_id=player_id, now=now)
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"reason": "cloned"}, now))
-        return Connected(player_id, row["team_id"], row["name"], before.epoch, {}, quarantined=True)
+        return Connected(player_id, row["team_id"], row["name"], before.epoch, {}, {}, (), quarantined=True)
     yield from _write(row, before, change, session_id, now)
     if row["session_id"]:
         yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
@@ -113,7 +86,12 @@ def connect(
     facts = _facts(device)
     if any(row[name] != value for name, value in facts.items()):
         yield _DESCRIBE(player_id=player_id, **facts)
-    return Connected(player_id, row["team_id"], row["name"], change.row.epoch, orjson.loads(row["settings"]))
+    if row["capabilities"] != facts["capabilities"]:
+        yield from commands.reject_unsupported(player_id, device.capabilities, now)
+    live = yield from commands.live(player_id)
+    cancels = yield from commands.cancels(player_id)
+    settings = orjson.loads(row["settings"])
+    return Connected(player_id, row["team_id"], row["name"], change.row.epoch, settings, live, cancels)
 
 
 def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: int) -> Unit:

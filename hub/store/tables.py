@@ -332,7 +332,7 @@ class Subscription(SQLModel, table=True):
 
 class Delivery(SQLModel, table=True):
     """One event for one webhook, made with the event. `id` is the stable message id; `name` the event's name in the
-    receiver's vocabulary; `next_at` is null once it is over."""
+    receiver's vocabulary. `next_at` is when it is due: for one under way the end of its lease, null once it is over."""
 
     __tablename__ = "delivery"
     id: int | None = _key()
@@ -342,7 +342,6 @@ class Delivery(SQLModel, table=True):
     state: str = "pending"
     attempts: int = 0
     next_at: int | None = _maybe_time()
-    claimed_until: int | None = _maybe_time()
     last_at: int | None = _maybe_time()
     last_status: int | None = None
     last_error: str | None = None
@@ -352,7 +351,9 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("webhook_id", "event_id"),
         Index(
             "ix_delivery_next",
+            "webhook_id",
             "next_at",
+            "id",
             sqlite_where=text("next_at IS NOT NULL"),
             postgresql_where=text("next_at IS NOT NULL"),
         ),
@@ -372,7 +373,7 @@ class Screenshot(SQLModel, table=True):
     source: str
     captured_at: int = _time()
     stored_at: int = _time()
-    __table_args__ = (Index("ix_screenshot_player", "player_id", "id"),)
+    __table_args__ = (Index("ix_screenshot_player", "player_id", "stored_at"),)
 
 
 class Upload(SQLModel, table=True):

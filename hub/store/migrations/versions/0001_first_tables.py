@@ -273,7 +273,6 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", sa.BigInteger(), nullable=True),
-        sa.Column("claimed_until", sa.BigInteger(), nullable=True),
         sa.Column("last_at", sa.BigInteger(), nullable=True),
         sa.Column("last_status", sa.Integer(), nullable=True),
         sa.Column("last_error", sa.String(), nullable=True),
@@ -414,7 +413,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("screenshot", schema=None) as batch_op:
-        batch_op.create_index("ix_screenshot_player", ["player_id", "id"], unique=False)
+        batch_op.create_index("ix_screenshot_player", ["player_id", "stored_at"], unique=False)
 
     op.create_table(
         "upload",

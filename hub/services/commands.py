@@ -1,0 +1,268 @@
+"""Sending commands and learning what became of them. The row is the truth; the bus only says "look"."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from hub.bus.base import Bus
+from hub.domain import commands as rules
+from hub.domain import ids
+from hub.domain.access import Actor
+from hub.domain.commands import IdempotencyKey, Outcome, Replay
+from hub.domain.errors import Invalid, NotFound
+from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
+from hub.store import commands as store
+from hub.store.database import Database
+from hub.store.statements import Row
+from hub.store.tables import Command
+
+SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks, for the audit line: the actor and the API document whose call it was."""
+
+    actor: Actor
+    face: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A claimed command, ready for the wire; `expires_at` in Unix ms."""
+
+    id: str
+    command: str
+    payload: dict[str, Any]
+    delivery: rules.Delivery
+    expires_at: int
+
+
+class Commands:
+    def __init__(self, db: Database, bus: Bus) -> None:
+        self._db = db
+        self._bus = bus
+
+    async def send(
+        self,
+        origin: Origin,
+        player_id: int,
+        name: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        ttl_s: int | None = None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> dict[str, Any]:
+        """Queue a command; after return it is on disk. Answers {"command_id", "status": "queued"}, or the stored answer
+        of an earlier request with the same key.
+
+        Raises Forbidden, Invalid (unknown command, bad payload, player cannot do it), NotFound, Conflict, Unavailable.
+        """
+        spec = rules.lookup(name)
+        origin.actor.require(spec.scope)
+        payload = rules.check_payload(spec, payload)
+        now = now_ms()
+        row = new_row(origin, spec, player_id, payload, ttl_s, now)
+        answer = {"command_id": row.id, "status": "queued"}
+        replay: Replay | None = await self._db.write(
+            store.send, row, spec, origin.actor, now, idempotency, 202, orjson.dumps(answer).decode(), key=player_id
+        )
+        if replay is not None:
+            return cast(dict[str, Any], orjson.loads(replay.answer))
+        self._bus.publish(("player", player_id), "commands")
+        self.published(origin.actor.team_id)
+        return answer
+
+    async def get(self, actor: Actor, command_id: str) -> dict[str, Any]:
+        """The whole story of one command. Raises NotFound."""
+        async with self._db.session() as session:
+            row = await store.get(session, actor.team_id, command_id)
+        if row is None:
+            raise NotFound
+        return describe(row)
+
+    async def listing(
+        self,
+        actor: Actor,
+        *,
+        player_id: int | None = None,
+        batch_id: str | None = None,
+        states: Sequence[str] = (),
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[dict[str, Any]]:
+        """Newest first; `before` is the last id of the page before."""
+        async with self._db.session() as session:
+            rows = await store.listing(
+                session,
+                actor.team_id,
+                player_id=player_id,
+                batch_id=batch_id,
+                states=states,
+                before=before,
+                limit=limit,
+            )
+        return [describe(row) for row in rows]
+
+    async def cancel(self, origin: Origin, command_id: str) -> str:
+        """Call a command back. Answers the state after: `cancelled` means it will not run; `sent` or `acked` means the
+        player was asked and its result tells; another final state means that it was over before. Raises NotFound."""
+        actor = origin.actor
+        row: Row = await self._db.write(store.cancel, actor.team_id, command_id, actor, origin.face, now_ms())
+        if row["state"] in ("sent", "acked"):
+            self._bus.publish(("player", row["player_id"]), "cancel")
+        else:
+            self.settled(row)
+        return str(row["state"])
+
+    async def wait(self, actor: Actor, command_id: str, seconds: float) -> dict[str, Any]:
+        """The story of a command once it is final, or as it stands after `seconds`. Raises NotFound."""
+        heard = asyncio.Event()
+        stop = self._bus.subscribe(("command", command_id), lambda _: heard.set())
+        try:
+            story = await self.get(actor, command_id)
+            deadline = asyncio.get_running_loop().time() + seconds
+            while story["status"] not in rules.FINAL:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await heard.wait()
+                except TimeoutError:
+                    return story
+                heard.clear()
+                story = await self.get(actor, command_id)
+            return story
+        finally:
+            stop()
+
+    # For the player's socket -----------------------------------------------------------------------------------------
+
+    async def claim(self, player_id: int, node: str, epoch: int, room: int) -> list[Outgoing]:
+        """Take up to `room` queued commands for this connection. They count as sent from now on, and only for it."""
+        rows: list[Row] = await self._db.write(store.claim, player_id, node, epoch, room, now_ms(), key=player_id)
+        if rows:
+            self.published(rows[0]["team_id"])
+        return [
+            Outgoing(row["id"], row["command"], orjson.loads(row["payload"]), row["delivery"], row["expires_at"])
+            for row in rows
+        ]
+
+    async def cancels(self, player_id: int) -> list[str]:
+        """Commands whose cancellation the player has yet to answer."""
+        return cast(list[str], await self._db.write(store.cancels, player_id, key=player_id))
+
+    async def acknowledge(self, player_id: int, command_id: str) -> None:
+        """The player has it in its journal."""
+        await self._db.write(store.acknowledge, player_id, command_id, now_ms(), key=player_id)
+        self._bus.publish(("command", command_id))
+
+    async def record(self, player_id: int, outcome: Outcome) -> None:
+        """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
+        player repeats what it was not thanked for."""
+        row: Row | None = await self._db.write(store.record, player_id, outcome, now_ms(), key=player_id)
+        if row is not None:
+            self.settled(row)
+
+    async def reconcile(
+        self, player_id: int, epoch: int, *, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str]
+    ) -> None:
+        """Apply the comparison, for the connection of this epoch."""
+        await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, now_ms(), key=player_id)
+        for command_id in (*acked, *lost):
+            self._bus.publish(("command", command_id))
+
+    # For the supervised loops ----------------------------------------------------------------------------------------
+
+    async def sweep(self) -> bool:
+        """Move what time alone moves. Answers whether there may be more."""
+        rows: list[Row] = await self._db.write(store.expire, now_ms(), SWEEP_LIMIT)
+        for row in rows:
+            self.settled(row)
+            if row["cancel_requested_at"] is not None:
+                self._bus.publish(("player", row["player_id"]), "cancel")
+        return len(rows) == SWEEP_LIMIT
+
+    def settled(self, row: Row) -> None:
+        """Tell whoever waits for this command or its batch."""
+        self._bus.publish(("command", row["id"]))
+        if row["batch_id"]:
+            self._bus.publish(("batches", None), row["batch_id"])
+        self.published(row["team_id"])
+
+    def published(self, team_id: int) -> None:
+        """The event log of the team has grown."""
+        self._bus.publish(("events", team_id))
+
+
+def new_row(
+    origin: Origin,
+    spec: rules.Spec,
+    player_id: int,
+    payload: Mapping[str, Any],
+    ttl_s: int | None,
+    now: int,
+    *,
+    batch_id: str | None = None,
+    held: bool = False,
+) -> Command:
+    """A command about to be stored. Its deadline starts now, or when a paced batch releases it. Raises Invalid."""
+    encoded = orjson.dumps(payload)
+    if len(encoded) > rules.MAX_PAYLOAD_BYTES:
+        raise Invalid.field("payload", f"At most {rules.MAX_PAYLOAD_BYTES} bytes of JSON.")
+    deadline = None if held else now + (ttl_s or spec.start_within_s) * SECOND
+    actor = origin.actor
+    return Command(
+        id=ids.command_id(),
+        team_id=actor.team_id,
+        player_id=player_id,
+        batch_id=batch_id,
+        command=spec.name,
+        payload=encoded.decode(),
+        delivery=spec.delivery,
+        state="held" if held else "queued",
+        finish_within_s=spec.finish_within_s,
+        created_at=now,
+        expires_at=deadline,
+        due_at=deadline,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        face=origin.face,
+        address=actor.address,
+    )
+
+
+def describe(row: Command) -> dict[str, Any]:
+    """A command as the API tells it. A PIN is a secret and not told."""
+    payload = orjson.loads(row.payload)
+    if "pin" in payload:
+        payload["pin"] = "****"
+    error = {"code": row.error_code, "message": row.error_message} if row.error_code else None
+    return {
+        "id": row.id,
+        "player_id": row.player_id,
+        "batch_id": row.batch_id,
+        "command": row.command,
+        "payload": payload,
+        "status": row.state,
+        "created_at": rfc3339(row.created_at),
+        "expires_at": rfc3339_or_none(row.expires_at),
+        "sent_at": rfc3339_or_none(row.sent_at),
+        "acknowledged_at": rfc3339_or_none(row.acked_at),
+        "started_at": rfc3339_or_none(row.started_at),
+        "finished_at": rfc3339_or_none(row.finished_at),
+        "cancel_requested_at": rfc3339_or_none(row.cancel_requested_at),
+        "detail": orjson.loads(row.detail) if row.detail else None,
+        "error": error,
+        "late": row.late,
+        "superseded_by": row.superseded_by,
+        "requested_by": {
+            "kind": row.actor_kind,
+            "id": row.actor_id,
+            "name": row.actor_name,
+            "face": row.face,
+            "address": row.address,
+        },
+    }

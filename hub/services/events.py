@@ -1,0 +1,106 @@
+"""Reading the event log. A cursor is the log's id and a number: `3f2a9c-1042`."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hub.bus.base import Bus
+from hub.domain.access import Actor
+from hub.domain.errors import Invalid
+from hub.domain.times import rfc3339_ms
+from hub.store import events as store
+from hub.store.database import Database
+from hub.store.tables import EventRow
+
+PAGE_LIMIT = 1_000  # events one answer carries
+POLL_S = 1.0  # how often the log itself is looked at, whatever the bus says
+
+SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:players", "group": "read:players",
+            "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin"}  # fmt: skip
+
+
+class Events:
+    def __init__(self, db: Database, bus: Bus) -> None:
+        self._db = db
+        self._bus = bus
+        self._log_id: str | None = None
+
+    async def page(self, actor: Actor, *, after: str | None, limit: int, wait_s: float = 0) -> dict[str, Any]:
+        """Events past the cursor `after`, oldest first, that the actor may see; waits up to `wait_s` for the first one.
+
+        Answers {"data": [{"cursor", "event", "timestamp", "data"}], "meta": {"next"}}; `next` is the cursor to go on
+        from, also when nothing came. Raises Invalid for a cursor of another log.
+        """
+        actor.require("read:players")
+        log_id = await self.log_id()
+        number = self._number(after, log_id)
+        heard = asyncio.Event()
+        stops = [self._bus.subscribe(("events", team), lambda _: heard.set()) for team in (actor.team_id, None)]
+        deadline = asyncio.get_running_loop().time() + wait_s
+        try:
+            while True:
+                heard.clear()
+                async with self._db.session() as session:
+                    rows = await store.after(session, actor.team_id, number, limit)
+                shown = [
+                    row for row in rows if SCOPE_OF.get(row.type.partition(".")[0], "read:players") in actor.scopes
+                ]
+                if rows:
+                    number = rows[-1].id or number
+                if shown or asyncio.get_running_loop().time() >= deadline:
+                    data = [_describe(row, log_id) for row in shown]
+                    return {"data": data, "meta": {"next": f"{log_id}-{number}"}}
+                try:
+                    async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + POLL_S)):
+                        await heard.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            for stop in stops:
+                stop()
+
+    async def log_id(self) -> str:
+        if self._log_id is None:
+            async with self._db.session() as session:
+                self._log_id = await store.log_id(session)
+        return self._log_id
+
+    async def follow(self, number: int, hear: Callable[[EventRow], None]) -> int:
+        """Hand every event past `number`, of all teams, to `hear`; answers the last number. A supervised loop calls
+        this each second: it is how a revocation made on another node is heard of, whatever the bus does."""
+        async with self._db.session() as session:
+            rows = await store.after_all(session, number, PAGE_LIMIT)
+        for row in rows:
+            hear(row)
+            number = row.id or number
+        return number
+
+    async def newest(self) -> int:
+        async with self._db.session() as session:
+            return await store.newest(session)
+
+    def _number(self, cursor: str | None, log_id: str) -> int:
+        if cursor is None:
+            return 0
+        name, _, number = cursor.rpartition("-")
+        if name != log_id or not number.isascii() or not number.isdigit() or len(number) > 18:
+            raise Invalid.field("after", "This cursor is not of this hub's log.", code="unknown_cursor")
+        return int(number)
+
+
+def _describe(row: EventRow, log_id: str) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "cursor": f"{log_id}-{row.id}",
+        "event": row.type,
+        "timestamp": rfc3339_ms(row.at),
+        "data": store.as_data(row),
+    }
+    if row.actor_kind:
+        answer["actor"] = {
+            "kind": row.actor_kind,
+            "id": row.actor_id,
+            "name": row.actor_name,
+            "face": row.face,
+            "address": row.address,
+        }
+    return answer

@@ -1,0 +1,310 @@
+"""Players, their tokens and their groups."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from hub.bus.base import Bus
+from hub.domain import ids
+from hub.domain.access import Actor
+from hub.domain.errors import Invalid, PreconditionFailed
+from hub.domain.events import Event
+from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
+from hub.services.presence import PresenceService
+from hub.store import events
+from hub.store import players as store
+from hub.store.database import Database
+from hub.store.players import Found
+from hub.store.tables import Player, PlayerGroup, Screenshot
+
+MEMBERS_LIMIT = 10_000  # players of one group: what one batch can carry
+
+
+class Players:
+    def __init__(self, db: Database, bus: Bus, presence: PresenceService) -> None:
+        self._db = db
+        self._bus = bus
+        self._presence = presence
+
+    # Players ---------------------------------------------------------------------------------------------------------
+
+    async def listing(
+        self,
+        actor: Actor,
+        *,
+        online: bool | None = None,
+        group_id: int | None = None,
+        search: str | None = None,
+        page: int = 1,
+        per_page: int | None = None,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """(players, how many there are in all). Without `per_page` all of them."""
+        actor.require("read:players")
+        offset = (page - 1) * per_page if per_page else 0
+        async with self._db.session() as session:
+            found = await store.find(
+                session, actor.team_id, online=online, group_id=group_id, search=search, offset=offset, limit=per_page
+            )
+            total = len(found)
+            if per_page:
+                total = await store.count(session, actor.team_id, online=online, group_id=group_id, search=search)
+        return [self._describe(player) for player in found], total
+
+    async def get(self, actor: Actor, player_id: int) -> dict[str, Any]:
+        """One player in full. Raises NotFound."""
+        actor.require("read:players")
+        return await self._detail(actor, player_id)
+
+    async def create(self, actor: Actor, *, name: str, face: str) -> dict[str, Any]:
+        """A player that has no device yet: give it a token, or pair a device with it."""
+        actor.require("admin")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            player = await store.create(session, new_player(actor.team_id, name, now))
+            await self._db.run(session, events.append(player_event("player.created", player, actor, face, now)))
+        self._bus.publish(("events", actor.team_id))
+        return await self._detail(actor, player.id or 0)
+
+    async def update(
+        self, actor: Actor, player_id: int, changes: dict[str, Any], *, version: int | None, face: str
+    ) -> dict[str, Any]:
+        """Change `name`, `group_ids` or `quarantined` (only to False). `version`: the one that the caller has seen.
+
+        Raises NotFound, Invalid, PreconditionFailed.
+        """
+        actor.require("write:players")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            player = await store.get(session, actor.team_id, player_id)
+            if version is not None and version != player.version:
+                raise PreconditionFailed
+            if "name" in changes:
+                player.name = changes["name"]
+            if changes.get("quarantined") is False:
+                actor.require("admin")
+                player.quarantined_at = None
+            if "group_ids" in changes:
+                await self._join_groups(session, actor, player_id, changes["group_ids"])
+            player.version += 1
+            player.updated_at = now
+            session.add(player)
+            await session.flush()
+            data = {"changed": sorted(changes)}
+            await self._db.run(session, events.append(player_event("player.updated", player, actor, face, now, **data)))
+        self._bus.publish(("events", actor.team_id))
+        return await self._detail(actor, player_id)
+
+    async def delete(self, actor: Actor, player_id: int, *, face: str) -> None:
+        """The player is gone, its token dead and its connection closed. Raises NotFound."""
+        actor.require("admin")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            player = await store.get(session, actor.team_id, player_id)
+            event = player_event("player.deleted", player, actor, face, now)
+            await store.remove(session, player)
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("player", player_id), "revoked")
+        self._bus.publish(("events", actor.team_id))
+
+    async def issue_token(self, actor: Actor, player_id: int, *, face: str) -> str:
+        """A new token for the player, shown this once; the old one is dead and its connection closed.
+
+        Raises Forbidden, NotFound.
+        """
+        actor.require("admin")
+        now = now_ms()
+        secret = ids.new_secret(ids.PLAYER_TOKEN_PREFIX)
+        async with self._db.transaction() as session:
+            player = await store.get(session, actor.team_id, player_id)
+            give_token(player, secret, now)
+            session.add(player)
+            await self._db.run(session, events.append(player_event("token.issued", player, actor, face, now)))
+        self._bus.publish(("player", player_id), "revoked")
+        self._bus.publish(("events", actor.team_id))
+        return secret
+
+    async def revoke_token(self, actor: Actor, player_id: int, *, face: str) -> None:
+        """The player's token is dead and its connection closed. Raises Forbidden, NotFound."""
+        actor.require("admin")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            player = await store.get(session, actor.team_id, player_id)
+            player.token_digest = player.token_prefix = player.token_issued_at = None
+            session.add(player)
+            await self._db.run(session, events.append(player_event("token.revoked", player, actor, face, now)))
+        self._bus.publish(("player", player_id), "revoked")
+        self._bus.publish(("events", actor.team_id))
+
+    async def by_token(self, token: str) -> tuple[int, str, bool] | None:
+        """(player id, digest, quarantined) of a player's token, or None."""
+        if not token.startswith(ids.PLAYER_TOKEN_PREFIX):
+            return None
+        digest = ids.digest(token)
+        async with self._db.session() as session:
+            player = await store.by_token(session, digest)
+        return None if player is None or player.id is None else (player.id, digest, player.quarantined_at is not None)
+
+    # Groups ----------------------------------------------------------------------------------------------------------
+
+    async def groups(self, actor: Actor) -> list[dict[str, Any]]:
+        actor.require("read:players")
+        async with self._db.session() as session:
+            return [_describe_group(group, number) for group, number in await store.groups(session, actor.team_id)]
+
+    async def group(self, actor: Actor, group_id: int) -> dict[str, Any]:
+        """One group with its members' ids. Raises NotFound."""
+        actor.require("read:players")
+        return await self._group_detail(actor, group_id)
+
+    async def create_group(self, actor: Actor, *, name: str, player_ids: Sequence[int], face: str) -> dict[str, Any]:
+        actor.require("write:players")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            group = PlayerGroup(team_id=actor.team_id, name=name, created_at=now)
+            session.add(group)
+            await session.flush()
+            await self._fill_group(session, actor, group, player_ids)
+            await self._db.run(session, events.append(_group_event("group.created", group, actor, face, now)))
+        self._bus.publish(("events", actor.team_id))
+        return await self._group_detail(actor, group.id or 0)
+
+    async def update_group(
+        self,
+        actor: Actor,
+        group_id: int,
+        *,
+        name: str | None,
+        player_ids: Sequence[int] | None,
+        version: int | None,
+        face: str,
+    ) -> dict[str, Any]:
+        """Rename, or replace the members. Raises NotFound, Invalid, PreconditionFailed."""
+        actor.require("write:players")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            group = await store.group(session, actor.team_id, group_id)
+            if version is not None and version != group.version:
+                raise PreconditionFailed
+            if name is not None:
+                group.name = name
+            if player_ids is not None:
+                await self._fill_group(session, actor, group, player_ids)
+            group.version += 1
+            session.add(group)
+            await session.flush()
+            await self._db.run(session, events.append(_group_event("group.updated", group, actor, face, now)))
+        self._bus.publish(("events", actor.team_id))
+        return await self._group_detail(actor, group_id)
+
+    async def delete_group(self, actor: Actor, group_id: int, *, face: str) -> None:
+        actor.require("write:players")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            group = await store.group(session, actor.team_id, group_id)
+            event = _group_event("group.deleted", group, actor, face, now)
+            await session.delete(group)
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("events", actor.team_id))
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    async def _detail(self, actor: Actor, player_id: int) -> dict[str, Any]:
+        async with self._db.session() as session:
+            player = await store.get(session, actor.team_id, player_id)
+            found = await store.find(session, actor.team_id, player_id=player_id)
+            screenshot = await store.latest_screenshot(session, player_id)
+        return self._describe(found[0]) | _describe_detail(player, found[0], screenshot)
+
+    async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:
+        async with self._db.session() as session:
+            group = await store.group(session, actor.team_id, group_id)
+            members = await store.members(session, group_id)
+        return _describe_group(group, len(members)) | {"player_ids": members, "version": group.version}
+
+    async def _fill_group(self, session: Any, actor: Actor, group: PlayerGroup, player_ids: Sequence[int]) -> None:
+        if len(player_ids) > MEMBERS_LIMIT:
+            raise Invalid.field("player_ids", f"At most {MEMBERS_LIMIT} players a group.")
+        known = await store.of_team(session, actor.team_id, player_ids)
+        unknown = sorted(set(player_ids) - known)
+        if unknown:
+            raise Invalid.field("player_ids", f"Unknown players: {', '.join(map(str, unknown[:10]))}.")
+        await store.set_members(session, group.id or 0, player_ids)
+
+    async def _join_groups(self, session: Any, actor: Actor, player_id: int, group_ids: Sequence[int]) -> None:
+        for group, _ in await store.groups(session, actor.team_id):
+            assert group.id is not None
+            members = await store.members(session, group.id)
+            wanted = group.id in group_ids
+            if wanted != (player_id in members):
+                rest = [member for member in members if member != player_id]
+                await store.set_members(session, group.id, [*rest, player_id] if wanted else rest)
+        known = {group.id for group, _ in await store.groups(session, actor.team_id)}
+        unknown = sorted(set(group_ids) - known)
+        if unknown:
+            raise Invalid.field("group_ids", f"Unknown groups: {', '.join(map(str, unknown[:10]))}.")
+
+    def _describe(self, found: Found) -> dict[str, Any]:
+        player, presence, status = found.player, found.presence, found.status
+        assert player.id is not None
+        last_seen = max((at for at in (self._presence.last_seen(player.id), status.last_seen_at) if at), default=None)
+        return {
+            "id": player.id,
+            "screen_id": player.screen_id,
+            "name": player.name,
+            "status": "online" if presence.online else "offline",
+            "status_since": rfc3339(presence.since),
+            "last_seen_at": rfc3339_or_none(last_seen),
+            "ip_address": orjson.loads(status.telemetry).get("ip_address") or status.address,
+            "model": player.model,
+            "os_version": player.os_version,
+            "app_version": player.app_version,
+            "group_ids": list(found.group_ids),
+            "quarantined": player.quarantined_at is not None,
+            "paired": player.token_digest is not None,
+        }
+
+
+def new_player(team_id: int, name: str, now: int) -> Player:
+    return Player(team_id=team_id, screen_id=ids.screen_id(), name=name, created_at=now, updated_at=now)
+
+
+def give_token(player: Player, secret: str, now: int) -> None:
+    player.token_digest, player.token_prefix, player.token_issued_at = ids.digest(secret), ids.visible_part(secret), now
+
+
+def _describe_detail(player: Player, found: Found, screenshot: Screenshot | None) -> dict[str, Any]:
+    settings = orjson.loads(player.settings)
+    settings.pop("pin", None)
+    status = found.status
+    return {
+        "layout": None,
+        "playlist": None,
+        "group_id": found.group_ids[0] if found.group_ids else None,
+        "created_at": rfc3339(player.created_at),
+        "updated_at": rfc3339(player.updated_at),
+        "version": player.version,
+        "hardware_id": player.hardware_id,
+        "agent": player.agent,
+        "player": {"kind": player.player_kind, "version": player.player_version} if player.player_kind else None,
+        "capabilities": orjson.loads(player.capabilities) if player.capabilities else None,
+        "settings": settings,
+        "reported": orjson.loads(status.reported),
+        "telemetry": orjson.loads(status.telemetry),
+        "telemetry_at": rfc3339_or_none(status.telemetry_at),
+        "token_prefix": player.token_prefix,
+        "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,
+    }
+
+
+def _describe_group(group: PlayerGroup, players: int) -> dict[str, Any]:
+    return {"id": group.id, "name": group.name, "players_count": players, "created_at": rfc3339(group.created_at)}
+
+
+def player_event(kind: str, player: Player, actor: Actor | None, face: str, now: int, **more: Any) -> Event:
+    data = {"player_id": player.id, "screen_id": player.screen_id, "name": player.name} | more
+    return Event(kind, player.team_id, now, data, player_id=player.id, actor=actor, face=face)
+
+
+def _group_event(kind: str, group: PlayerGroup, actor: Actor, face: str, now: int) -> Event:
+    return Event(kind, group.team_id, now, {"group_id": group.id, "name": group.name}, actor=actor, face=face)

@@ -1,0 +1,28 @@
+"""All use cases in one hand, as the sockets and the API receive them."""
+
+from dataclasses import dataclass
+
+from hub.services.access import Access
+from hub.services.batches import Batches
+from hub.services.commands import Commands
+from hub.services.events import Events
+from hub.services.pairing import PairingService
+from hub.services.players import Players
+from hub.services.presence import PresenceService
+from hub.services.screenshots import Screenshots
+from hub.services.uploads import Uploads
+from hub.services.webhooks import Webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    access: Access
+    players: Players
+    presence: PresenceService
+    commands: Commands
+    batches: Batches
+    uploads: Uploads
+    screenshots: Screenshots
+    pairing: PairingService
+    events: Events
+    webhooks: Webhooks

@@ -1,0 +1,118 @@
+"""One command to many players: the rows, their pace and their end."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.domain import commands as rules
+from hub.domain.access import Actor
+from hub.domain.commands import IdempotencyKey
+from hub.domain.events import Event
+from hub.domain.times import MINUTE, SECOND
+from hub.store import commands, events
+from hub.store.statements import Row, Statement, Unit, insert_into
+from hub.store.tables import Batch, Command, Player, PresenceRow
+
+_INSERT = insert_into(Batch)
+_DUE = Statement("""
+    SELECT id, team_id, rate_per_minute, ttl_s, release_at FROM batch
+    WHERE release_at <= :now ORDER BY release_at LIMIT 100""")
+_RELEASE = Statement("""
+    UPDATE command SET state = 'queued', version = version + 1, expires_at = :expires_at, due_at = :expires_at
+    WHERE state = 'held' AND id IN (
+        SELECT id FROM command WHERE batch_id = :batch_id AND state = 'held' ORDER BY id LIMIT :number)
+    RETURNING id, team_id, player_id, batch_id, command""")
+_NEXT_RELEASE = Statement("UPDATE batch SET release_at = :release_at WHERE id = :id")
+_FAILURES = Statement("""
+    SELECT b.id, b.team_id, b.max_failures, COUNT(c.id) AS failures
+    FROM batch b JOIN command c ON c.batch_id = b.id
+    WHERE b.id = :id AND b.aborted_at IS NULL AND b.max_failures IS NOT NULL
+          AND c.state IN ('failed', 'rejected', 'expired', 'timed_out')
+    GROUP BY b.id, b.team_id, b.max_failures""")
+_ABORT = Statement("""
+    UPDATE batch SET aborted_at = :now, release_at = NULL WHERE id = :id AND aborted_at IS NULL RETURNING id""")
+_CANCEL_REST = Statement("""
+    UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL
+    WHERE batch_id = :id AND state IN ('held', 'queued') RETURNING id, team_id, player_id, batch_id, command""")
+
+
+def create(
+    batch: Batch,
+    rows: Sequence[Command],
+    spec: rules.Spec,
+    actor: Actor,
+    now: int,
+    idempotency: IdempotencyKey | None,
+    answer: str,
+) -> Unit:
+    """Unit: store a batch with all its commands. Answers None, or the Replay of an earlier request with the key."""
+    if idempotency is not None:
+        earlier = yield from commands.keep_key(batch.team_id, idempotency, 202, answer, now)
+        if earlier is not None:
+            return earlier
+    yield _INSERT(**{name: getattr(batch, name) for name in _INSERT.names})
+    for row in rows:
+        yield from commands.queue(row, spec, actor, now)
+    data = {"batch_id": batch.id, "command": batch.command, "status": "running", "total": len(rows)}
+    yield from events.append(Event("batch.updated", batch.team_id, now, data, actor=actor))
+    return None
+
+
+def release(now: int) -> Unit:
+    """Unit: let the held commands go whose turn has come; their deadline starts now. Answers their rows."""
+    released: list[Row] = []
+    for batch in (yield _DUE(now=now)):
+        yield from check_failures(batch["id"], now)
+        interval = max(1, MINUTE // batch["rate_per_minute"])
+        number = 1 + (now - batch["release_at"]) // interval
+        rows = yield _RELEASE(batch_id=batch["id"], number=number, expires_at=now + batch["ttl_s"] * SECOND)
+        for row in rows:
+            yield from events.append(commands.event("command.queued", row, "queued", now))
+        upcoming = batch["release_at"] + number * interval if len(rows) == number else None
+        yield _NEXT_RELEASE(id=batch["id"], release_at=upcoming)
+        released.extend(rows)
+    return released
+
+
+def check_failures(batch_id: str, now: int) -> Unit:
+    """Unit: abort the batch when more of it failed than its maker allows. Answers the rows that were called back."""
+    found = yield _FAILURES(id=batch_id)
+    if not found or found[0]["failures"] <= found[0]["max_failures"]:
+        return []
+    return (yield from abort(batch_id, found[0]["team_id"], None, now))
+
+
+def abort(batch_id: str, team_id: int, actor: Actor | None, now: int) -> Unit:
+    """Unit: nothing more of the batch goes out. Answers the rows that were called back."""
+    if not (yield _ABORT(id=batch_id, now=now)):
+        return []
+    rows = yield _CANCEL_REST(id=batch_id, now=now)
+    for row in rows:
+        yield from events.append(commands.finished(row, "cancelled", now, actor=actor))
+    data = {"batch_id": batch_id, "status": "aborted", "cancelled": len(rows)}
+    yield from events.append(Event("batch.updated", team_id, now, data, actor=actor))
+    return rows
+
+
+async def get(session: AsyncSession, team_id: int, batch_id: str) -> Batch | None:
+    return (await session.exec(select(Batch).where(col(Batch.id) == batch_id, col(Batch.team_id) == team_id))).first()
+
+
+async def counts(session: AsyncSession, batch_id: str) -> dict[str, int]:
+    """{state: how many}."""
+    query = select(Command.state, func.count()).where(col(Command.batch_id) == batch_id).group_by(col(Command.state))
+    return {state: int(number) for state, number in await session.exec(query)}
+
+
+async def targets(session: AsyncSession, team_id: int, player_ids: Sequence[int]) -> list[tuple[Player, bool]]:
+    """(player, is it online) of the team's players among the ids, by id."""
+    query: Any = (
+        select(Player, PresenceRow.online)
+        .join(PresenceRow, col(PresenceRow.player_id) == col(Player.id))
+        .where(col(Player.team_id) == team_id, col(Player.id).in_(player_ids))
+        .order_by(col(Player.id))
+    )
+    return [(player, bool(online)) for player, online in await session.exec(query)]

@@ -1,0 +1,175 @@
+"""Files that the hub keeps: screenshots and logs, in a local folder (the default) or an S3 bucket.
+
+Names are made by the hub, never from a client's text: `screenshots/<team>/<player>/<sha256>-<upload>.<ext>`.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from hub.domain.errors import NotFound, TooLarge, Unavailable
+
+THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
+GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that the hub accepts
+PIECE = 256 << 10  # bytes of one step of `stream`
+PAGE = 1_000  # names a step of `pages`: what S3 lists at once
+READINESS = "readiness"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    name: str
+    size: int
+    modified_at: int
+
+
+class Blobs:
+    """`url` is `file:///folder` or `s3://bucket/prefix`; the other arguments are for the bucket.
+
+    All methods raise Unavailable when the folder or the bucket cannot be used; reading raises NotFound.
+
+    obstore's blocking calls run in our own threads: its asynchronous ones deliver results from threads that the
+    interpreter does not know, and a process that ends just then aborts instead of exiting.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        endpoint: str | None = None,
+        region: str = "us-east-1",
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        allow_http: bool = False,
+    ) -> None:
+        place = urlsplit(url)
+        self._folder: Path | None = None
+        self._store: LocalStore | S3Store
+        if place.scheme == "file":
+            self._folder = Path(url2pathname(place.path))
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(self._folder, automatic_cleanup=True)
+        elif place.scheme == "s3":
+            options: dict[str, Any] = {
+                "endpoint": endpoint,
+                "region": region,
+                "access_key_id": access_key_id,
+                "secret_access_key": secret_access_key,
+                "prefix": place.path.strip("/") or None,
+            }
+            self._store = S3Store(
+                place.netloc,
+                **{name: value for name, value in options.items() if value is not None},
+                client_options={"allow_http": allow_http, "connect_timeout": "5s", "timeout": "30s"},
+                retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=20)},
+            )
+        else:
+            raise ValueError(f"blobs live at file:// or s3://, not {place.scheme}://")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store-blobs")
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    async def put(self, name: str, data: bytes) -> None:
+        await self._run(lambda: self._put(name, data))
+
+    async def put_file(self, name: str, path: Path) -> None:
+        """Copy a local file into the store; when this returns, the copy is durable."""
+        await self._run(lambda: self._put(name, path))
+
+    async def get(self, name: str, limit: int = GET_LIMIT) -> bytes:
+        """The whole content. Raises TooLarge when it has more than `limit` bytes."""
+
+        def read() -> bytes:
+            found = obstore.get(self._store, name)
+            if found.meta["size"] > limit:
+                raise TooLarge
+            return bytes(found.bytes())
+
+        return await self._run(read)
+
+    async def stream(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Bytes `start` to before `end` in pieces. What can fail at once fails before the first piece."""
+
+        def read() -> Iterator[bytes]:
+            size = obstore.head(self._store, name)["size"]
+            stop = size if end is None else min(end, size)
+            if start >= stop:
+                return iter(())
+            return iter(obstore.get(self._store, name, options={"range": (start, stop)}).stream(min_chunk_size=PIECE))
+
+        return self._pieces(await self._run(read))
+
+    async def head(self, name: str) -> Stored:
+        return await self._run(lambda: _stored(obstore.head(self._store, name)))
+
+    async def delete(self, *names: str) -> None:
+        """Remove what is there; a name that is not is no error."""
+        if names:
+            await self._run(lambda: self._delete(names))
+
+    async def pages(self, prefix: str) -> AsyncIterator[list[Stored]]:
+        """Everything below the folder `prefix`, some hundred at a time, in no order."""
+        listing = iter(obstore.list(self._store, prefix, chunk_size=PAGE))
+        while (page := await self._run(lambda: next(listing, None))) is not None:
+            yield [_stored(found) for found in page]
+
+    async def check(self) -> None:
+        """Raise Unavailable unless something can be stored (readiness)."""
+        await self._run(lambda: obstore.put(self._store, READINESS, b"ready"))
+
+    def _put(self, name: str, content: bytes | Path) -> None:
+        obstore.put(self._store, name, content)
+        if self._folder is not None:
+            path = self._folder / name
+            _fsync(path)
+            while path != self._folder:  # the names must survive a power cut as well, those of new folders too
+                path = path.parent
+                _fsync(path)
+
+    def _delete(self, names: tuple[str, ...]) -> None:
+        if self._folder is None:
+            obstore.delete(self._store, list(names))
+            return
+        for name in names:
+            try:
+                obstore.delete(self._store, name)
+            except FileNotFoundError:
+                pass
+
+    async def _pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        while (piece := await self._run(lambda: next(pieces, None))) is not None:
+            yield bytes(piece)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except FileNotFoundError as error:
+            raise NotFound from error
+        except (BaseError, OSError) as error:
+            raise Unavailable("The hub cannot reach its files right now.", retry_after=5) from error
+
+
+def _stored(found: Any) -> Stored:
+    return Stored(found["path"], found["size"], int(found["last_modified"].timestamp() * 1000))
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,67 @@
+"""Teams, their people and their API keys."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.domain.errors import NotFound
+from hub.store.statements import Statement, Unit
+from hub.store.tables import ApiKey, Meta, Team, User
+
+_USED = Statement("""
+    UPDATE api_key SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
+
+
+async def create(session: AsyncSession, team: Team, owner: User) -> Team:
+    session.add(team)
+    await session.flush()
+    assert team.id is not None
+    owner.team_id = team.id
+    session.add(owner)
+    await session.flush()
+    return team
+
+
+async def count(session: AsyncSession) -> int:
+    return int((await session.exec(select(func.count()).select_from(Team))).one())
+
+
+async def user_by_email(session: AsyncSession, email: str) -> User | None:
+    return (await session.exec(select(User).where(col(User.email) == email))).first()
+
+
+async def keys(session: AsyncSession, team_id: int) -> list[ApiKey]:
+    """Keys that are in force or have expired; revoked ones are gone from the list."""
+    query = select(ApiKey).where(col(ApiKey.team_id) == team_id, col(ApiKey.revoked_at).is_(None))
+    return list((await session.exec(query.order_by(col(ApiKey.id)))).all())
+
+
+async def key(session: AsyncSession, team_id: int, key_id: int) -> ApiKey:
+    query = select(ApiKey).where(col(ApiKey.id) == key_id, col(ApiKey.team_id) == team_id)
+    found = (await session.exec(query.where(col(ApiKey.revoked_at).is_(None)))).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def key_by_digest(session: AsyncSession, digest: str) -> ApiKey | None:
+    return (await session.exec(select(ApiKey).where(col(ApiKey.digest) == digest))).first()
+
+
+def used(rows: Sequence[tuple[int, int, str | None, str | None]]) -> Unit:
+    """Unit: (key id, time, address, User-Agent) of the latest use of each key."""
+    for key_id, at, address, agent in rows:
+        yield _USED(id=key_id, at=at, address=address, agent=agent)
+
+
+async def fact(session: AsyncSession, name: str) -> str | None:
+    """A fact about this database, such as `log_id` or `url_secret`."""
+    row = await session.get(Meta, name)
+    return row.value if row else None
+
+
+async def keep_fact(session: AsyncSession, name: str, value: str) -> None:
+    session.add(Meta(name=name, value=value))
+    await session.flush()

@@ -1,0 +1,160 @@
+"""Finished uploads and the screenshots among them. Every stored blob has an `upload` row, which is how a blob without
+an owner is told."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from hub.domain.errors import NotFound
+from hub.domain.events import Event
+from hub.domain.times import rfc3339_ms
+from hub.store import events
+from hub.store.statements import Statement, Unit, insert_into
+from hub.store.tables import Screenshot, Upload
+
+_PLAYER = Statement("SELECT team_id, screen_id, name FROM player WHERE id = :player_id")
+_KEEP = Statement("""
+    INSERT INTO upload (id, key, player_id, kind, blob, mime, size, sha256, screenshot_id, created_at)
+    VALUES (:id, :key, :player_id, :kind, :blob, :mime, :size, :sha256, NULL, :now)
+    ON CONFLICT (key) DO NOTHING RETURNING id""")
+_KEPT = Statement("SELECT id, blob, screenshot_id FROM upload WHERE key = :key")
+_SCREENSHOT = insert_into(Screenshot, without=("id",), returning="id")
+_OWN = Statement("UPDATE upload SET screenshot_id = :screenshot_id WHERE id = :id")
+_SEEN_AGAIN = Statement("""
+    UPDATE screenshot SET captured_at = :captured_at, stored_at = :now
+    WHERE id = :screenshot_id AND captured_at < :captured_at""")
+_FORGET_SCREENSHOT = Statement("DELETE FROM screenshot WHERE id = :screenshot_id")
+_FORGET = Statement("DELETE FROM upload WHERE id = :id")
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """Bytes that are in the blob store, and where they come from; `key` names player, kind, command and sha256."""
+
+    id: str
+    key: str
+    player_id: int
+    kind: str
+    command_id: str | None
+    blob: str
+    mime: str
+    size: int
+    sha256: str
+    source: str
+    captured_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An upload as it is stored: `id` is its own, `screenshot_id` that of its picture, `blob` where the bytes are."""
+
+    id: str
+    blob: str
+    screenshot_id: int | None
+
+
+def record(new: NewUpload, now: int) -> Unit:
+    """Unit: the rows of an upload whose blob is stored, and `screenshot.created`. Answers what is kept under the key:
+    of two that finish at once the first. Raises NotFound when the player was deleted meanwhile."""
+    players = yield _PLAYER(player_id=new.player_id)
+    if not players:
+        raise NotFound("The player was deleted.")
+    player = players[0]
+    ours = yield _KEEP(
+        id=new.id, key=new.key, player_id=new.player_id, kind=new.kind, blob=new.blob, mime=new.mime, size=new.size,
+        sha256=new.sha256, now=now,
+    )  # fmt: skip
+    if not ours:
+        return (yield from find(new.key))
+    if new.kind != "screenshot":
+        return Kept(new.id, new.blob, None)
+    rows = yield _SCREENSHOT(
+        player_id=new.player_id, team_id=player["team_id"], command_id=new.command_id, blob=new.blob, mime=new.mime,
+        size=new.size, sha256=new.sha256, source=new.source, captured_at=new.captured_at, stored_at=now,
+    )  # fmt: skip
+    screenshot_id = rows[0]["id"]
+    yield _OWN(id=new.id, screenshot_id=screenshot_id)
+    data = {
+        "screenshot_id": screenshot_id,
+        "player_id": new.player_id,
+        "screen_id": player["screen_id"],
+        "name": player["name"],
+        "captured_at": rfc3339_ms(new.captured_at),
+        "source": new.source,
+        "mime": new.mime,
+        "size": new.size,
+    }
+    if new.command_id is not None:
+        data["command_id"] = new.command_id
+    yield from events.append(Event("screenshot.created", player["team_id"], now, data, player_id=new.player_id))
+    return Kept(new.id, new.blob, screenshot_id)
+
+
+def find(key: str) -> Unit:
+    """Unit: what is kept under the key, or None."""
+    rows = yield _KEPT(key=key)
+    return Kept(rows[0]["id"], rows[0]["blob"], rows[0]["screenshot_id"]) if rows else None
+
+
+def seen_again(screenshot_id: int, captured_at: int, now: int) -> Unit:
+    """Unit: the screen shows the same picture still. The row tells when it was last seen; a mere repeat of the same
+    capture changes nothing."""
+    yield _SEEN_AGAIN(screenshot_id=screenshot_id, captured_at=captured_at, now=now)
+
+
+def forget(uploads: Sequence[Kept]) -> Unit:
+    """Unit: remove the rows of uploads whose blobs are gone."""
+    for upload in uploads:
+        if upload.screenshot_id is not None:
+            yield _FORGET_SCREENSHOT(screenshot_id=upload.screenshot_id)
+        yield _FORGET(id=upload.id)
+
+
+async def expired(session: AsyncSession, before: int, limit: int) -> list[Kept]:
+    """Uploads older than `before`; a picture counts from when it was last seen."""
+    age = func.coalesce(col(Screenshot.stored_at), col(Upload.created_at))
+    query = (
+        select(Upload)
+        .join(Screenshot, col(Screenshot.id) == col(Upload.screenshot_id), isouter=True)
+        .where(age < before)
+        .limit(limit)
+    )
+    return [_kept(upload) for upload in await session.exec(query)]
+
+
+async def surplus(session: AsyncSession, keep: int, limit: int) -> list[Kept]:
+    """Pictures that nobody asked for, beyond the newest `keep` of each player."""
+    place = func.row_number().over(
+        partition_by=col(Screenshot.player_id), order_by=(col(Screenshot.stored_at).desc(), col(Screenshot.id).desc())
+    )
+    ranked = select(col(Screenshot.id), place.label("place")).where(col(Screenshot.command_id).is_(None)).subquery()
+    query = select(Upload).join(ranked, ranked.c.id == col(Upload.screenshot_id)).where(ranked.c.place > keep)
+    return [_kept(upload) for upload in await session.exec(query.limit(limit))]
+
+
+async def owned(session: AsyncSession, upload_ids: Iterable[str]) -> set[str]:
+    """Those of the ids that have a row."""
+    return set(await session.exec(select(Upload.id).where(col(Upload.id).in_(list(upload_ids)))))
+
+
+async def latest_screenshot(session: AsyncSession, team_id: int, player_id: int) -> Screenshot | None:
+    query = select(Screenshot).where(col(Screenshot.player_id) == player_id, col(Screenshot.team_id) == team_id)
+    return (await session.exec(query.order_by(col(Screenshot.stored_at).desc(), col(Screenshot.id).desc()))).first()
+
+
+async def screenshot(session: AsyncSession, screenshot_id: int, team_id: int | None = None) -> Screenshot:
+    """One picture; without `team_id` for a caller whose right was checked otherwise. Raises NotFound."""
+    query = select(Screenshot).where(col(Screenshot.id) == screenshot_id)
+    if team_id is not None:
+        query = query.where(col(Screenshot.team_id) == team_id)
+    found = (await session.exec(query)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _kept(upload: Upload) -> Kept:
+    return Kept(upload.id, upload.blob, upload.screenshot_id)
