@@ -1,0 +1,353 @@
+"""The player's durable word on every command: what it took, what it began, how it ended.
+
+One SQLite file, shared by all players of a process (a fleet of simulated ones); a row per (player, id). A row lives
+`accepted` -> `running` -> `finished` -> confirmed: the hub has the outcome, so only the id is kept, for 48 hours, and
+never runs again. Every write is on disk (fsync) when its future is done. One thread does all the writing and takes
+whatever has gathered into one transaction, so that many writers share an fsync and the event loop never waits.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hub.protocol.fields import MAX_PROSE
+from hub.protocol.journal import CONFIRMED_KEPT_S
+from hub.protocol.json_text import dumps, loads
+from hub.protocol.messages import Delivery, ErrorInfo, JournalEntry, JournalState, Result
+
+Probe = Callable[[str], None]
+"""Called with the name of a step right before and right after it, such as "before journal running"."""
+
+MAX_OPEN = 1000
+"""Commands without a confirmed outcome, the most that a `hello` can tell of. The hub is never that far ahead."""
+
+BUSY_S = 10.0
+"""How long another process (a copy started by mistake, a backup) may hold the file before a write fails."""
+
+BATCH = 256
+"""Writes in one transaction: enough to share an fsync widely, few enough that the first is not kept waiting."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    player TEXT NOT NULL,
+    id TEXT NOT NULL,
+    command TEXT,
+    payload TEXT,
+    delivery TEXT,
+    expires_at INTEGER,
+    state TEXT NOT NULL,
+    started_at INTEGER,
+    evidence TEXT,
+    result TEXT,
+    confirmed_at INTEGER,
+    UNIQUE (player, id)
+);
+CREATE INDEX IF NOT EXISTS entry_open ON entry (player, number) WHERE confirmed_at IS NULL;
+CREATE INDEX IF NOT EXISTS entry_confirmed ON entry (confirmed_at) WHERE confirmed_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS memory (
+    player TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (player, name)
+) WITHOUT ROWID;
+"""
+
+
+class JournalError(Exception):
+    """The write is not on disk: the file cannot be written (full, read-only, damaged) or the journal is closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One command. `expires_at` is Unix milliseconds by the hub's clock, so that it means the same after a restart;
+    `started_at` the same by the device's. `evidence` is what was seen before acting."""
+
+    id: str
+    command: str
+    payload: dict[str, Any]
+    delivery: Delivery
+    expires_at: int
+    state: JournalState = "accepted"
+    started_at: int | None = None
+    evidence: dict[str, Any] | None = None
+    result: Result | None = None
+
+    def told(self) -> JournalEntry:
+        """As the hub hears of it in `hello`."""
+        return JournalEntry(id=self.id, state=self.state, result=self.result)
+
+    def finished(self, result: Result) -> "Entry":
+        return replace(self, state="finished", result=result)
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Unit(Generic[T]):
+    work: Callable[[sqlite3.Connection], T]
+    done: asyncio.Future[T]
+
+
+class Journal:
+    """`probe` is for tests that kill the process at a named step."""
+
+    def __init__(self, path: Path, *, probe: Probe | None = None) -> None:
+        self._path = path
+        self._probe = probe or (lambda step: None)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._waiting: deque[_Unit[Any]] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+
+    async def open(self) -> None:
+        """Raises JournalError when the file is not usable."""
+        self._loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._closing = False
+        self._thread = threading.Thread(target=self._write, args=(ready,), name="journal", daemon=True)
+        self._thread.start()
+        await ready
+
+    async def close(self) -> None:
+        """Everything handed over before this is on disk afterwards."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(thread.join)
+
+    # --- commands ---
+
+    async def load(self, player: str) -> list[Entry]:
+        """All entries whose outcome is not confirmed, in the order in which they came."""
+
+        def work(db: sqlite3.Connection) -> list[Entry]:
+            rows = db.execute(
+                "SELECT id, command, payload, delivery, expires_at, state, started_at, evidence, result FROM entry"
+                " WHERE player = ? AND confirmed_at IS NULL ORDER BY number",
+                (player,),
+            )
+            return [_entry(row) for row in rows]
+
+        return await self._submit(work)
+
+    async def accept(self, player: str, entry: Entry) -> bool:
+        """Add a command; False when its id is known already, and nothing changes."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            added = db.execute(
+                "INSERT INTO entry (player, id, command, payload, delivery, expires_at, state, result)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    player,
+                    entry.id,
+                    entry.command,
+                    dumps(entry.payload),
+                    entry.delivery,
+                    entry.expires_at,
+                    entry.state,
+                    _write_result(entry.result),
+                ),
+            )
+            return added.rowcount == 1
+
+        return await self._step(entry.state, work)
+
+    async def start(self, player: str, entry: Entry) -> None:
+        """It is about to act, and has seen `entry.evidence`."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE entry SET state = 'running', started_at = ?, evidence = ? WHERE player = ? AND id = ?",
+                (entry.started_at, None if entry.evidence is None else dumps(entry.evidence), player, entry.id),
+            )
+
+        await self._step("running", work)
+
+    async def finish(self, player: str, result: Result) -> None:
+        """It is over."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE entry SET state = 'finished', result = ? WHERE player = ? AND id = ?",
+                (_write_result(result), player, result.id),
+            )
+
+        await self._step("finished", work)
+
+    async def confirm(self, player: str, id: str, now: int) -> None:
+        """The hub has the outcome: drop it, keep the id. `now` is by the hub's clock; after 48 h ids are forgotten."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE entry SET confirmed_at = ?, state = 'finished', command = NULL, payload = NULL,"
+                " delivery = NULL, expires_at = NULL, started_at = NULL, evidence = NULL, result = NULL"
+                " WHERE player = ? AND id = ?",
+                (now, player, id),
+            )
+            db.execute("DELETE FROM entry WHERE confirmed_at < ?", (now - CONFIRMED_KEPT_S * 1000,))
+
+        await self._step("confirmed", work)
+
+    # --- what else must outlive the process ---
+
+    async def remember(self, player: str, name: str, value: Any) -> None:
+        """Keep a JSON value under a name."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "INSERT INTO memory (player, name, value) VALUES (?, ?, ?)"
+                " ON CONFLICT (player, name) DO UPDATE SET value = excluded.value",
+                (player, name, dumps(value)),
+            )
+
+        await self._submit(work)
+
+    async def recall(self, player: str) -> dict[str, Any]:
+        """Everything kept by `remember`."""
+
+        def work(db: sqlite3.Connection) -> dict[str, Any]:
+            rows = db.execute("SELECT name, value FROM memory WHERE player = ?", (player,))
+            return {name: loads(value) for name, value in rows}
+
+        return await self._submit(work)
+
+    # --- the writer ---
+
+    async def _step(self, state: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._probe(f"before journal {state}")
+        answer = await self._submit(work)
+        self._probe(f"after journal {state}")
+        return answer
+
+    def _submit(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        if self._loop is None:
+            raise JournalError("The journal is not open.")
+        unit = _Unit(work, self._loop.create_future())
+        with self._wake:
+            if self._closing or self._thread is None:
+                raise JournalError("The journal is closed.")
+            self._waiting.append(unit)
+            self._wake.notify()
+        return unit.done
+
+    def _write(self, ready: asyncio.Future[None]) -> None:
+        """The writer thread."""
+        try:
+            db = _connect(self._path)
+        except (sqlite3.Error, OSError) as error:
+            self._tell(partial(_settle, [(ready, None, OSError(f"{self._path}: {error}"))]))
+            return
+        self._tell(partial(_settle, [(ready, None, None)]))
+        try:
+            while batch := self._take():
+                self._tell(partial(_settle, _commit(db, batch)))
+        finally:
+            db.close()
+
+    def _take(self) -> list[_Unit[Any]]:
+        with self._wake:
+            while not self._waiting and not self._closing:
+                self._wake.wait()
+            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
+    def _tell(self, news: Callable[[], object]) -> None:
+        assert self._loop is not None  # open() set it
+        try:
+            self._loop.call_soon_threadsafe(news)
+        except RuntimeError:  # the event loop is gone, and whoever waited with it
+            pass
+
+
+_Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -256")  # KiB; a device has a few hundred rows
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _commit(db: sqlite3.Connection, batch: list[_Unit[Any]]) -> list[_Outcome]:
+    """All units in one transaction, each in its own savepoint: one that fails takes none of the others along."""
+    outcomes: list[_Outcome] = []
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for unit in batch:
+            db.execute("SAVEPOINT unit")
+            try:
+                outcomes.append((unit.done, unit.work(db), None))
+            except Exception as error:
+                db.execute("ROLLBACK TO unit")
+                outcomes.append((unit.done, None, error))
+            db.execute("RELEASE unit")
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            try:
+                db.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass
+        return [(unit.done, None, error) for unit in batch]
+    return outcomes
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    for done, value, error in outcomes:
+        if done.done():  # nobody waits any more
+            continue
+        if error is None:
+            done.set_result(value)
+        else:
+            done.set_exception(JournalError(str(error)))
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    id, command, payload, delivery, expires_at, state, started_at, evidence, result = row
+    return Entry(
+        id=id,
+        command=command,
+        payload=loads(payload),
+        delivery=delivery,
+        expires_at=expires_at,
+        state=state,
+        started_at=started_at,
+        evidence=None if evidence is None else loads(evidence),
+        result=None if result is None else _read_result(id, loads(result)),
+    )
+
+
+_RESULT_FIELDS = ("status", "detail", "started_at", "finished_at", "boot_id")
+
+
+def _write_result(result: Result | None) -> str | None:
+    if result is None:
+        return None
+    fields = {name: getattr(result, name) for name in _RESULT_FIELDS}
+    if result.error is not None:
+        fields["error"] = {"code": result.error.code, "message": result.error.message[:MAX_PROSE]}
+    return dumps(fields)
+
+
+def _read_result(id: str, fields: dict[str, Any]) -> Result:
+    error = fields.pop("error", None)
+    return Result(id=id, error=ErrorInfo(**error) if error else None, **fields)
