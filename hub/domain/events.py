@@ -19,8 +19,20 @@ PLAYER_TYPES = (
     "player.flapping",
     "player.cloned",
     "player.quarantined",
-    "player.reported",
+    "player.crashed",
 )
+DEVICE_TYPES = (
+    "player.crashed",
+    "picture.black",
+    "picture.frozen",
+    "storage.low",
+    "temperature.high",
+    "clock.skewed",
+    "download.failed",
+    "alert.shown",
+)
+"""What a device notices by itself."""
+
 COMMAND_TYPES = (
     "command.queued",
     "command.sent",
@@ -29,6 +41,7 @@ COMMAND_TYPES = (
 )
 TYPES = (
     *PLAYER_TYPES,
+    *DEVICE_TYPES[1:],
     *COMMAND_TYPES,
     "batch.updated",
     "screenshot.created",
@@ -44,7 +57,7 @@ TYPES = (
     "webhook.deleted",
     "webhook.disabled",
 )
-"""Every type the hub writes. What a device itself noticed is `player.reported`, its name in `data.name`."""
+"""Every type the hub writes."""
 
 DOCUMENTED_TYPES = ("content.published", "content.deleted", "playlist.updated", "schedule.activated", "alert.triggered")
 """Types that the API documents name and a webhook may subscribe to, though their sources are other parts of the hub."""

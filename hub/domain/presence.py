@@ -96,6 +96,7 @@ class Connected:
     player_id: int
     team_id: int
     name: str
+    session_id: str
     epoch: int
     settings: Mapping[str, Any]
     live: Mapping[str, str]

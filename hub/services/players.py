@@ -145,6 +145,12 @@ class Players:
             player = await store.by_token(session, digest)
         return None if player is None or player.id is None else (player.id, digest, player.quarantined_at is not None)
 
+    async def by_token_digest(self, digest: str) -> int | None:
+        """The player whose token this is now, or None."""
+        async with self._db.session() as session:
+            player = await store.by_token(session, digest)
+        return player.id if player else None
+
     # Groups ----------------------------------------------------------------------------------------------------------
 
     async def groups(self, actor: Actor) -> list[dict[str, Any]]:

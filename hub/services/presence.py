@@ -85,6 +85,11 @@ class PresenceService:
         latest.telemetry.update(telemetry or {})
         latest.reported.update(reported or {})
 
+    async def noticed(self, player_id: int, name: str, data: Mapping[str, Any]) -> None:
+        """A device has noticed something by itself; `name` is one of DEVICE_TYPES."""
+        team_id = await self._db.write(store.noticed, player_id, name, dict(data), now_ms(), key=player_id)
+        self._bus.publish(("events", team_id))
+
     def last_seen(self, player_id: int) -> int | None:
         """The latest sign of life that this node had, Unix ms."""
         latest = self._latest.get(player_id)

@@ -75,7 +75,7 @@ def connect(
         yield _QUARANTINE(player_id=player_id, now=now)
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"reason": "cloned"}, now))
-        return Connected(player_id, row["team_id"], row["name"], before.epoch, {}, {}, (), quarantined=True)
+        return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
     yield from _write(row, before, change, session_id, now)
     if row["session_id"]:
         yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
@@ -91,7 +91,7 @@ def connect(
     live = yield from commands.live(player_id)
     cancels = yield from commands.cancels(player_id)
     settings = orjson.loads(row["settings"])
-    return Connected(player_id, row["team_id"], row["name"], change.row.epoch, settings, live, cancels)
+    return Connected(player_id, row["team_id"], row["name"], session_id, change.row.epoch, settings, live, cancels)
 
 
 def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: int) -> Unit:
@@ -151,6 +151,15 @@ def report(player_id: int, telemetry: dict[str, Any], reported: dict[str, Any], 
             reported=orjson.dumps(settings).decode(),
             at=at,
         )
+
+
+def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
+    """Unit: log what a device noticed by itself. Answers its team, None when the player is gone."""
+    found = yield _READ(player_id=player_id)
+    if not found:
+        return None
+    yield from events.append(_event(found[0], name, {"detail": data}, now))
+    return found[0]["team_id"]
 
 
 def _facts(device: Device) -> dict[str, Any]:

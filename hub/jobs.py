@@ -1,0 +1,47 @@
+"""What the hub does by itself. Each job is a function called again and again; one that fails is logged and called again
+later, and takes no other with it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 30.0  # between attempts of a job that keeps failing
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`work` is awaited every `every_s` seconds; when it answers True there is more to do and it is called at once."""
+
+    name: str
+    every_s: float
+    work: Callable[[], Awaitable[bool | None]]
+
+
+class Jobs:
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(_repeat(job), name=f"job {job.name}") for job in self._jobs]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+
+async def _repeat(job: Job) -> None:
+    pause = job.every_s
+    while True:
+        try:
+            more = await job.work()
+            pause = 0.0 if more else job.every_s
+        except Exception as error:
+            pause = min(LONGEST_PAUSE_S, max(job.every_s, pause * 2, 1.0))
+            log.warning("job %s failed, again in %.0f s: %s", job.name, pause, error, exc_info=log.isEnabledFor(10))
+        await asyncio.sleep(pause)

@@ -1,0 +1,111 @@
+"""uvicorn, told what this hub needs: the player's socket class, bounded request heads, and draining before the end."""
+
+import asyncio
+import socket
+from typing import Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hub.sockets.registry import Registry
+from hub.sockets.transport import PlayerSocket
+
+MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
+HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
+BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
+PLAYER_PATH = b"/ws/player"
+
+
+class HubHttp(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it, with an end to half heads; player sockets get their own class."""
+
+    _head_bytes = 0
+    _in_head = True
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            # The last piece may carry a body too; only a head that has not ended yet counts as too large.
+            if self._head_bytes > MAX_HEAD_BYTES + len(data):
+                self.send_400_response("Request head too large")
+                self._end_head()
+                return
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("Request head too large")
+            self._end_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if not self._in_head:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._end_head()
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._end_head()
+        if self.url.partition(b"?")[0] == PLAYER_PATH:
+            self.ws_protocol_class: Any = PlayerSocket
+        super().handle_websocket_upgrade()
+        self.parser: Any = None  # it refers back to us: a cycle that would hold its buffers until a collection
+
+    def _await_head(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _end_head(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        if self._in_head and not self.transport.is_closing():
+            self.transport.close()
+
+
+class HubServer(Server):
+    """Players are sent away and their ends written down before any connection is closed."""
+
+    registry: Registry | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        if self.registry is not None and not self.force_exit:
+            await self.registry.drain()
+        await super().shutdown(sockets)
+
+
+def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tls_key: str | None = None) -> Config:
+    return Config(
+        app,
+        host=host,
+        port=port,
+        http=HubHttp,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=262_144,
+        backlog=BACKLOG,
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,  # our own rule reads them, see hub.api.auth
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+    )

@@ -1,0 +1,433 @@
+"""One player's connection: its session's events become calls of services, their answers become messages.
+
+Nothing is acknowledged to the player before the service has it on disk, and no command leaves before its claim is.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hub.domain.commands import Outcome
+from hub.domain.errors import HubError
+from hub.domain.events import DEVICE_TYPES
+from hub.domain.presence import Connected, Device, Reason
+from hub.domain.times import now_ms, parse, rfc3339_ms
+from hub.protocol import messages as m
+from hub.protocol.closecodes import CloseCode
+from hub.protocol.codec import CHUNK_BYTES, MalformedMessage
+from hub.protocol.journal import reconcile
+from hub.protocol.session import (
+    Close,
+    HubEvent,
+    HubSession,
+    NoRoom,
+    Ping,
+    Recovered,
+    Silent,
+    Suspect,
+    Text,
+    UploadBroken,
+    UploadChunk,
+)
+from hub.sockets.uploads import UploadDesk
+
+if TYPE_CHECKING:
+    from hub.sockets.registry import Registry
+
+BUSY_LIMIT = 200  # messages being worked on before we stop reading: a player cannot outrun the disk
+TOO_SLOW_ABORT_S = 5  # a close frame waits behind the megabyte that was not read
+
+log = logging.getLogger(__name__)
+
+
+class Seam(Protocol):
+    """What a connection needs of the bytes under it."""
+
+    @property
+    def buffered(self) -> int: ...
+    def send(self, text: str) -> None: ...
+    def ping(self) -> None: ...
+    def close(self, code: int, reason: str = "") -> None: ...
+    def abort(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class PlayerConnection:
+    __slots__ = (
+        "_address",
+        "_busy",
+        "_digest",
+        "_drain_wanted",
+        "_draining",
+        "_end_reason",
+        "_epoch",
+        "_left",
+        "_registry",
+        "_seam",
+        "_session",
+        "_stop_listening",
+        "_superseded",
+        "_team_id",
+        "_uploads",
+        "player_id",
+        "seen",
+        "suspect",
+    )
+
+    def __init__(
+        self, registry: "Registry", seam: Seam, player_id: int, digest: str, address: str | None, now: float
+    ) -> None:
+        self.player_id = player_id
+        self.seen = False
+        self.suspect = False
+        self._registry = registry
+        self._seam = seam
+        self._digest = digest
+        self._address = address
+        self._session = HubSession(now, registry.settings.limits)
+        self._epoch = 0  # 0: not registered yet
+        self._team_id = 0
+        self._busy = 0
+        self._draining = False
+        self._drain_wanted = False
+        self._superseded = False
+        self._left = False
+        self._end_reason: Reason = "lost"
+        self._stop_listening: Any = None
+        self._uploads: UploadDesk | None = None
+
+    # From the transport
+
+    def on_text(self, data: bytes) -> None:
+        self.seen = True
+        self._handle(self._session.receive_text(data, time.monotonic()))
+
+    def on_binary(self, data: bytes) -> None:
+        self.seen = True
+        self._handle(self._session.receive_binary(data, time.monotonic()))
+
+    def on_life(self) -> None:
+        self.seen = True
+        self._handle(self._session.receive_life(time.monotonic()))
+
+    def on_lost(self) -> None:
+        """The TCP connection is gone, or will be: write the end down, once."""
+        if self._left:
+            return
+        self._left = True
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
+        self._spawn(self._leave())
+
+    # From the registry
+
+    def sweep(self, now: float) -> None:
+        """Keep the session's deadlines."""
+        deadline = self._session.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._handle(self._session.tick(now))
+
+    def drain(self, reconnect_after_ms: int) -> None:
+        """This node goes away: say so, then close."""
+        self._end_reason = "drain"
+        self._session.drain(reconnect_after_ms)
+        self._close(CloseCode.DRAIN)
+
+    def replaced(self) -> None:
+        """A newer connection of the player is here: whatever this one still says is handled no more."""
+        self._superseded = True
+        self._end_reason = "replaced"
+        self._close(CloseCode.REPLACED)
+
+    # Events of the session
+
+    def _handle(self, events: list[HubEvent]) -> None:
+        if not self._superseded:
+            for event in events:
+                self._on(event)
+        self._pump()
+
+    def _on(self, event: HubEvent) -> None:
+        services = self._registry.services
+        if isinstance(event, m.Ack):
+            self._spawn(self._acknowledge(event.id))
+        elif isinstance(event, m.Result):
+            self._spawn(self._record(event))
+        elif isinstance(event, UploadChunk):
+            assert self._uploads is not None
+            self._spawn(self._uploads.chunk(event))
+        elif isinstance(event, m.Hello):
+            self._spawn(self._greet(event))
+        elif isinstance(event, m.Telemetry):
+            services.presence.report(self.player_id, telemetry=_present(event))
+        elif isinstance(event, m.SettingsReport):
+            services.presence.report(self.player_id, reported=event.reported)
+        elif isinstance(event, m.Upload):
+            assert self._uploads is not None
+            self._spawn(self._uploads.announced(event))
+        elif isinstance(event, UploadBroken):
+            assert self._uploads is not None
+            self._spawn(self._uploads.broken(event))
+        elif isinstance(event, m.DeviceEvent):
+            if event.name in DEVICE_TYPES:
+                self._spawn(services.presence.noticed(self.player_id, event.name, event.data))
+            else:
+                self._session.error("unknown_event", f"No such event: {event.name}.")
+        elif isinstance(event, m.Plays):
+            self._session.error("not_supported", "This hub does not take proof of play yet; keep it.", event.batch)
+        elif isinstance(event, m.Bye):
+            self._end_reason = "bye"
+            self._seam.close(1000, "bye")
+        elif isinstance(event, Suspect):
+            self.suspect = True
+        elif isinstance(event, Recovered):
+            self.suspect = False
+        elif isinstance(event, Silent):
+            self._end_reason = "silent"
+
+    async def _greet(self, hello: m.Hello) -> None:
+        """Register the connection; then compare journals; only then welcome, and let commands out."""
+        if self._left:
+            return
+        registry = self._registry
+        services = registry.services
+        older = registry.enter(self)
+        if older is not None and older is not self:
+            older.replaced()
+        self._stop_listening = registry.bus.subscribe(("player", self.player_id), self._wake)
+        connected = await services.presence.connect(self.player_id, self._digest, self._address, _device(hello))
+        if connected.quarantined:
+            self._expel(CloseCode.QUARANTINED, "quarantined")
+            return
+        self._team_id, self._epoch = connected.team_id, connected.epoch
+        if self._left:  # gone while we registered it: the end is ours to write down
+            await self._write_end()
+            return
+        self._uploads = UploadDesk(services.uploads, self._session, self.player_id, self._team_id, self._pump)
+        unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
+        plan = reconcile(unsettled, hello.journal)  # type: ignore[arg-type]
+        if plan.requeue or plan.acked or plan.lost:
+            await services.commands.reconcile(
+                self.player_id, self._epoch, requeue=plan.requeue, acked=plan.acked, lost=plan.lost
+            )
+        for result in plan.results:
+            await services.commands.record(self.player_id, _outcome(result))
+        if self._superseded or self._session.closed:
+            return
+        self._session.welcome(self._welcome(connected))
+        for result in plan.results:
+            self._session.confirm_result(result.id)
+        for command_id in connected.cancels:
+            self._session.cancel(command_id)
+        self._pump()
+        log.info("player %d connected, epoch %d", self.player_id, self._epoch)
+        if plan.requeue or "queued" in connected.live.values():
+            self._let_out()
+        if hello.settings:
+            services.presence.report(self.player_id, reported=hello.settings)
+
+    def _welcome(self, connected: Connected) -> m.Welcome:
+        settings = self._registry.settings
+        return m.Welcome(
+            player_id=self.player_id,
+            name=connected.name,
+            session=connected.session_id,
+            epoch=connected.epoch,
+            server_time=rfc3339_ms(now_ms()),
+            heartbeat_s=max(1, round(settings.limits.heartbeat_s)),
+            telemetry_s=settings.telemetry_s,
+            screenshot_s=settings.screenshot_s,
+            chunk_bytes=CHUNK_BYTES,
+            window=settings.limits.upload_window,
+            settings=dict(connected.settings),
+            alerts=[],
+        )
+
+    async def _acknowledge(self, command_id: str) -> None:
+        await self._registry.services.commands.acknowledge(self.player_id, command_id)
+        if self._drain_wanted:
+            self._let_out()
+
+    async def _record(self, result: m.Result) -> None:
+        await self._registry.services.commands.record(self.player_id, _outcome(result))
+        self._session.confirm_result(result.id)
+        self._pump()
+        if self._drain_wanted:
+            self._let_out()
+
+    # Commands on their way out
+
+    def _wake(self, message: Any) -> None:
+        """The bus says that something concerns this player; the database says what."""
+        if message == "commands":
+            self._let_out()
+        elif message == "cancel":
+            self._spawn(self._cancels())
+        elif message == "revoked":
+            self._spawn(self._check_token())
+        elif message == "quarantined":
+            self._expel(CloseCode.QUARANTINED, "quarantined")
+
+    def _let_out(self) -> None:
+        """Send what is queued, as far as the window has room. One runner; a call meanwhile makes it look again."""
+        self._drain_wanted = True
+        if not self._draining and self._epoch and self._session.room > 0:
+            self._draining = True
+            self._spawn(self._run_out())
+
+    async def _run_out(self) -> None:
+        commands = self._registry.services.commands
+        try:
+            while self._drain_wanted and (room := self._session.room) > 0:
+                self._drain_wanted = False
+                claimed = await commands.claim(self.player_id, self._registry.services.presence.node, self._epoch, room)
+                for row in claimed:
+                    try:
+                        self._session.command(
+                            m.Command(
+                                id=row.id,
+                                command=row.command,
+                                payload=row.payload,
+                                delivery=row.delivery,
+                                expires_at=rfc3339_ms(row.expires_at),
+                            )
+                        )
+                    except NoRoom:  # closed meanwhile: the claim ends with this connection, the next one requeues it
+                        return
+                    except MalformedMessage as error:
+                        log.error("command %s fits no frame: %s", row.id, error)
+                self._pump()
+                if len(claimed) == room:
+                    self._drain_wanted = True
+        finally:
+            self._draining = False
+
+    async def _cancels(self) -> None:
+        for command_id in await self._registry.services.commands.cancels(self.player_id):
+            self._session.cancel(command_id)
+        self._pump()
+
+    async def _check_token(self) -> None:
+        found = await self._registry.services.players.by_token_digest(self._digest)
+        if found != self.player_id:
+            self._expel(CloseCode.REVOKED, "revoked")
+
+    # The end
+
+    def _expel(self, code: CloseCode, reason: Reason) -> None:
+        self._end_reason = reason
+        self._close(code)
+
+    def _close(self, code: CloseCode) -> None:
+        self._session.close(code)
+        self._pump()
+
+    async def _leave(self) -> None:
+        if self._uploads is not None:
+            await self._uploads.release()
+        if self._epoch:
+            await self._write_end()
+        self._registry.leave(self)
+
+    async def _write_end(self) -> None:
+        """Nothing says that a player is gone but its row, so this is tried until the database takes it; a hub that
+        dies before is told by its next start."""
+        delay = 0.1
+        while True:
+            try:
+                await self._registry.services.presence.disconnect(
+                    self.player_id, self._team_id, self._epoch, self._end_reason
+                )
+            except HubError as error:
+                log.warning("the end of player %d is not stored yet: %s", self.player_id, error)
+                await asyncio.sleep(delay)
+                delay = min(5.0, delay * 2)
+            else:
+                log.info("player %d disconnected: %s", self.player_id, self._end_reason)
+                return
+
+    # Work
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._busy += 1
+        if self._busy == BUSY_LIMIT:
+            self._seam.pause()
+        task = asyncio.get_running_loop().create_task(self._guard(work))
+        self._registry.tasks.add(task)
+        task.add_done_callback(self._registry.tasks.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, Any]) -> None:
+        """A failure of the database ends the connection: what was not confirmed will be said again on the next one."""
+        try:
+            await work
+        except HubError as error:
+            if not self._left:
+                codes = {401: CloseCode.REVOKED, 403: CloseCode.QUARANTINED}
+                log.warning("player %d: %s", self.player_id, error.message)
+                self._close(codes.get(error.status, CloseCode.SERVICE_RESTART))
+        except Exception:
+            log.exception("player %d: a message could not be handled", self.player_id)
+            self._close(CloseCode.SERVICE_RESTART)
+        finally:
+            self._busy -= 1
+            if self._busy == BUSY_LIMIT - 1:
+                self._seam.resume()
+
+    def _pump(self) -> None:
+        """Write what the session has to say; end a connection that does not read."""
+        probe = self._registry.probe
+        for output in self._session.take_output():
+            if isinstance(output, Text):
+                if probe is not None:
+                    kind = output.text.partition('"type":"')[2].partition('"')[0]
+                    probe(f"before send {kind}")
+                    self._seam.send(output.text)
+                    probe(f"after send {kind}")
+                else:
+                    self._seam.send(output.text)
+            elif isinstance(output, Ping):
+                self._seam.ping()
+            elif isinstance(output, Close):
+                self._seam.close(int(output.code), output.reason)
+                if self._registry.metrics is not None:
+                    self._registry.metrics.sockets_closed.labels(code=str(int(output.code))).inc()
+                if self._end_reason == "silent":
+                    self._seam.abort()
+        if not self._session.closed and self._seam.buffered > self._registry.settings.outbox_bytes:
+            self._end_reason = "slow"
+            self._close(CloseCode.TOO_SLOW)
+            asyncio.get_running_loop().call_later(TOO_SLOW_ABORT_S, self._seam.abort)
+
+
+def _present(message: m.Telemetry) -> dict[str, Any]:
+    values = ((name, getattr(message, name)) for name in message.__dataclass_fields__)
+    return {name: value for name, value in values if value is not None}
+
+
+def _device(hello: m.Hello) -> Device:
+    return Device(
+        hardware_id=hello.hardware_id,
+        model=hello.model,
+        os_version=hello.os_version,
+        app_version=hello.app_version,
+        agent=f"{hello.agent.name} {hello.agent.version}",
+        player_kind=hello.player.kind,
+        player_version=hello.player.version,
+        capabilities=tuple(dict.fromkeys(hello.capabilities)),
+    )
+
+
+def _outcome(result: m.Result) -> Outcome:
+    return Outcome(
+        id=result.id,
+        status=result.status,
+        detail=result.detail,
+        error_code=result.error.code if result.error else None,
+        error_message=result.error.message if result.error else None,
+        started_at=parse(result.started_at) if result.started_at else None,
+        finished_at=parse(result.finished_at),
+    )

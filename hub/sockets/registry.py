@@ -1,0 +1,146 @@
+"""The players connected to this process: admission, the one sweep for liveness, and the way out."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.bus.base import Bus
+from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
+from hub.domain.times import now_ms
+from hub.protocol.session import Limits
+from hub.services.services import Services
+from hub.sockets.player import PlayerConnection, Seam
+
+SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of seconds
+DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its players
+DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
+    """What the settings say about players; bytes and seconds."""
+
+    limits: Limits
+    telemetry_s: int = 60
+    screenshot_s: int = 300
+    outbox_bytes: int = 1_048_576
+    admissions_per_s: int = 500
+    trusted_proxies: Sequence[Any] = ()
+
+
+class Registry:
+    """`probe` is told `before send TYPE` and `after send TYPE`, where a fault test wants to hold the knife."""
+
+    def __init__(
+        self,
+        services: Services,
+        bus: Bus,
+        settings: SocketSettings,
+        *,
+        metrics: Any = None,
+        probe: Callable[[str], None] | None = None,
+    ) -> None:
+        self.services = services
+        self.bus = bus
+        self.settings = settings
+        self.trusted_proxies = settings.trusted_proxies
+        self.metrics = metrics
+        self.probe = probe
+        self.draining = False
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._connections: set[PlayerConnection] = set()
+        self._current: dict[int, PlayerConnection] = {}
+        self._allowance = float(settings.admissions_per_s)
+        self._allowed_at = time.monotonic()
+        self._refused_at = 0.0
+        self._ended = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    async def admit(self, seam: Seam, token: str | None, address: str | None) -> PlayerConnection:
+        """Check a credential before the handshake is answered.
+
+        Raises Unauthenticated, Forbidden (quarantined), Unavailable (draining, pacing, database) with `retry_after`.
+        """
+        if self.draining:
+            raise Unavailable("This hub is going away.", code="draining", retry_after=_spread(DRAIN_SPREAD_S))
+        if not self._allow():
+            raise Unavailable("Many players are coming back at once.", code="paced", retry_after=_spread(5))
+        found = await self.services.players.by_token(token) if token else None
+        if found is None:
+            raise Unauthenticated
+        player_id, digest, quarantined = found
+        if quarantined:
+            raise Forbidden("This player is quarantined.", code="quarantined")
+        connection = PlayerConnection(self, seam, player_id, digest, address, time.monotonic())
+        self._connections.add(connection)
+        return connection
+
+    def _allow(self) -> bool:
+        """A token bucket of one second's admissions."""
+        now = time.monotonic()
+        rate = self.settings.admissions_per_s
+        self._allowance = min(rate, self._allowance + (now - self._allowed_at) * rate)
+        self._allowed_at = now
+        if self._allowance < 1:
+            self._refused_at = now
+            return False
+        self._allowance -= 1
+        return True
+
+    @property
+    def pacing(self) -> bool:
+        """Whether somebody was told to wait within the last seconds."""
+        return self._refused_at > 0 and time.monotonic() - self._refused_at < 10
+
+    def enter(self, connection: PlayerConnection) -> PlayerConnection | None:
+        """This connection has said hello: from now on it is the player's. Answers the one it replaces."""
+        older = self._current.get(connection.player_id)
+        self._current[connection.player_id] = connection
+        return older
+
+    def leave(self, connection: PlayerConnection) -> None:
+        self._connections.discard(connection)
+        if self._current.get(connection.player_id) is connection:
+            del self._current[connection.player_id]
+        if not self._connections:
+            self._ended.set()
+
+    def get(self, player_id: int) -> PlayerConnection | None:
+        return self._current.get(player_id)
+
+    async def sweep(self) -> None:
+        """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
+        now = time.monotonic()
+        at = now_ms()
+        saw = self.services.presence.saw
+        for connection in tuple(self._connections):
+            connection.sweep(now)
+            if connection.seen:
+                connection.seen = False
+                saw(connection.player_id, at)
+
+    async def drain(self) -> None:
+        """Send everybody away, spread over some seconds, and write the ends down; then nothing is connected."""
+        self.draining = True
+        if not self._connections:
+            return
+        self._ended.clear()
+        for connection in tuple(self._connections):
+            connection.drain(int(random.uniform(0, DRAIN_SPREAD_S) * 1000))
+        try:
+            async with asyncio.timeout(DRAIN_WAIT_S):
+                await self._ended.wait()
+        except TimeoutError:
+            log.warning("%d players had not left when the hub did", len(self._connections))
+
+
+def _spread(seconds: float) -> int:
+    return random.randint(1, max(1, int(seconds)))

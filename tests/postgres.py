@@ -1,0 +1,67 @@
+"""A private PostgreSQL server for one test run: its own folder, its own port on loopback, gone at the end."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+
+class PostgresServer:
+    """`initdb` and `postgres` refuse to run as root, so then they run as the system's `postgres` user."""
+
+    def __init__(self, postgres: str) -> None:
+        self._bin = Path(postgres).resolve().parent
+        self._folder = Path(tempfile.mkdtemp(prefix="signalbox-pg-"))
+        self._as_user = os.geteuid() == 0
+        self._databases = 0
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        if self._as_user:
+            account = pwd.getpwnam("postgres")
+            os.chown(self._folder, account.pw_uid, account.pw_gid)
+        data = self._folder / "data"
+        self._run("initdb", "-D", str(data), "-U", "hub", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self._process = subprocess.Popen(
+            self._command("postgres", "-D", str(data), "-p", str(self._port), "-k", str(self._folder),
+                          "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self._await_answer()
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub", name)
+        return f"postgresql://hub@127.0.0.1:{self._port}/{name}"
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        command = [str(self._bin / program), *arguments]
+        return (
+            ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command] if self._as_user else command
+        )
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(self._command(program, *arguments), check=True, capture_output=True, cwd=self._folder)
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + 20
+        ready = self._command("pg_isready", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub")
+        while subprocess.run(ready, capture_output=True, cwd=self._folder).returncode != 0:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the private PostgreSQL server did not start")
+            time.sleep(0.05)  # pg_isready is the only signal there is
