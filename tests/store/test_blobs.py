@@ -1,0 +1,130 @@
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from hub.domain.errors import NotFound, TooLarge, Unavailable
+from hub.store.blobs import Blobs
+from tests.object_storage import make_bucket, object_storage
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with object_storage() as address:
+        yield address
+
+
+@pytest.fixture(params=["disk", "s3"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Blobs]:
+    if request.param == "disk":
+        store = Blobs((tmp_path / "blobs").as_uri())
+    else:
+        endpoint = request.getfixturevalue("endpoint")
+        bucket = f"signs-{uuid4().hex[:8]}"
+        make_bucket(endpoint, bucket)
+        store = Blobs(
+            f"s3://{bucket}/hub",
+            endpoint=endpoint,
+            access_key_id="id",
+            secret_access_key="secret",
+            allow_http=True,
+        )
+    yield store
+    store.close()
+
+
+async def test_what_was_put_is_read_back(blobs: Blobs) -> None:
+    await blobs.put("screenshots/1/2/a.png", b"picture")
+
+    assert await blobs.get("screenshots/1/2/a.png") == b"picture"
+    head = await blobs.head("screenshots/1/2/a.png")
+    assert (head.name, head.size) == ("screenshots/1/2/a.png", 7)
+    assert head.modified_at > 1_700_000_000_000
+
+
+async def test_a_file_larger_than_one_part_arrives_whole(blobs: Blobs, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(bytes(range(256)) * 4096 * 7)  # 7 MiB: obstore sends it to S3 in several parts
+    await blobs.put_file("logs/1/2/large.log", path)
+
+    assert await blobs.get("logs/1/2/large.log") == path.read_bytes()
+
+
+async def test_a_range_is_streamed_in_pieces(blobs: Blobs) -> None:
+    data = bytes(range(256)) * 4096
+    await blobs.put("a", data)
+
+    pieces = [piece async for piece in await blobs.stream("a", 100, 700_000)]
+
+    assert b"".join(pieces) == data[100:700_000]
+    assert b"".join([piece async for piece in await blobs.stream("a")]) == data
+    assert [piece async for piece in await blobs.stream("a", len(data))] == []
+
+
+async def test_reading_into_memory_is_bounded(blobs: Blobs) -> None:
+    await blobs.put("a", b"x" * 100)
+
+    with pytest.raises(TooLarge):
+        await blobs.get("a", limit=99)
+
+
+async def test_what_is_not_there_is_not_found(blobs: Blobs) -> None:
+    with pytest.raises(NotFound):
+        await blobs.get("screenshots/none.png")
+    with pytest.raises(NotFound):
+        await blobs.stream("screenshots/none.png")
+    with pytest.raises(NotFound):
+        await blobs.head("screenshots/none.png")
+
+
+async def test_deleting_is_done_once_and_repeated_without_complaint(blobs: Blobs) -> None:
+    await blobs.put("a/1", b"x")
+    await blobs.put("a/2", b"x")
+
+    await blobs.delete("a/none", "a/1")
+    await blobs.delete("a/none", "a/1")
+
+    assert [stored.name async for page in blobs.pages("a") for stored in page] == ["a/2"]
+
+
+async def test_listing_stays_in_its_folder(blobs: Blobs) -> None:
+    for name in ("screenshots/1/2/a.png", "screenshots/1/3/b.png", "screenshots2/c.png", "logs/d.log"):
+        await blobs.put(name, b"x")
+
+    names = {stored.name async for page in blobs.pages("screenshots") for stored in page}
+
+    assert names == {"screenshots/1/2/a.png", "screenshots/1/3/b.png"}
+
+
+async def test_a_working_store_is_ready(blobs: Blobs) -> None:
+    await blobs.check()
+
+
+async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    store = Blobs((tmp_path / "blobs").as_uri())
+    (tmp_path / "blobs" / "screenshots").write_text("in the way")
+
+    with pytest.raises(Unavailable):
+        await store.put("screenshots/1/a.png", b"x")
+    (tmp_path / "blobs" / "screenshots").unlink()
+    (tmp_path / "blobs").rmdir()
+    (tmp_path / "blobs").write_text("in the way")
+    with pytest.raises(Unavailable):
+        await store.check()
+    store.close()
+
+
+async def test_a_bucket_that_does_not_answer_is_unavailable() -> None:
+    store = Blobs(
+        "s3://signs", endpoint="http://127.0.0.1:1", access_key_id="id", secret_access_key="secret", allow_http=True
+    )
+
+    with pytest.raises(Unavailable):
+        await store.check()
+    store.close()
+
+
+def test_another_kind_of_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="file:// or s3://"):
+        Blobs("ftp://somewhere/blobs")
