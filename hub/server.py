@@ -79,13 +79,12 @@ class HubHttp(HttpToolsProtocol):
 class HubServer(Server):
     """Players are sent away and their ends written down before any connection is closed."""
 
-    registry: Registry | None = None
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        if self.registry is not None and not self.force_exit:
-            await self.registry.drain()
+        registry: Registry | None = self.lifespan.state.get("registry")
+        if registry is not None and not self.force_exit:
+            await registry.drain()
         await super().shutdown(sockets)
 
 

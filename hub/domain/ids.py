@@ -33,6 +33,12 @@ class _Sortable:
 _sortable = _Sortable(26)
 
 
+def earliest(prefix: str, at: int) -> str:
+    """What no identifier of this kind made at `at` (Unix ms) or later is smaller than."""
+    value = max(0, at)
+    return prefix + "".join(CROCKFORD[value >> shift & 31] for shift in range(45, -1, -5))
+
+
 def command_id() -> str:
     return "cmd_" + _sortable.next()
 

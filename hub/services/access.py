@@ -24,6 +24,7 @@ class Access:
         self._bus = bus
         self._known: dict[str, tuple[Actor, int]] = {}  # digest: (actor, good until)
         self._used: dict[int, tuple[int, str | None, str | None]] = {}
+        bus.subscribe(("keys", None), self.forget)
 
     async def authenticate(self, token: str, *, address: str | None, agent: str | None) -> Actor | None:
         """The actor behind a bearer token, or None: unknown, expired, revoked, or of a kind that is no caller."""
@@ -118,7 +119,6 @@ class Access:
 
     def _revoked(self, actor: Actor, key_id: int) -> None:
         self.forget(key_id)
-        self._bus.publish(("key", key_id), "revoked")
         self._bus.publish(("events", actor.team_id))
 
 

@@ -1,7 +1,6 @@
 """Reading the event log. A cursor is the log's id and a number: `3f2a9c-1042`."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from hub.bus.base import Bus
@@ -24,6 +23,7 @@ class Events:
         self._db = db
         self._bus = bus
         self._log_id: str | None = None
+        self._followed: int | None = None
 
     async def page(self, actor: Actor, *, after: str | None, limit: int, wait_s: float = 0) -> dict[str, Any]:
         """Events past the cursor `after`, oldest first, that the actor may see; waits up to `wait_s` for the first one.
@@ -65,19 +65,19 @@ class Events:
                 self._log_id = await store.log_id(session)
         return self._log_id
 
-    async def follow(self, number: int, hear: Callable[[EventRow], None]) -> int:
-        """Hand every event past `number`, of all teams, to `hear`; answers the last number. A supervised loop calls
-        this each second: it is how a revocation made on another node is heard of, whatever the bus does."""
+    async def follow(self) -> None:
+        """Pass on the revocations that were written since the last call, here or on another node, whatever the bus
+        does. The first call only takes its bearings."""
         async with self._db.session() as session:
-            rows = await store.after_all(session, number, PAGE_LIMIT)
+            newest = await store.newest(session)
+            rows = [] if self._followed is None else await store.revocations(session, self._followed, newest)
+        self._followed = newest
         for row in rows:
-            hear(row)
-            number = row.id or number
-        return number
-
-    async def newest(self) -> int:
-        async with self._db.session() as session:
-            return await store.newest(session)
+            if row.type.startswith("key."):
+                self._bus.publish(("keys", None), store.as_data(row)["key_id"])
+            else:
+                message = "quarantined" if row.type == "player.quarantined" else "revoked"
+                self._bus.publish(("player", row.player_id), message)
 
     def _number(self, cursor: str | None, log_id: str) -> int:
         if cursor is None:

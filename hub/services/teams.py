@@ -57,3 +57,12 @@ async def create_team(db: Database, *, name: str, email: str, password: str) -> 
             )
         )
     return team.id, secret
+
+
+async def url_secret(db: Database) -> str:
+    """What signed links are signed with: the database's own, so that they outlive restarts and hold on every node."""
+    async with db.session() as session:
+        secret = await store.fact(session, "url_secret")
+    if secret is None:
+        raise LookupError("prepare the database first")
+    return secret

@@ -64,10 +64,14 @@ def as_data(row: EventRow) -> dict[str, Any]:
     return data
 
 
-async def after_all(session: AsyncSession, number: int, limit: int) -> list[EventRow]:
-    """The events of all teams past `number`, oldest first."""
-    query = select(EventRow).where(col(EventRow.id) > number).order_by(col(EventRow.id)).limit(limit)
-    return list((await session.exec(query)).all())
+REVOCATIONS = ("key.revoked", "key.rotated", "token.issued", "token.revoked", "player.deleted", "player.paired",
+               "player.quarantined")  # fmt: skip
+
+
+async def revocations(session: AsyncSession, after: int, upto: int) -> list[EventRow]:
+    """Events of all teams after which some credential or connection is worth nothing any more."""
+    query = select(EventRow).where(col(EventRow.id) > after, col(EventRow.id) <= upto)
+    return list((await session.exec(query.where(col(EventRow.type).in_(REVOCATIONS)))).all())
 
 
 async def newest(session: AsyncSession) -> int:

@@ -1,0 +1,212 @@
+"""The composition root: what a hub is made of, where its faces are mounted, in which order it starts and stops."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from hub.api import openapi, operations
+from hub.api.endpoint import RouteTable
+from hub.api.errors import HANDLERS
+from hub.api.oauth.routes import ENTRIES as OAUTH
+from hub.api.oauth.routes import PAGES
+from hub.api.v1.routes import ENTRIES as V1
+from hub.bus.local import LocalBus
+from hub.config import Settings
+from hub.domain.presence import Graces
+from hub.domain.times import SECOND, now_ms
+from hub.jobs import Job, Jobs
+from hub.metrics import CONTENT_TYPE, Metrics
+from hub.protocol.session import Limits
+from hub.services.access import Access
+from hub.services.batches import Batches
+from hub.services.commands import Commands
+from hub.services.events import Events
+from hub.services.pairing import PairingService
+from hub.services.players import Players
+from hub.services.presence import PresenceService
+from hub.services.retention import Retention
+from hub.services.screenshots import Screenshots
+from hub.services.services import Services
+from hub.services.teams import prepare, url_secret
+from hub.services.uploads import Uploads
+from hub.services.webhooks import Deliverer, Webhooks
+from hub.sockets.registry import Registry, SocketSettings
+from hub.store.blobs import Blobs
+from hub.store.database import Database
+
+VERSION = "0.1.0"
+NODE = "hub"
+"""The name of this process in presence rows: one hub, one process."""
+
+Probe = Callable[[str], None]
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
+    """The whole hub as one ASGI application. Players connect to `/ws/player`, which `hub.server` serves beside it.
+
+    `probe` is told before and after each commit and each frame; fault tests end the process there.
+    """
+    metrics = Metrics()
+    checks: dict[str, operations.Check] = {}
+    table = RouteTable([*V1, *OAUTH], trusted_proxies=settings.server.trusted_proxies, observe=metrics.observe_request)
+    document = openapi.document(table.entries, title="Signalbox", version=VERSION)
+    routes: list[Any] = [
+        *operations.routes(checks, metrics.render, CONTENT_TYPE),
+        openapi.route(document),
+        *PAGES,
+        Route("/ws/player", _no_upgrade),
+        table,
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with running(settings, metrics, checks, probe) as state:
+            yield state
+
+    return Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, metrics: Metrics, checks: dict[str, operations.Check], probe: Probe | None = None
+) -> AsyncIterator[dict[str, Any]]:
+    """Start: database, blobs, services, recovery, jobs. Stop: the other way round, what is in memory written first."""
+    players = settings.players
+    graces = Graces(
+        unclean=int(players.unclean_grace_s * SECOND),
+        drain=int(players.drain_grace_s * SECOND),
+        crash=int(players.crash_grace_s * SECOND),
+    )
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database_url, probe=probe, observe=metrics.observe_commit)
+        await db.start()
+        stack.push_async_callback(db.stop)
+        await prepare(db)
+        blobs = _blobs(settings)
+        stack.callback(blobs.close)
+
+        bus = LocalBus()
+        presence = PresenceService(db, bus, NODE, graces)
+        commands = Commands(db, bus)
+        screenshots = Screenshots(db, blobs, await url_secret(db), settings.server.public_url)
+        uploads = Uploads(
+            db,
+            bus,
+            blobs,
+            settings.server.data / "uploads",
+            screenshots.url_of,
+            keep_per_player=settings.screenshots.keep_per_player,
+            retention_days=settings.screenshots.retention_days,
+        )
+        services = Services(
+            access=Access(db, bus),
+            players=Players(db, bus, presence),
+            presence=presence,
+            commands=commands,
+            batches=Batches(db, bus, commands),
+            uploads=uploads,
+            screenshots=screenshots,
+            pairing=PairingService(db, bus),
+            events=Events(db, bus),
+            webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks),
+        )
+        registry = Registry(
+            services,
+            bus,
+            SocketSettings(
+                limits=Limits(
+                    hello_timeout_s=players.hello_timeout_s,
+                    heartbeat_s=players.heartbeat_s,
+                    silence_s=players.silence_s,
+                ),
+                telemetry_s=players.telemetry_s,
+                screenshot_s=players.screenshot_s,
+                outbox_bytes=players.outbox_bytes,
+                admissions_per_s=players.admissions_per_s,
+                trusted_proxies=settings.server.trusted_proxies,
+            ),
+            metrics=metrics,
+            probe=probe,
+        )
+        metrics.players_connected.set_function(lambda: len(registry))
+        recovered = await presence.recover()
+        if recovered:
+            log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
+
+        deliverer = Deliverer(db, bus, settings.webhooks, metrics)
+        await deliverer.start()
+        stack.push_async_callback(deliverer.stop)
+        jobs = Jobs(_jobs(settings, db, services, registry))
+        jobs.start()
+        stack.push_async_callback(services.access.flush)
+        stack.push_async_callback(presence.flush, everything=True)
+        stack.push_async_callback(jobs.stop)
+        stack.push_async_callback(_finish, registry)
+        checks.update(database=db.check, blobs=blobs.check)
+        yield {"services": services, "registry": registry}
+
+
+def _jobs(settings: Settings, db: Database, services: Services, registry: Registry) -> list[Job]:
+    retention = Retention(
+        db,
+        {
+            "commands": settings.commands.retention_days,
+            "events": settings.events.retention_days,
+            "sessions": settings.players.sessions_retention_days,
+        },
+    )
+
+    async def postpone() -> None:
+        if registry.pacing:
+            await services.presence.postpone()
+
+    return [
+        Job("sockets", 1.0, registry.sweep),
+        Job("presence", 0.5, services.presence.sweep),
+        Job("deadlines", 0.5, services.commands.sweep),
+        Job("pace", 0.5, services.batches.release),
+        Job("batches", 1.0, services.batches.check),
+        Job("revocations", 1.0, services.events.follow),
+        Job("status", 5.0, services.presence.flush),
+        Job("keys", 30.0, services.access.flush),
+        Job("postpone", 5.0, postpone),
+        Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
+        Job("retention", 600.0, retention.run),
+    ]
+
+
+def _blobs(settings: Settings) -> Blobs:
+    blobs = settings.blobs
+    return Blobs(
+        settings.blobs_url,
+        endpoint=blobs.endpoint,
+        region=blobs.region,
+        access_key_id=blobs.access_key_id,
+        secret_access_key=blobs.secret_access_key.get_secret_value() if blobs.secret_access_key else None,
+        allow_http=blobs.allow_http,
+    )
+
+
+async def _finish(registry: Registry) -> None:
+    """What connections still have under way is written before the database closes."""
+    await registry.drain()
+    if registry.tasks:
+        await asyncio.wait(registry.tasks, timeout=5)
+
+
+async def _no_upgrade(request: Any) -> Any:
+    """`/ws/player` asked for without an upgrade to WebSocket."""
+    from starlette.responses import JSONResponse
+
+    return JSONResponse(
+        {"message": "This is a WebSocket; connect with the subprotocol signalbox.v1.", "code": "upgrade_required"},
+        status_code=426,
+        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+    )

@@ -1,0 +1,27 @@
+"""How long things are kept."""
+
+from collections.abc import Mapping
+
+from hub.domain.times import DAY, HOUR, now_ms
+from hub.store import retention as store
+from hub.store.database import Database
+
+FIXED_MS: dict[str, int] = {
+    "idempotency keys": DAY,  # as promised to clients that retry
+    "allowances": HOUR,  # whole again long before
+    "pairings": DAY,  # so that an expired code is told from an unknown one for a while
+}
+
+
+class Retention:
+    """`days` by kind: commands, events, sessions."""
+
+    def __init__(self, db: Database, days: Mapping[str, int]) -> None:
+        self._db = db
+        self._kept_ms = {kind: number * DAY for kind, number in days.items()} | FIXED_MS
+
+    async def run(self) -> bool:
+        """One bite of each kind. Answers whether there may be more."""
+        now = now_ms()
+        more = [await self._db.write(store.forget, kind, now - kept) for kind, kept in self._kept_ms.items()]
+        return any(more)

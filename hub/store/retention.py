@@ -1,0 +1,43 @@
+"""Forgetting on purpose: what the settings no longer keep, in small bites so that nobody waits for it."""
+
+from hub.domain import ids
+from hub.store.statements import Statement, Unit
+
+BITE = 1_000  # rows a transaction
+
+_FORGET = {
+    "commands": Statement("""
+        DELETE FROM command WHERE id IN (
+            SELECT id FROM command WHERE id < :before_id AND state NOT IN ('held', 'queued', 'sent', 'acked')
+            ORDER BY id LIMIT :limit)
+        RETURNING id"""),
+    "sessions": Statement("""
+        DELETE FROM player_session WHERE id IN (
+            SELECT id FROM player_session WHERE id < :before_id AND ended_at IS NOT NULL ORDER BY id LIMIT :limit)
+        RETURNING id"""),
+    "events": Statement("""
+        DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < :before ORDER BY at LIMIT :limit)
+        RETURNING id"""),
+    "idempotency keys": Statement("""
+        DELETE FROM idempotency_key WHERE (team_id, key) IN (
+            SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)
+        RETURNING key"""),
+    "allowances": Statement("""
+        DELETE FROM rate_limit WHERE name IN (SELECT name FROM rate_limit WHERE arrival_at < :before LIMIT :limit)
+        RETURNING name"""),
+    "pairings": Statement("""
+        DELETE FROM pairing WHERE id IN (SELECT id FROM pairing WHERE expires_at < :before LIMIT :limit)
+        RETURNING id"""),
+}
+_PREFIXES = {"commands": "cmd_", "sessions": "ses_"}  # their ids hold the time they were made: no second index
+KINDS = tuple(_FORGET)
+
+
+def forget(kind: str, before: int) -> Unit:
+    """Unit: remove up to BITE rows of `kind` (one of KINDS) older than `before`. Answers whether there may be more."""
+    prefix = _PREFIXES.get(kind)
+    if prefix is None:
+        rows = yield _FORGET[kind](before=before, limit=BITE)
+    else:
+        rows = yield _FORGET[kind](before_id=ids.earliest(prefix, before), limit=BITE)
+    return len(rows) == BITE
