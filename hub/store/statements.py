@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 Row = Mapping[str, Any]
 Rows = list[Row]
 
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)\b")
+_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)\b")
 _UNIT = "unit_number"
 
 

@@ -20,14 +20,6 @@ from hub.store.tables import Player
 from tests.cast import player_of, team_owner
 
 
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'hub.db'}")
-    await database.start()
-    yield database
-    await database.stop()
-
-
 @dataclass
 class Stage:
     db: Database

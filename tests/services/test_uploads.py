@@ -4,7 +4,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from hub.store.database import Database
 from hub.store.tables import Player, Screenshot, Upload
 from tests.cast import player_of, team_owner
 from tests.object_storage import make_bucket, object_storage
+from tests.postgres import PostgresServer
 
 CHUNK = 65_536
 
@@ -104,15 +105,18 @@ def endpoint() -> Iterator[str]:
         yield address
 
 
+both = pytest.mark.parametrize(
+    ("database_url", "blobs"), [("sqlite", "disk"), ("postgres", "s3")], indirect=True, ids=["small", "large"]
+)
+"""What touches rows and files runs on a small hub's storage and on a large one's; the rest on the small one."""
+
+
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'hub.db'}")
-    await database.start()
-    yield database
-    await database.stop()
-
-
-both = pytest.mark.parametrize("blobs", ["disk", "s3"], indirect=True)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path}/hub.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()
 
 
 @pytest.fixture
@@ -172,6 +176,7 @@ async def test_many_chunks_arrive_in_order_and_whole(stage: Stage) -> None:
     assert await stage.blobs.get(row.blob) == data
 
 
+@both
 async def test_logs_have_an_id_of_their_own_and_no_picture(stage: Stage) -> None:
     done = await stage.upload(b"a line\n" * 100, kind="logs", command_id="cmd_2")
 
@@ -246,6 +251,7 @@ async def test_one_command_and_another_keep_their_own_pictures(stage: Stage) -> 
     assert len(ids) == 3
 
 
+@both
 async def test_a_screen_that_still_shows_the_same_is_seen_again(stage: Stage) -> None:
     red, blue, at = picture(color="red"), picture(color="blue"), now_ms() - HOUR
     first = await stage.upload(red, captured_at_ms=at)
