@@ -1,11 +1,51 @@
 """Device authorizations in progress (RFC 8628), and the paced allowances around them."""
 
-from sqlalchemy import delete, func
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.store.statements import Statement, Unit
+from hub.domain import pairing as rules
+from hub.domain.errors import TooMany, Unavailable
+from hub.domain.events import Event
+from hub.domain.pairing import Allowance
+from hub.domain.times import SECOND
+from hub.store import events
+from hub.store.statements import Statement, Unit, columns
 from hub.store.tables import Pairing
+
+_COLUMNS = columns(Pairing, without=("id",))
+_INSERT = Statement(f"""
+    INSERT INTO pairing ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{name}" for name in _COLUMNS)})
+    ON CONFLICT DO NOTHING RETURNING id""")
+_REPLACE = Statement("""
+    DELETE FROM pairing WHERE state = 'pending' AND address = :address AND hardware_id = :hardware_id""")
+_OPEN = Statement("""
+    SELECT COUNT(*) AS number, MIN(expires_at) AS first_end FROM pairing
+    WHERE state = 'pending' AND expires_at > :now AND address = :address""")
+_OPEN_IN_ALL = Statement("""
+    SELECT COUNT(*) AS number, MIN(expires_at) AS first_end FROM pairing
+    WHERE state = 'pending' AND expires_at > :now""")
+_DECIDE = Statement("""
+    UPDATE pairing SET state = :state, player_id = :player_id
+    WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING id""")
+_REDEEM = Statement("""
+    UPDATE pairing SET state = 'redeemed'
+    WHERE device_digest = :device_digest AND state = 'approved' AND expires_at > :now
+    RETURNING player_id, hardware_id, model, address""")
+_READ = Statement("""
+    SELECT state, expires_at, interval_s, polled_at FROM pairing WHERE device_digest = :device_digest""")
+_POLLED = Statement("""
+    UPDATE pairing SET polled_at = :now, interval_s = interval_s + :slower
+    WHERE device_digest = :device_digest AND state = 'pending'""")
+_GIVE_TOKEN = Statement("""
+    UPDATE player SET token_digest = :digest, token_prefix = :prefix, token_issued_at = :now, quarantined_at = NULL,
+           hardware_id = :hardware_id, model = :model, capabilities = NULL
+    WHERE id = :player_id RETURNING team_id, screen_id, name""")
+_NEW_DEVICE = Statement("UPDATE presence SET history = '{}' WHERE player_id = :player_id")
+_FORGET_EXPIRED = Statement("DELETE FROM pairing WHERE expires_at < :before")
 
 _SPEND = Statement("""
     INSERT INTO rate_limit (name, arrival_at) VALUES (:name, CAST(:now AS BIGINT) + CAST(:cost AS BIGINT))
@@ -15,43 +55,126 @@ _SPEND = Statement("""
     WHERE rate_limit.arrival_at + CAST(:cost AS BIGINT) <= CAST(:now AS BIGINT) + CAST(:burst AS BIGINT)
     RETURNING arrival_at""")
 _ARRIVAL = Statement("SELECT arrival_at FROM rate_limit WHERE name = :name")
-_FORGET = Statement("DELETE FROM rate_limit WHERE arrival_at < :before")
+_REFUND = Statement("UPDATE rate_limit SET arrival_at = arrival_at - CAST(:cost AS BIGINT) WHERE name = :name")
+_FORGET_LIMITS = Statement("DELETE FROM rate_limit WHERE arrival_at < :before")
 
 
-async def open_count(session: AsyncSession, now: int, address: str | None = None) -> int:
-    """Codes that wait for approval, from one address or in all."""
-    query = (
-        select(func.count()).select_from(Pairing).where(col(Pairing.expires_at) > now, col(Pairing.state) == "pending")
-    )
-    if address is not None:
-        query = query.where(col(Pairing.address) == address)
-    return int((await session.exec(query)).one())
+class Spending(NamedTuple):
+    """One use of the allowance kept under `name`."""
+
+    name: str
+    allowance: Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A device that got its player's token."""
+
+    player_id: int
+    team_id: int
+    name: str
+
+
+def authorize(new: Pairing, user_digests: Sequence[str], spending: Spending, now: int) -> Unit:
+    """Unit: open a code for a device; an open one of the same device at the same address gives way to it.
+
+    Answers which of `user_digests` it got: the first that no other device shows. Raises TooMany, Unavailable.
+    """
+    yield from spend([spending], now)
+    yield _REPLACE(address=new.address, hardware_id=new.hardware_id)
+    here = yield _OPEN(address=new.address, now=now)
+    if here[0]["number"] >= rules.OPEN_PER_ADDRESS:
+        raise TooMany(
+            f"{rules.OPEN_PER_ADDRESS} devices at this address wait for approval. Approve or refuse them first.",
+            code="too_many_codes",
+            retry_after=_seconds(here[0]["first_end"] - now),
+        )
+    everywhere = yield _OPEN_IN_ALL(now=now)
+    if everywhere[0]["number"] >= rules.OPEN_IN_ALL:
+        raise Unavailable("Too many devices wait for approval.", code="too_many_codes", retry_after=60)
+    values = {name: getattr(new, name) for name in _COLUMNS}
+    for number, digest in enumerate(user_digests):
+        if (yield _INSERT(**(values | {"user_digest": digest}))):
+            return number
+    raise Unavailable("No free code was found.", code="no_free_code", retry_after=1)
 
 
 async def by_user_code(session: AsyncSession, digest: str) -> Pairing | None:
     return (await session.exec(select(Pairing).where(col(Pairing.user_digest) == digest))).first()
 
 
-async def by_device_code(session: AsyncSession, digest: str) -> Pairing | None:
-    return (await session.exec(select(Pairing).where(col(Pairing.device_digest) == digest))).first()
+def decide(pairing_id: int, state: str, player_id: int | None, now: int) -> Unit:
+    """Unit: approve (with a player) or deny. Answers whether there was still something to decide."""
+    decided = yield _DECIDE(id=pairing_id, state=state, player_id=player_id, now=now)
+    return bool(decided)
 
 
-async def forget_expired(session: AsyncSession, before: int) -> None:
-    await session.exec(delete(Pairing).where(col(Pairing.expires_at) < before))
+def redeem(device_digest: str, token_digest: str, token_prefix: str, now: int) -> Unit:
+    """Unit: give the player of an approved code its new token, once. Answers `Paired`, or the refusal as a word.
 
-
-def spend(name: str, cost: int, burst: int, now: int) -> Unit:
-    """Unit: spend one use of the allowance `name`: one each `cost` ms, up to `burst` ms' worth at once (GCRA).
-
-    Answers 0, or the milliseconds to wait when nothing is left (and nothing was spent).
+    The device starts afresh: what an earlier one could do, and why its token was quarantined, says nothing about it.
     """
-    spent = yield _SPEND(name=name, cost=cost, burst=burst, now=now)
-    if spent:
-        return 0
-    rows = yield _ARRIVAL(name=name)
-    return max(1, rows[0]["arrival_at"] + cost - burst - now)
+    redeemed = yield _REDEEM(device_digest=device_digest, now=now)
+    if not redeemed:
+        found = yield _READ(device_digest=device_digest)
+        if not found:
+            return "invalid_grant"
+        row = found[0]
+        word = rules.refusal(
+            row["state"],
+            expires_at=row["expires_at"],
+            interval_s=row["interval_s"],
+            polled_at=row["polled_at"],
+            now=now,
+        )
+        slower = rules.SLOWER_S if word == "slow_down" else 0
+        yield _POLLED(device_digest=device_digest, slower=slower, now=now)
+        return word
+    device = redeemed[0]
+    player_id: int = device["player_id"]
+    players = yield _GIVE_TOKEN(
+        player_id=player_id,
+        digest=token_digest,
+        prefix=token_prefix,
+        now=now,
+        hardware_id=device["hardware_id"],
+        model=device["model"],
+    )
+    yield _NEW_DEVICE(player_id=player_id)
+    player = players[0]
+    data = {
+        "player_id": player_id,
+        "screen_id": player["screen_id"],
+        "name": player["name"],
+        "hardware_id": device["hardware_id"],
+        "model": device["model"],
+        "address": device["address"],
+    }
+    yield from events.append(Event("player.paired", player["team_id"], now, data, player_id=player_id))
+    return Paired(player_id, player["team_id"], player["name"])
 
 
-def forget_limits(before: int) -> Unit:
-    """Unit: allowances that are whole again need no row."""
-    yield _FORGET(before=before)
+def forget(before: int, now: int) -> Unit:
+    """Unit: codes that ended before `before`, and allowances that are whole again, need no row."""
+    yield _FORGET_EXPIRED(before=before)
+    yield _FORGET_LIMITS(before=now)
+
+
+def spend(spendings: Sequence[Spending], now: int) -> Unit:
+    """Unit: spend one use of each (GCRA). Raises TooMany when one of them has nothing left; then none is spent."""
+    for name, allowance in spendings:
+        cost, burst = allowance.every_ms, allowance.burst_ms
+        if not (yield _SPEND(name=name, cost=cost, burst=burst, now=now)):
+            rows = yield _ARRIVAL(name=name)
+            raise TooMany(retry_after=_seconds(rows[0]["arrival_at"] + cost - burst - now))
+
+
+def refund(spendings: Sequence[Spending]) -> Unit:
+    """Unit: give back what was spent."""
+    for name, allowance in spendings:
+        yield _REFUND(name=name, cost=allowance.every_ms)
+
+
+def _seconds(milliseconds: int) -> int:
+    """Whole seconds to wait, at least one."""
+    return max(1, -(-milliseconds // SECOND))

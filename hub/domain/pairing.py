@@ -1,0 +1,67 @@
+"""Pairing a device by a code on its screen (RFC 8628): the life of a code, and what a device is told that asks for it.
+
+    pending --approve--> approved --the device asks--> redeemed
+       └-----deny------> denied
+
+A code that is pending or approved when its time is over has expired; nothing moves it any more.
+"""
+
+import re
+from dataclasses import dataclass
+
+from hub.domain.times import MINUTE, SECOND
+
+LIFETIME_S = 900  # long enough to carry a code from the screen to a desk, short enough that guessing is hopeless
+INTERVAL_S = 5  # between two polls of a device, as RFC 8628 has it where nothing else is said
+SLOWER_S = 5  # longer after each poll that came too early (RFC 8628, section 3.5)
+EARLY_MS = SECOND  # a poll may come this much early: networks carry one faster than the other
+OPEN_PER_ADDRESS = 5
+OPEN_IN_ALL = 10_000
+
+_SEPARATORS = re.compile(r"[\s\-‐-―−_.]+")
+
+REFUSALS = {
+    "authorization_pending": "Nobody has approved the code yet.",
+    "slow_down": "You ask too often: wait five seconds longer between two requests from now on.",
+    "access_denied": "An operator has refused this device.",
+    "expired_token": "The code has expired. Ask for a new one.",
+    "invalid_grant": "This device code is unknown or was used before.",
+}
+"""Why a device that asks gets no token, by the error word of OAuth 2.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A paced allowance: one use each `every_ms`, up to `at_once` of them at one moment."""
+
+    every_ms: int
+    at_once: int
+
+    @property
+    def burst_ms(self) -> int:
+        return self.every_ms * self.at_once
+
+
+# Of about 390 million codes at most 10,000 are open: at this pace one is hit by chance within centuries.
+GUESSES_PER_ADDRESS = Allowance(10 * SECOND, 10)
+GUESSES_PER_TEAM = Allowance(2 * SECOND, 30)
+# The installers of a whole building sit behind one address; one program that asks for ever is stopped by it.
+REQUESTS_PER_NETWORK = Allowance(MINUTE // 6, 60)
+
+
+def read_code(text: str) -> str:
+    """A user code as it is kept, from how people type it: any case, with spaces and dashes."""
+    return _SEPARATORS.sub("", text).upper()
+
+
+def refusal(state: str, *, expires_at: int, interval_s: int, polled_at: int | None, now: int) -> str:
+    """The error word for a device whose code is not approved, or is over. `polled_at`: when it last asked."""
+    if state == "denied":
+        return "access_denied"
+    if state == "redeemed":
+        return "invalid_grant"
+    if expires_at <= now:
+        return "expired_token"
+    if polled_at is not None and now - polled_at < interval_s * SECOND - EARLY_MS:
+        return "slow_down"
+    return "authorization_pending"

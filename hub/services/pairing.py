@@ -1,0 +1,197 @@
+"""Pairing: a device shows a code, an operator approves it, the device fetches its player's token (RFC 8628)."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from hub.bus.base import Bus
+from hub.domain import ids
+from hub.domain import pairing as rules
+from hub.domain.access import Actor
+from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
+from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
+from hub.services.players import new_player, player_event
+from hub.store import events, players
+from hub.store import pairing as store
+from hub.store.database import Database
+from hub.store.pairing import Paired, Spending
+from hub.store.tables import Pairing
+
+CODE_ATTEMPTS = 5  # user codes tried; with every code open that may be, one in 40,000 is taken
+KEEP_MS = 15 * MINUTE  # how long an expired code is remembered, so that its device hears why
+PAGE = "/pair"  # where people enter a code
+
+
+class PairingService:
+    """`public_url` is the hub's address as devices and people know it; empty: as each request names it."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        public_url: str = "",
+        *,
+        clock: Callable[[], int] = now_ms,
+        new_code: Callable[[], str] = ids.user_code,
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._public_url = public_url.rstrip("/")
+        self._clock = clock
+        self._new_code = new_code
+
+    # For the device --------------------------------------------------------------------------------------------------
+
+    async def authorize(
+        self, client_id: str, hardware_id: str, model: str | None, address: str | None, base_url: str
+    ) -> dict[str, Any]:
+        """Open a code for a device; the answer is that of RFC 8628, section 3.2.
+
+        Raises BadRequest (not a client of ours), TooMany, Unavailable.
+        """
+        _check_client(client_id)
+        now = self._clock()
+        place = address or "unknown"
+        device_code = ids.device_code()
+        codes = [self._new_code() for _ in range(CODE_ATTEMPTS)]
+        new = Pairing(
+            device_digest=ids.digest(device_code),
+            user_digest="",
+            hardware_id=hardware_id,
+            model=model,
+            address=place,
+            created_at=now,
+            expires_at=now + rules.LIFETIME_S * SECOND,
+            interval_s=rules.INTERVAL_S,
+        )
+        spending = Spending(f"pairing requests {_network(place)}", rules.REQUESTS_PER_NETWORK)
+        digests = [ids.digest(code) for code in codes]
+        # One key for all: each counts what the one before it opened.
+        number: int = await self._db.write(store.authorize, new, digests, spending, now, key="pairing")
+        page = (self._public_url or base_url.rstrip("/")) + PAGE
+        return {
+            "device_code": device_code,
+            "user_code": codes[number],
+            "verification_uri": page,
+            "verification_uri_complete": f"{page}?code={codes[number]}",
+            "expires_in": rules.LIFETIME_S,
+            "interval": rules.INTERVAL_S,
+        }
+
+    async def redeem(self, device_code: str, client_id: str | None = None) -> dict[str, Any]:
+        """The token of the device's player, once it was approved; given this once. The player's old token is dead then
+        and its connection closed.
+
+        Raises BadRequest whose `code` is the word of OAuth 2.0: authorization_pending, slow_down, expired_token,
+        access_denied, invalid_grant, invalid_client.
+        """
+        if client_id is not None:
+            _check_client(client_id)
+        secret = ids.new_secret(ids.PLAYER_TOKEN_PREFIX)
+        device_digest = ids.digest(device_code)
+        paired: Paired | str = await self._db.write(
+            store.redeem, device_digest, ids.digest(secret), ids.visible_part(secret), self._clock(), key=device_digest
+        )
+        if isinstance(paired, str):
+            raise BadRequest(rules.REFUSALS[paired], code=paired)
+        self._bus.publish(("player", paired.player_id), "revoked")
+        self._bus.publish(("events", paired.team_id))
+        return {
+            "access_token": secret,
+            "token_type": "Bearer",
+            "player_id": paired.player_id,
+            "player_name": paired.name,
+        }
+
+    # For the operator ------------------------------------------------------------------------------------------------
+
+    async def inspect(self, actor: Actor, user_code: str) -> dict[str, Any]:
+        """What is known of the device that shows this code. Raises Forbidden, NotFound, TooMany."""
+        actor.require("admin")
+        return _describe(await self._find(actor, user_code))
+
+    async def approve(
+        self, actor: Actor, user_code: str, *, name: str | None = None, player_id: int | None = None, face: str
+    ) -> dict[str, Any]:
+        """Let the device be a new player called `name`, or take the place of the device of an existing one, which keeps
+        its identity and history (its old token lives until the new one is fetched).
+
+        Raises Forbidden, Invalid, NotFound (code or player), Conflict (decided before), TooMany.
+        """
+        actor.require("admin")
+        if name is not None and player_id is not None:
+            raise Invalid.field("name", "Give a name for a new player, or the player_id of an existing one.")
+        found = await self._find(actor, user_code)
+        now = self._clock()
+        async with self._db.transaction() as session:
+            if player_id is None:
+                player = new_player(actor.team_id, name or found.model or "New player", now)
+                await players.create(session, player)
+                event = player_event("player.created", player, actor, face, now)
+            else:
+                player = await players.get(session, actor.team_id, player_id)
+                event = player_event("player.updated", player, actor, face, now, changed=["device"])
+            if not await self._db.run(session, store.decide(found.id or 0, "approved", player.id, now)):
+                raise _decided()
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("events", actor.team_id))
+        answer = {"player_id": player.id, "screen_id": player.screen_id, "name": player.name}
+        return answer | _describe(found) | {"status": "approved"}
+
+    async def deny(self, actor: Actor, user_code: str) -> None:
+        """Turn the device away; it is told so. Raises Forbidden, NotFound, Conflict (decided before), TooMany."""
+        actor.require("admin")
+        found = await self._find(actor, user_code)
+        if not await self._db.write(store.decide, found.id, "denied", None, self._clock()):
+            raise _decided()
+
+    async def _find(self, actor: Actor, user_code: str) -> Pairing:
+        """The device behind a code. Codes that lead nowhere are guesses, and guesses are paced."""
+        now = self._clock()
+        spendings = [Spending(f"pairing guesses of team {actor.team_id}", rules.GUESSES_PER_TEAM)]
+        if actor.address:
+            place = f"pairing guesses {_network(actor.address)}"
+            spendings.append(Spending(place, rules.GUESSES_PER_ADDRESS))
+        await self._db.write(store.spend, spendings, now)
+        async with self._db.session() as session:
+            found = await store.by_user_code(session, ids.digest(rules.read_code(user_code)))
+        if found is None or found.expires_at <= now:
+            raise NotFound("No device waits with this code.", code="unknown_code")
+        await self._db.write(store.refund, spendings)
+        return found
+
+    # For the supervised loops ----------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Forget codes long expired and allowances that are whole again."""
+        now = self._clock()
+        await self._db.write(store.forget, now - KEEP_MS, now)
+
+
+def _check_client(client_id: str) -> None:
+    if client_id != "player":
+        raise BadRequest("The only client here is `player`.", code="invalid_client")
+
+
+def _decided() -> Conflict:
+    return Conflict("This device was approved or refused before.", code="pairing_decided")
+
+
+def _network(address: str) -> str:
+    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
+
+
+def _describe(pairing: Pairing) -> dict[str, Any]:
+    return {
+        "status": pairing.state,
+        "model": pairing.model,
+        "hardware_id": pairing.hardware_id,
+        "address": pairing.address,
+        "requested_at": rfc3339(pairing.created_at),
+        "expires_at": rfc3339(pairing.expires_at),
+    }
