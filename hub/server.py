@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 from uvicorn import Config, Server
@@ -77,7 +79,26 @@ class HubHttp(HttpToolsProtocol):
 
 
 class HubServer(Server):
-    """Players are sent away and their ends written down before any connection is closed."""
+    """Players are sent away and their ends written down before any connection is closed.
+
+    `ready` is called once with the port that is listened on (the system's choice where the setting is 0). Without
+    `signals` the process's own handlers stay, and `should_exit` ends it.
+    """
+
+    def __init__(self, config: Config, ready: Callable[[int], None] | None = None, *, signals: bool = True) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._signals = signals
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals() if self._signals else nullcontext():
+            yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -86,6 +107,24 @@ class HubServer(Server):
         if registry is not None and not self.force_exit:
             await registry.drain()
         await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
+    """Serve in the running loop while the block lasts: (server, port). Raises OSError when it cannot listen."""
+    bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    server = HubServer(config, bound.set_result, signals=False)
+    task = asyncio.create_task(server.serve())
+    task.add_done_callback(lambda _: bound.cancel())
+    try:
+        yield server, await bound
+    except asyncio.CancelledError:
+        if bound.cancelled():
+            raise OSError(f"cannot start on {config.host}:{config.port}") from None
+        raise
+    finally:
+        server.should_exit = True
+        await asyncio.wait([task])
 
 
 def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tls_key: str | None = None) -> Config:

@@ -26,14 +26,15 @@ class Events:
         self._followed: int | None = None
 
     async def page(self, actor: Actor, *, after: str | None, limit: int, wait_s: float = 0) -> dict[str, Any]:
-        """Events past the cursor `after`, oldest first, that the actor may see; waits up to `wait_s` for the first one.
+        """Events past the cursor `after` (None: from the first, `latest`: from now on), oldest first, that the actor
+        may see; waits up to `wait_s` for the first one.
 
         Answers {"data": [{"cursor", "event", "timestamp", "data"}], "meta": {"next"}}; `next` is the cursor to go on
         from, also when nothing came. Raises Invalid for a cursor of another log.
         """
         actor.require("read:players")
         log_id = await self.log_id()
-        number = self._number(after, log_id)
+        number = await self.newest() if after == "latest" else self._number(after, log_id)
         heard = asyncio.Event()
         stops = [self._bus.subscribe(("events", team), lambda _: heard.set()) for team in (actor.team_id, None)]
         deadline = asyncio.get_running_loop().time() + wait_s
@@ -78,6 +79,10 @@ class Events:
             else:
                 message = "quarantined" if row.type == "player.quarantined" else "revoked"
                 self._bus.publish(("player", row.player_id), message)
+
+    async def newest(self) -> int:
+        async with self._db.session() as session:
+            return await store.newest(session)
 
     def _number(self, cursor: str | None, log_id: str) -> int:
         if cursor is None:

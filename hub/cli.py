@@ -1,0 +1,255 @@
+"""The `hub` command. Settings come from arguments, `HUB_*` variables and config/hub.toml; the commands that talk to a
+running hub take its address and a key from `--url` and `--key`, or HUB_URL and HUB_KEY."""
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import orjson
+import typer
+
+from hub.config import ConfigError, Settings, load
+
+app = typer.Typer(
+    help="Real-time control hub for digital-signage players.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[str, typer.Option(envvar="HUB_URL", help="Address of a running hub.")]
+Key = Annotated[str, typer.Option(envvar="HUB_KEY", help="API key.", show_default=False)]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file instead of config/hub.toml.")]
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+@app.command()
+def init(
+    team: Annotated[str, typer.Option(help="Name of the team.")],
+    email: Annotated[str, typer.Option(help="E-mail address of its owner.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON with team_id and api_key.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Create the database, a team with its owner, and an admin key, which is shown this once.
+
+    The owner's password comes from HUB_OWNER_PASSWORD or a prompt.
+    """
+    from hub.domain.errors import HubError
+    from hub.services.teams import PASSWORD_LENGTH, create_team, prepare
+    from hub.store.database import Database
+
+    shortest, longest = PASSWORD_LENGTH
+    password = os.environ.get("HUB_OWNER_PASSWORD") or typer.prompt(
+        "Password of the owner", hide_input=True, confirmation_prompt=True
+    )
+    if not shortest <= len(password) <= longest:
+        _fail(f"The password needs {shortest} to {longest} characters.")
+    settings = _settings(config, data=data)
+
+    async def create() -> tuple[int, str]:
+        db = Database(settings.database_url)
+        await db.start()
+        try:
+            await prepare(db)
+            return await create_team(db, name=team, email=email, password=password)
+        finally:
+            await db.stop()
+
+    try:
+        team_id, key = asyncio.run(create())
+    except HubError as error:
+        _fail(error.message)
+    if as_json:
+        print(orjson.dumps({"team_id": team_id, "api_key": key}).decode())
+        return
+    print(f"Team {team_id}, {team}, is ready. Its first API key, shown this once:\n\n    {key}\n")
+    print(f"Start the hub with:  hub serve --data {settings.server.data}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 lets the system choose.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the hub until it is told to stop (Ctrl-C or SIGTERM); players are sent away before it ends."""
+    settings = _settings(config, data=data, host=host, port=port)
+    _log(settings)
+    run(settings, lambda bound: print(f"Signalbox listens on {_address(settings, bound)}", flush=True))
+
+
+def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str], None] | None = None) -> None:
+    """Serve with these settings; `ready` hears the port. Returns after a clean stop, exits 1 when it cannot start."""
+    from hub.app import create_app
+    from hub.server import HubServer, configure
+
+    server = settings.server
+    uvicorn_config = configure(
+        create_app(settings, probe=probe),
+        host=server.host,
+        port=server.port,
+        tls_cert=str(server.tls_cert) if server.tls_cert else None,
+        tls_key=str(server.tls_key) if server.tls_key else None,
+    )
+
+    def started(port: int) -> None:
+        # What start-up made stays for good, and the rest is young: a full collection at 10,000 connections would stop
+        # the hub for half a second.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        ready(port)
+
+    hub = HubServer(uvicorn_config, started)
+    hub.run()
+    if not hub.started:
+        sys.exit(1)
+
+
+@app.command()
+def players(url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """List the players of the team."""
+    from rich.console import Console
+    from rich.table import Table
+
+    found = _call("GET", url, key, "/api/v1/players")["data"]
+    table = Table("id", "name", "status", "since", "last seen", "address", "model", box=None)
+    for one in found:
+        table.add_row(
+            str(one["id"]),
+            one["name"],
+            one["status"],
+            one["status_since"],
+            one["last_seen_at"] or "never",
+            one["ip_address"] or "",
+            one["model"] or "",
+        )
+    Console().print(table)
+
+
+@app.command()
+def command(
+    player: Annotated[int, typer.Argument(help="Id of the player, see `hub players`.")],
+    name: Annotated[str, typer.Argument(metavar="COMMAND", help="Such as reboot, take_screenshot, set_volume.")],
+    payload: Annotated[str, typer.Option(help="JSON, as in '{\"volume\": 40}'.")] = "{}",
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until the outcome is known.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
+    """Send a command to a player. With --wait, exits 0 only if the player did it."""
+    try:
+        arguments = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        _fail(f"The payload is not JSON: {error}")
+    body = {"player_id": player, "command": name, "payload": arguments}
+    answer = _call("POST", url, key, "/api/v1/commands", body)
+    command_id = answer["command_id"]
+    if not wait:
+        print(f"{command_id} {answer['status']}")
+        return
+    while True:
+        story = _call("GET", url, key, f"/api/v1/commands/{command_id}", prefer="wait=25")["data"]
+        if story["finished_at"] is not None:
+            break
+    detail = story["detail"] if story["detail"] is not None else story["error"]
+    print(f"{command_id} {story['status']} {orjson.dumps(detail).decode()}")
+    if story["status"] != "succeeded":
+        sys.exit(1)
+
+
+@app.command()
+def watch(url: Url = DEFAULT_URL, key: Key = "") -> None:
+    """Print what happens, line by line, until Ctrl-C."""
+    after = "latest"
+    try:
+        while True:
+            page = _call("GET", url, key, f"/api/v1/events?after={after}&limit=100", prefer="wait=25")
+            for event in page["data"]:
+                print(f"{event['timestamp']} {event['event']:22} {orjson.dumps(event['data']).decode()}", flush=True)
+            after = page["meta"]["next"]
+    except KeyboardInterrupt:
+        pass
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the tour; exit 0 only if every step worked.")] = False,
+    port: Annotated[int, typer.Option(help="TCP port; 0 lets the system choose.")] = 0,
+) -> None:
+    """A hub and three real players on this machine, a tour of what they do, then yours to try."""
+    from hub.demo import tour
+
+    logging.basicConfig(level=logging.ERROR)
+    sys.exit(asyncio.run(tour(once=once, port=port)))
+
+
+def main() -> None:
+    app()
+
+
+def _settings(config: Path | None, **server: Any) -> Settings:
+    try:
+        return load(config, server={name: value for name, value in server.items() if value is not None})
+    except ConfigError as error:
+        _fail(str(error))
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def _log(settings: Settings) -> None:
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(_JsonLines() if settings.log.format == "json" else text)
+    logging.basicConfig(level=settings.log.level.upper(), handlers=[handler])
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line per delivery
+
+
+def _address(settings: Settings, port: int) -> str:
+    scheme = "https" if settings.server.tls_cert else "http"
+    return settings.server.public_url or f"{scheme}://{settings.server.host}:{port}"
+
+
+def _call(method: str, url: str, key: str, path: str, body: Any = None, prefer: str | None = None) -> Any:
+    """One call of the API; the answer's JSON. Ends the program with the hub's own words when it refuses."""
+    import httpx2
+
+    headers = {"Authorization": f"Bearer {key}"} | ({"Prefer": prefer} if prefer else {})
+    try:
+        answer = httpx2.request(method, url.rstrip("/") + path, json=body, headers=headers, timeout=40)
+    except httpx2.HTTPError as error:
+        _fail(f"No answer from {url}: {error}")
+    if answer.status_code >= 400:
+        try:
+            refusal = answer.json()
+        except ValueError:
+            refusal = {}
+        texts = [text for texts in refusal.get("errors", {}).values() for text in texts]
+        _fail(" ".join([refusal.get("message", f"The hub answered {answer.status_code}."), *texts]))
+    return answer.json()
+
+
+def _fail(text: str) -> NoReturn:
+    print(text, file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
