@@ -1,0 +1,57 @@
+"""Who may import whom. The arrows are the design; this test is their guard."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED: dict[str, set[str]] = {
+    "hub.protocol": set(),
+    "hub.domain": set(),
+    "hub.store": {"hub.domain"},
+    "hub.bus": set(),
+    "hub.services": {"hub.domain", "hub.store", "hub.bus"},
+    "hub.sockets": {"hub.protocol", "hub.services", "hub.bus", "hub.domain"},
+    "hub.api": {"hub.services", "hub.domain"},
+    "device_agent": {"hub.protocol"},
+}
+AGENT_PACKAGES = {"websockets"}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def package(name: str) -> str:
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "hub" else parts[0]
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_a_layer_imports_only_what_the_design_allows(layer: str) -> None:
+    for path in (ROOT / layer.replace(".", "/")).rglob("*.py"):
+        for name in imports(path):
+            if name.split(".")[0] in ("hub", "device_agent") and name not in ("hub", "device_agent"):
+                assert package(name) in ALLOWED[layer] | {layer}, f"{path} imports {name}"
+
+
+def test_nobody_imports_the_composition_root_but_the_programs() -> None:
+    importers = {path.name for path in (ROOT / "hub").rglob("*.py") if "hub.app" in imports(path)}
+    assert importers == {"cli.py", "demo.py"}
+
+
+def test_the_agent_needs_websockets_and_the_standard_library_alone() -> None:
+    for folder in ("device_agent", "hub/protocol"):
+        for path in (ROOT / folder).rglob("*.py"):
+            tops = {name.split(".")[0] for name in imports(path)}
+            extra = tops - set(sys.stdlib_module_names) - {"hub", "device_agent", "orjson"} - AGENT_PACKAGES
+            assert not extra, f"{path} needs {extra}"
+    assert (ROOT / "hub" / "__init__.py").read_text() == ""
