@@ -1,0 +1,142 @@
+"""Presence without a clock, a socket or a database."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.domain.presence import (
+    FLAP_CHANGES,
+    FLAP_WINDOW,
+    Graces,
+    Presence,
+    connect,
+    disconnect,
+    due_at,
+    sweep,
+)
+from hub.domain.times import MINUTE, SECOND
+
+GRACES = Graces()
+T = 1_000_000_000
+
+
+def online(now: int = T, hardware: str = "hw") -> Presence:
+    return connect(Presence(since=T - MINUTE), node="n", hardware_id=hardware, now=now).row
+
+
+def names(change: object) -> list[str]:
+    return [name for name, _ in change.events]  # type: ignore[attr-defined]
+
+
+def test_a_first_connection_is_online_and_raises_the_epoch() -> None:
+    change = connect(Presence(since=T - MINUTE), node="n", hardware_id="hw", now=T)
+    assert names(change) == ["player.online"]
+    assert change.row.epoch == 1
+    assert change.events[0][1]["seconds_offline"] == 60
+
+
+def test_goodbye_and_silence_are_offline_at_once() -> None:
+    for reason in ("bye", "silent", "revoked"):
+        change = disconnect(online(), epoch=1, reason=reason, graces=GRACES, now=T + 5 * SECOND)  # type: ignore[arg-type]
+        assert change is not None
+        assert names(change) == ["player.offline"]
+        assert change.events[0][1]["seconds_online"] == 5
+
+
+def test_a_return_within_the_grace_is_no_event_at_all() -> None:
+    lost = disconnect(online(), epoch=1, reason="lost", graces=GRACES, now=T)
+    assert lost is not None
+    assert lost.events == ()
+    assert due_at(lost.row) == T + 15 * SECOND
+    assert sweep(lost.row, now=T + 14 * SECOND) is None
+    back = connect(lost.row, node="n", hardware_id="hw", now=T + 14 * SECOND)
+    assert back.events == ()
+    assert due_at(back.row) is None
+
+
+def test_after_the_grace_the_player_is_offline_once() -> None:
+    lost = disconnect(online(), epoch=1, reason="lost", graces=GRACES, now=T)
+    assert lost is not None
+    gone = sweep(lost.row, now=T + 15 * SECOND)
+    assert gone is not None
+    assert names(gone) == ["player.offline"]
+    assert sweep(gone.row, now=T + 60 * SECOND) is None
+
+
+def test_each_reason_has_its_own_grace() -> None:
+    assert [GRACES.after(reason) for reason in ("bye", "lost", "drain", "crash")] == [0, 15_000, 60_000, 90_000]  # type: ignore[arg-type]
+
+
+def test_the_late_end_of_an_old_connection_changes_nothing() -> None:
+    newer = connect(online(), node="n", hardware_id="hw", now=T + SECOND).row
+    assert disconnect(newer, epoch=1, reason="bye", graces=GRACES, now=T + 2 * SECOND) is None
+
+
+def test_two_devices_with_one_token_are_found_out() -> None:
+    row = online(hardware="a")
+    second = connect(row, node="n", hardware_id="b", now=T + 1)
+    third = connect(second.row, node="n", hardware_id="a", now=T + 2)
+    assert (second.cloned, third.cloned) == (False, True)
+
+
+def test_a_swapped_device_is_no_clone() -> None:
+    row = online(hardware="a")
+    row = connect(row, node="n", hardware_id="b", now=T + 1).row
+    assert not connect(row, node="n", hardware_id="b", now=T + 2).cloned
+
+
+def test_five_replacements_in_ten_minutes_are_a_clone() -> None:
+    row, found = online(), []
+    for number in range(5):
+        change = connect(row, node="n", hardware_id="hw", now=T + number)
+        row, found = change.row, [*found, change.cloned]
+    assert found == [False, False, False, False, True]
+
+
+def test_flapping_is_told_once_and_ends_with_the_final_state() -> None:
+    row, told = Presence(since=T), []
+    now = T
+    for _ in range(20):
+        now += SECOND
+        change = connect(row, node="n", hardware_id="hw", now=now)
+        told += names(change)
+        ended = disconnect(change.row, epoch=change.row.epoch, reason="bye", graces=GRACES, now=now + 1)
+        assert ended is not None
+        told += names(ended)
+        row = ended.row
+    assert told.count("player.flapping") == 1
+    assert len(told) == FLAP_CHANGES + 1
+    assert sweep(row, now=now + FLAP_WINDOW - 1) is None
+    calm = sweep(row, now=now + 1 + FLAP_WINDOW)
+    assert calm is not None
+    assert names(calm) == ["player.offline"]
+    assert not calm.row.flapping
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["connect", "bye", "lost", "silent", "drain", "old", "wait"]), st.integers(0, 200))
+    )
+)
+def test_events_tell_exactly_the_changes_that_the_row_went_through(steps: list[tuple[str, int]]) -> None:
+    row, now, told = Presence(since=T), T, False
+    for step, seconds in steps:
+        now += seconds * SECOND
+        swept = sweep(row, now=now)
+        changes = [swept] if swept else []
+        row = swept.row if swept else row
+        if step == "connect":
+            changes.append(connect(row, node="n", hardware_id="hw", now=now))
+        elif step == "old":
+            assert disconnect(row, epoch=row.epoch - 1, reason="bye", graces=GRACES, now=now) is None
+        elif step != "wait":
+            ended = disconnect(row, epoch=row.epoch, reason=step, graces=GRACES, now=now)  # type: ignore[arg-type]
+            changes += [ended] if ended else []
+        for change in changes:
+            for name, data in change.events:
+                if name != "player.flapping":
+                    told = name == "player.online"
+                    assert data["status"] == ("online" if told else "offline")
+            row = change.row
+        if not row.flapping:
+            assert told == row.online
+        assert (row.node is None) or row.online
