@@ -22,10 +22,10 @@ from starlette.types import Receive, Scope, Send
 
 from hub.api import reading
 from hub.api.answer import HEADERS, PREFLIGHT, Answer, Header, Owner, reply, wire
-from hub.api.auth import Network, authenticate
+from hub.api.auth import Network, authenticate, client_address
 from hub.api.errors import answer_for, answer_for_status, answer_for_unexpected
 from hub.domain.access import SCOPES, Actor, ActorKind
-from hub.domain.errors import BadRequest, Forbidden, HubError
+from hub.domain.errors import BadRequest, Forbidden, HubError, PreconditionFailed
 
 MAX_WAIT_S: Final = 30  # of `Prefer: wait=N`; proxies commonly cut a silent request at 60
 MAX_BODY_BYTES: Final = 256 * 1024  # as much as a message of the player protocol
@@ -36,6 +36,8 @@ OPERATORS: Final[frozenset[ActorKind]] = frozenset({"key", "user"})
 _PARAMETER = re.compile(r"\{([a-z_]+)(:int)?\}")
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_VERSION = re.compile(r'(?:W/)?"v(\d{1,18})"')
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _RESOURCE: Final = "signalbox.resource"
 
 
@@ -43,7 +45,8 @@ _RESOURCE: Final = "signalbox.resource"
 class Call:
     """One request, read and authorised. `path`, `query` and `body` are as the entry declares them.
 
-    `prefer_wait` is in seconds, 0 when the caller does not wait. `services` is what the lifespan yields as such.
+    `prefer_wait` is in seconds, 0 when the caller does not wait. `version` is the one that If-Match asks for.
+    `address` is the caller's. `services` is what the lifespan yields as such.
     """
 
     endpoint: "Endpoint"
@@ -52,11 +55,13 @@ class Call:
     services: Any
     path: dict[str, Any]
     caller: Actor | None
+    address: str | None = None
     query: Any = None
     body: Any = None
     raw_body: bytes = b""
     prefer_wait: int = 0
     idempotency_key: str | None = None
+    version: int | None = None
 
     @property
     def actor(self) -> Actor:
@@ -70,6 +75,15 @@ class Call:
         return Request(self.scope, self.receive)
 
     @property
+    def base_url(self) -> str:
+        """The hub's address as this caller wrote it (`http://hub.local:8080`), for links in the answer."""
+        host: bytes = dict(self.scope["headers"]).get(b"host", b"")
+        if not _HOST.fullmatch(host):
+            name, port = self.scope.get("server") or ("localhost", None)
+            host = (f"{name}:{port}" if port else name).encode()
+        return f"{self.scope.get('scheme', 'http')}://{host.decode()}"
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over method, path and body: the same Idempotency-Key with another one is a different request."""
         head = f"{self.scope['method']} {self.scope['path']}\n".encode()
@@ -77,6 +91,7 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Answer | Response]]
+Failure = Callable[[HubError], Answer]
 Observe = Callable[[str, str, int, float], None]
 
 
@@ -113,6 +128,10 @@ class Endpoint:
     """Honours `Prefer: wait=N`."""
     idempotent: bool = False
     """Honours `Idempotency-Key`."""
+    versioned: bool = False
+    """Honours `If-Match`."""
+    failure: Failure = answer_for
+    """How an error is told; OAuth 2.0 has a form of its own."""
     deprecated: bool = False
     internal: bool = False
     """Left out of the OpenAPI document."""
@@ -158,7 +177,8 @@ class _Prepared:
             if caller.kind not in endpoint.callers:
                 raise Forbidden
             caller.require(endpoint.scope)
-        call = Call(endpoint, scope, receive, services, path, caller)
+        address = caller.address if caller else client_address(scope, headers, trusted)
+        call = Call(endpoint, scope, receive, services, path, caller, address)
         if endpoint.body is not None:
             call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
             document = reading.parse_body(call.raw_body, headers, form=endpoint.form)
@@ -167,6 +187,8 @@ class _Prepared:
             call.query = self.query.read(scope["query_string"])
         if endpoint.waits and b"prefer" in headers:
             call.prefer_wait = _preferred_wait(scope["headers"])
+        if endpoint.versioned and (tag := headers.get(b"if-match")) is not None:
+            call.version = _version(tag.decode("latin-1"))
         if endpoint.idempotent and (key := headers.get(b"idempotency-key")) is not None:
             call.idempotency_key = _idempotency_key(key.decode("latin-1"))
         return call
@@ -184,6 +206,21 @@ def _idempotency_key(key: str) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest("Idempotency-Key takes 1 to 255 printable ASCII characters.", code="bad_idempotency_key")
     return key
+
+
+def etag(version: int) -> str:
+    """The ETag of a version, as If-Match brings it back."""
+    return f'"v{version}"'
+
+
+def _version(tag: str) -> int | None:
+    """The version that If-Match names; None: any. What is none of our ETags fits nothing."""
+    if tag.strip() == "*":
+        return None
+    found = _VERSION.fullmatch(tag.strip())
+    if found is None:
+        raise PreconditionFailed
+    return int(found[1])
 
 
 class _Resource:
@@ -336,7 +373,7 @@ class RouteTable(BaseRoute):
                 )
             return answer, answer.encoded()
         except HubError as error:
-            answer = answer_for(error)
+            answer = prepared.endpoint.failure(error)
         except ClientDisconnect:
             raise
         except Exception as error:

@@ -107,6 +107,12 @@ _IDEMPOTENCY_KEY: Final = {
     "description": "Repeats with the same key get the first answer again, for 24 hours; with another body, a 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of the version that was read: refuses (412) to overwrite a newer one.",
+    "schema": {"type": "string", "examples": ['"v3"']},
+}
 
 
 def document(entries: Iterable[Endpoint], *, title: str, version: str, description: str = "") -> dict[str, Any]:
@@ -214,6 +220,8 @@ def _parameters(entry: Endpoint) -> Iterable[dict[str, Any]]:
         yield _PREFER
     if entry.idempotent:
         yield _IDEMPOTENCY_KEY
+    if entry.versioned:
+        yield _IF_MATCH
 
 
 def _responses(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
@@ -240,6 +248,8 @@ def _error_statuses(entry: Endpoint) -> set[int]:
         statuses |= {400, 413, 415, 422}
     if entry.idempotent:
         statuses |= {400, 409}
+    if entry.versioned:
+        statuses.add(412)
     return statuses
 
 

@@ -1,0 +1,31 @@
+"""API keys of the team."""
+
+from hub.api.answer import Answer
+from hub.api.endpoint import Call
+from hub.api.v1.origin import face
+from hub.api.v1.shapes import done, many, one
+
+
+async def list_keys(call: Call) -> Answer:
+    """All keys that are not revoked, with their latest use; never the keys themselves."""
+    return many(await call.services.access.keys(call.actor))
+
+
+async def create_key(call: Call) -> Answer:
+    """A new key, shown this once. Nobody grants what they lack."""
+    body = call.body
+    key = await call.services.access.create_key(
+        call.actor, name=body.name, scopes=body.scopes, expires_at=body.expires_ms, face=face(call)
+    )
+    return one(key, 201)
+
+
+async def rotate_key(call: Call) -> Answer:
+    """A new secret for a key, shown this once. The old one is dead."""
+    return one(await call.services.access.rotate_key(call.actor, call.path["key_id"], face=face(call)))
+
+
+async def revoke_key(call: Call) -> Answer:
+    """The key is dead at once."""
+    await call.services.access.revoke_key(call.actor, call.path["key_id"], face=face(call))
+    return done("Key revoked.")
