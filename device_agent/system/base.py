@@ -46,7 +46,7 @@ class System(Protocol):
         """Ask for a reboot; returns once it is underway. Raises SystemFault, or Rebooted when simulated."""
 
     async def set_display(self, on: bool) -> tuple[bool, bool]:
-        """Switch the display; returns its state and whether that was read back from the hardware. Raises SystemFault."""
+        """Returns the display's state, and whether it was read back from the hardware. Raises SystemFault."""
         ...
 
     def display_on(self) -> bool | None:

@@ -1,0 +1,393 @@
+"""mpv as a child process: plays, is asked what it plays, photographs its own window, and comes back when it dies.
+
+What should be on screen is kept here (`_wanted`), what is on screen is always asked of mpv. A card of our own is shown
+while there is nothing to play, so that the wall is never in doubt and a screenshot always possible.
+"""
+
+import asyncio
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from device_agent import picture
+from device_agent.players.base import Picture, PlayerError, check_volume
+from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink
+from device_agent.players.mpv_shrink import shrink
+from device_agent.players.source import check_source
+
+START_S = 15.0  # a cold start from a slow SD card
+LOAD_S = 30.0  # until the first frame; a stream over a slow link needs most of it
+STOP_S = 3.0  # for mpv to quit before it is killed
+PHOTO_S = 15.0  # a 4K frame on a small board
+CHECK_S = 10.0  # between looks at whether mpv still answers and still plays
+QUICK_RESTARTS = 5
+QUICK_RESTART_S = 0.5
+SLOW_RESTART_S = 30.0
+HEALTHY_S = 60.0  # a life this long makes the next restart quick again
+JPEG_QUALITY = 85
+LONGEST_TEXT = 1000  # characters; more would not fit on a screen
+MASTER_QUALITY = 95  # of the full-size picture that is only an intermediate for a smaller one
+
+_FIXED = (
+    "--no-config",
+    "--no-terminal",
+    "--idle=yes",
+    "--image-display-duration=inf",
+    "--loop-file=inf",
+    "--hwdec=auto-safe",
+    "--audio-fallback-to-null=yes",
+    "--volume-max=100",
+    # Nothing but content on the screen, and nobody at its keyboard or mouse:
+    "--osc=no",
+    "--osd-bar=no",
+    "--input-default-bindings=no",
+    "--input-vo-keyboard=no",
+    "--input-media-keys=no",
+    "--cursor-autohide=always",
+    # No scripts, downloads or neighbouring files beside what was asked for:
+    "--load-scripts=no",
+    "--ytdl=no",
+    "--autoload-files=no",
+    # The identify overlay: large, centred, on a dark box.
+    "--osd-align-x=center",
+    "--osd-align-y=center",
+    "--osd-back-color=#C0000000",
+)
+_ON_A_DISPLAY = (
+    "--fullscreen",
+    "--geometry=100%x100%",  # without a window manager nobody grants fullscreen
+    "--force-window=immediate",
+    "--gpu-sw=yes",  # without a GPU, OpenGL in software: of what is left, one misplaces its window, one has no screenshots
+)
+_HEADLESS = ("--vo=null", "--ao=null")
+
+OnEvent = Callable[[str, dict[str, Any]], None]
+
+
+def has_display(environment: Mapping[str, str]) -> bool:
+    """Whether mpv has anything to draw on: X, Wayland, or the screen itself through DRM."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return any(environment.get(name) for name in names) or any(Path("/dev/dri").glob("card*"))
+
+
+class MpvPlayer:
+    """`args` are added to mpv's command line; `on_event` hears of `player.crashed`; `clock` is Unix milliseconds."""
+
+    kind = "mpv"
+    capabilities = frozenset({"play", "set_volume", "identify", "take_screenshot", "restart_player"})
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        binary: str = "mpv",
+        args: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        on_event: OnEvent | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.name = name
+        self._binary = binary
+        self._environment = dict(os.environ if environment is None else environment)
+        self._display = has_display(self._environment)
+        self._args = (*_FIXED, *(_ON_A_DISPLAY if self._display else _HEADLESS), *args)
+        self._on_event = on_event or (lambda name, data: None)
+        self._clock = clock
+
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._started_at = 0.0
+        self._link: MpvLink | None = None
+        self._files: asyncio.Queue[Event] | None = None  # events of the load underway
+        self._turn = asyncio.Lock()  # one change of process or content at a time, and no picture in between
+        self._keeper: asyncio.Task[None] | None = None
+        self._timer: asyncio.Task[None] | None = None
+        self._volume = 100
+        self._wanted: str | None = None  # what should play
+        self._afterwards: str | None = None  # what should play once a `duration_s` is over
+        self._shown: str | None = None  # what mpv was last made to play; None while that is uncertain
+
+    # --- life ---
+
+    async def start(self) -> None:
+        if self._keeper is not None:
+            return
+        self._folder = tempfile.TemporaryDirectory(prefix="signalbox-mpv-")
+        self._card.write_bytes(
+            picture.card(self.name or "Ready", [("", "No content yet")], width=1280, background=(24, 26, 32))
+        )
+        try:
+            async with self._turn:
+                await self._launch()
+        except BaseException:
+            self._folder.cleanup()
+            self._folder = None
+            raise
+        self._keeper = asyncio.create_task(self._keep(), name="mpv-keeper")
+
+    async def stop(self) -> None:
+        for task in (self._keeper, self._timer):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._keeper = self._timer = None
+        async with self._turn:
+            await self._end()
+        self._wanted = self._afterwards = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def restart(self) -> tuple[int, float]:
+        async with self._turn:
+            if self._keeper is None:
+                raise PlayerError("player_down", "The player was not started.")
+            await self._end()
+            await self._launch()
+        return await self.identity()
+
+    async def identity(self) -> tuple[int, float]:
+        if self._process is None or self._process.returncode is not None:
+            raise PlayerError("player_down", "mpv is not running.")
+        return self._process.pid, self._started_at
+
+    async def version(self) -> str:
+        return str(await self._ask("get_property", "mpv-version")).removeprefix("mpv ")
+
+    # --- content ---
+
+    async def play(self, uri: str, *, duration_s: int | None = None) -> str:
+        check_source(uri)
+        async with self._turn:
+            try:
+                await self._load(uri)
+            except PlayerError:
+                await self._succeeds(self._restore())
+                raise
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._wanted = uri
+            if duration_s is None:
+                self._afterwards = uri
+            else:
+                self._timer = asyncio.create_task(self._return_after(duration_s), name="mpv-return")
+        return await self.current() or uri
+
+    async def current(self) -> str | None:
+        try:
+            path = str(await self._ask("get_property", "path"))
+        except PlayerError as error:
+            if error.code == "player_refused":  # mpv plays nothing
+                return None
+            raise
+        if path != self._shown or path == str(self._card):  # another path: its first frame is not out yet
+            return None
+        return path
+
+    async def set_volume(self, volume: int) -> int:
+        await self._ask("set_property", "volume", check_volume(volume))
+        self._volume = volume
+        return round(float(await self._ask("get_property", "volume")))
+
+    async def volume(self) -> int | None:
+        return round(float(await self._ask("get_property", "volume")))
+
+    async def show_text(self, text: str, seconds: float) -> None:
+        await self._ask("show-text", text[:LONGEST_TEXT], round(seconds * 1000))
+
+    async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
+        """A JPEG of the window with everything in it, or of the decoded frame where there is no window to read."""
+        quality = min(100, max(1, JPEG_QUALITY if quality is None else quality))
+        with tempfile.TemporaryDirectory(prefix="shot-", dir=self._card.parent) as folder:
+            file = Path(folder, "full.jpg")
+            async with self._turn:
+                captured_at = self._clock()
+                await self._photograph(file, MASTER_QUALITY if max_width else quality)
+            if max_width:
+                file = await shrink(self._binary, file, max(16, max_width), quality)
+            return Picture(data=file.read_bytes(), mime="image/jpeg", source="mpv", captured_at=captured_at)
+
+    # --- the process ---
+
+    @property
+    def _card(self) -> Path:
+        if self._folder is None:
+            raise PlayerError("player_down", "The player was not started.")
+        return Path(self._folder.name, "ready.png")
+
+    async def _ask(self, *command: Any, timeout: float = REQUEST_S) -> Any:
+        if self._link is None:
+            raise PlayerError("player_down", "mpv is not running.")
+        return await self._link.request(*command, timeout=timeout)
+
+    async def _launch(self) -> None:
+        """A new mpv that answers and shows what is wanted; on failure none is left."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._started_at = time.time()
+                self._process = await asyncio.create_subprocess_exec(
+                    self._binary,
+                    *self._args,
+                    f"--volume={self._volume}",
+                    f"--input-ipc-client=fd://{theirs.fileno()}",
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env=self._environment,
+                    start_new_session=True,  # Ctrl-C in a terminal is the agent's business
+                )
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
+                raise PlayerError("player_missing", f"{self._binary} did not start: {error.strerror}.") from None
+            raise
+        try:
+            self._link = await MpvLink.over(ours, self._heard)
+            await self._link.request("get_property", "mpv-version", timeout=START_S)
+            await self._restore()
+        except BaseException as error:
+            await self._end()
+            if isinstance(error, PlayerError) and error.code == "player_down":
+                raise PlayerError("player_missing", f"{self._binary} ended at once; are its arguments right?") from None
+            raise
+
+    async def _end(self) -> None:
+        """No mpv is left afterwards."""
+        link, process = self._link, self._process
+        self._link = self._shown = None
+        if link is not None:
+            await link.close()  # mpv quits when this closes
+        if process is not None and process.returncode is None:
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def _keep(self) -> None:
+        """Bring mpv back whenever it dies."""
+        failures = 0
+        while True:
+            process, began = self._process, time.monotonic()
+            assert process is not None  # start() launched one
+            await self._until_gone(process)
+            async with self._turn:
+                if self._process is not process:
+                    continue  # restarted on request
+                await self._end()
+            failures = 1 if time.monotonic() - began >= HEALTHY_S else failures + 1
+            self._on_event("player.crashed", {"player": self.kind, "exit_status": process.returncode})
+            await asyncio.sleep(QUICK_RESTART_S if failures <= QUICK_RESTARTS else SLOW_RESTART_S)
+            async with self._turn:
+                if self._process is process:
+                    await self._succeeds(self._launch())
+
+    async def _until_gone(self, process: asyncio.subprocess.Process) -> None:
+        """Return when mpv has exited. One that hangs is killed; content that ended or was lost is put back."""
+        exited = asyncio.create_task(process.wait())
+        try:
+            while not (await asyncio.wait({exited}, timeout=CHECK_S))[0]:
+                async with self._turn:
+                    if process.returncode is not None or self._process is not process:
+                        continue
+                    try:
+                        idle = await self._ask("get_property", "idle-active", timeout=START_S)
+                    except PlayerError:
+                        process.kill()
+                        continue
+                    if idle or self._shown != (self._wanted or str(self._card)):
+                        await self._succeeds(self._restore())
+        finally:
+            exited.cancel()
+            await asyncio.gather(exited, return_exceptions=True)
+
+    @staticmethod
+    async def _succeeds(attempt: Awaitable[None]) -> bool:
+        try:
+            await attempt
+        except PlayerError:
+            return False
+        return True
+
+    # --- the file on screen ---
+
+    def _heard(self, event: Event) -> None:
+        if self._files is not None and event["event"] in ("start-file", "playback-restart", "end-file", "closed"):
+            self._files.put_nowait(event)
+
+    async def _load(self, uri: str) -> None:
+        """Return when the first frame of `uri` is out."""
+        if self._link is None:
+            raise PlayerError("player_down", "mpv is not running.")
+        self._shown = None
+        self._files = asyncio.Queue()
+        try:
+            async with asyncio.timeout(LOAD_S):
+                reply = await self._link.request("loadfile", uri, "replace")
+                await self._first_frame(uri, reply["playlist_entry_id"])
+                await self._check_decoded(uri)
+        except TimeoutError:
+            raise PlayerError("timeout", f"{uri} did not start within {LOAD_S:g} s.") from None
+        finally:
+            self._files = None
+        self._shown = uri
+
+    async def _first_frame(self, uri: str, entry: int) -> None:
+        assert self._files is not None
+        started = False  # events of the file before may still be on their way
+        while True:
+            event = await self._files.get()
+            if event["event"] == "closed":
+                raise PlayerError("player_down", "mpv ended while it opened the file.")
+            if event.get("playlist_entry_id") == entry:
+                if event["event"] == "end-file":
+                    reason = event.get("file_error") or event.get("reason")
+                    raise PlayerError("unplayable", f"mpv cannot play {uri}: {reason}.")
+                started = True
+            elif event["event"] == "playback-restart" and started:
+                return
+
+    async def _check_decoded(self, uri: str) -> None:
+        """mpv goes on quietly when it recognised a file but can decode nothing of it, or only the sound of a video."""
+        tracks = await self._ask("get_property", "track-list")
+        kind = "video" if any(track["type"] == "video" for track in tracks) else "audio"
+        try:
+            await self._ask("get_property", f"{kind}-params")
+        except PlayerError as error:
+            if error.code != "player_refused":
+                raise
+            raise PlayerError("unplayable", f"mpv cannot decode the {kind} of {uri}.") from None
+
+    async def _restore(self) -> None:
+        """Show what is wanted, or the card when that fails or nothing is wanted."""
+        if self._wanted is not None and await self._succeeds(self._load(self._wanted)):
+            return
+        await self._load(str(self._card))
+
+    async def _return_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        async with self._turn:
+            self._timer = None
+            self._wanted = self._afterwards
+            await self._succeeds(self._restore())
+
+    # --- pictures ---
+
+    async def _photograph(self, file: Path, quality: int) -> None:
+        await self._ask("set_property", "screenshot-jpeg-quality", quality)
+        for mode in ("window", "subtitles", "video") if self._display else ("subtitles", "video"):
+            try:
+                await self._ask("screenshot-to-file", str(file), mode, timeout=PHOTO_S)
+                return
+            except PlayerError as error:
+                if error.code != "player_refused":
+                    raise
+        raise PlayerError("no_picture", "mpv shows no picture.")

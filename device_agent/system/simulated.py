@@ -1,0 +1,82 @@
+"""A machine that exists only in a file: it has a boot id, can be rebooted, and its clock may be wrong."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from device_agent.system.base import Rebooted
+from device_agent.system.command import run
+
+
+class SimulatedSystem:
+    """The machine lives in `state_dir/machine.json` and outlasts the process, like a real one.
+
+    `clock_offset_s` is how wrong its clock is. `reboot()` runs `reboot_command` first, if there is one, then comes up
+    with a new boot id and raises Rebooted.
+    """
+
+    kind = "simulated"
+    capabilities = frozenset({"reboot", "set_display"})
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        reboot_command: Sequence[str] = (),
+        clock_offset_s: float = 0.0,
+    ) -> None:
+        self._file = state_dir / "machine.json"
+        self._reboot_command = reboot_command
+        self.clock_offset_s = clock_offset_s
+        try:
+            self._machine: dict[str, Any] = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            state_dir.mkdir(parents=True, exist_ok=True)
+            self._machine = {"hardware_id": uuid.uuid4().hex}
+            self._boot()
+
+    def boot_id(self) -> str:
+        return str(self._machine["boot_id"])
+
+    def hardware_id(self) -> str:
+        return str(self._machine["hardware_id"])
+
+    def model(self) -> str | None:
+        return "Simulated machine"
+
+    def os_version(self) -> str | None:
+        return None
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000 + round(self.clock_offset_s * 1000)
+
+    def uptime_s(self) -> float | None:
+        return max(0.0, time.time() - float(self._machine["booted_s"]))
+
+    async def reboot(self) -> None:
+        if self._reboot_command:
+            await run(self._reboot_command)
+        self._boot()
+        raise Rebooted
+
+    async def set_display(self, on: bool) -> tuple[bool, bool]:
+        self._machine["display_on"] = on
+        self._write()
+        return on, True
+
+    def display_on(self) -> bool | None:
+        return bool(self._machine["display_on"])
+
+    def _boot(self) -> None:
+        self._machine |= {"boot_id": str(uuid.uuid4()), "booted_s": time.time(), "display_on": True}
+        self._write()
+
+    def _write(self) -> None:
+        """All or nothing, also when this process is killed in the middle."""
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(json.dumps(self._machine))
+        os.replace(fresh, self._file)

@@ -1,0 +1,348 @@
+"""The real mpv: without any display, and in a window under Xvfb."""
+
+import asyncio
+import io
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops
+
+from device_agent.players.base import Picture, PlayerError
+from device_agent.players.mpv import MpvPlayer
+from tests.device_agent.players.conftest import QUADRANTS, XScreen
+from tests.requirements import require
+
+
+class Crashes:
+    """Listens for player.crashed."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+
+    def __call__(self, name: str, data: dict[str, Any]) -> None:
+        self.heard.put_nowait((name, data))
+
+
+@pytest.fixture
+def crashes() -> Crashes:
+    return Crashes()
+
+
+@pytest.fixture(params=["headless", "window"])
+async def player(request: pytest.FixtureRequest, crashes: Crashes) -> AsyncIterator[MpvPlayer]:
+    environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+    if request.param == "window":
+        environment["DISPLAY"] = request.getfixturevalue("x_screen").display
+    mpv = MpvPlayer("Lobby", binary=require("mpv"), environment=environment, on_event=crashes)
+    await mpv.start()
+    yield mpv
+    await mpv.stop()
+
+
+headless = pytest.mark.parametrize("player", ["headless"], indirect=True)
+in_a_window = pytest.mark.parametrize("player", ["window"], indirect=True)
+
+
+def image_of(picture: Picture) -> Image.Image:
+    return Image.open(io.BytesIO(picture.data)).convert("RGB")
+
+
+def looks_like(pixel: Any, colour: tuple[int, int, int]) -> bool:
+    return all(abs(a - b) <= 12 for a, b in zip(pixel, colour, strict=True))  # JPEG and YUV round a little
+
+
+def colours_in_quadrants(image: Image.Image) -> list[str]:
+    seen = []
+    for x, y in ((0.25, 0.2), (0.75, 0.2), (0.25, 0.8), (0.75, 0.8)):
+        pixel = image.getpixel((int(image.width * x), int(image.height * y)))
+        seen.append(next((name for name, colour in QUADRANTS.items() if looks_like(pixel, colour)), str(pixel)))
+    return seen
+
+
+def most_different(one: Image.Image, other: Image.Image) -> int:
+    """The difference (0..255) of the two where it is greatest; single pixels at sharp edges do not count."""
+    blocks = ImageChops.difference(one, other).convert("L").resize((64, 36), Image.Resampling.BOX)
+    return max(blocks.get_flattened_data())
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def until_playing(player: MpvPlayer, uri: str | None) -> None:
+    """Wait until `uri` is on screen again; the bound is far above what it takes."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                if await player.current() == uri:
+                    return
+            except PlayerError:
+                pass  # not back yet
+            await asyncio.sleep(0.02)
+
+
+async def test_a_screenshot_shows_the_pixels_of_what_plays(player: MpvPlayer, quadrants: str) -> None:
+    assert await player.play(quadrants) == quadrants
+    picture = await player.screenshot()
+    assert (picture.mime, picture.source) == ("image/jpeg", "mpv")
+    assert colours_in_quadrants(image_of(picture)) == ["red", "green", "blue", "yellow"]
+
+
+async def test_a_screenshot_is_scaled_to_the_width_asked_for(player: MpvPlayer, quadrants: str) -> None:
+    await player.play(quadrants)
+    small = await player.screenshot(max_width=640, quality=70)
+    assert image_of(small).size == (640, 360)
+    assert colours_in_quadrants(image_of(small)) == ["red", "green", "blue", "yellow"]
+    assert len(small.data) < 60_000
+
+
+async def test_a_screenshot_is_never_scaled_up(player: MpvPlayer, tmp_path: Path) -> None:
+    Image.new("RGB", (320, 180), (10, 120, 200)).save(tmp_path / "small.png")
+    await player.play(str(tmp_path / "small.png"))
+    full = image_of(await player.screenshot())
+    assert image_of(await player.screenshot(max_width=4000)).size == full.size
+
+
+async def test_quality_decides_the_size_of_the_file(player: MpvPlayer, tmp_path: Path) -> None:
+    Image.effect_noise((800, 450), 80).convert("RGB").save(tmp_path / "noise.png")
+    await player.play(str(tmp_path / "noise.png"))
+    poor, good = await player.screenshot(quality=10), await player.screenshot(quality=95)
+    assert len(poor.data) * 2 < len(good.data)
+
+
+async def test_with_nothing_to_play_a_card_is_shown_and_nothing_is_current(player: MpvPlayer) -> None:
+    assert await player.current() is None
+    image = image_of(await player.screenshot())
+    assert looks_like(image.getpixel((image.width // 2, image.height * 3 // 4)), (24, 26, 32))
+
+
+async def test_volume_is_read_back_from_the_program(player: MpvPlayer) -> None:
+    assert await player.set_volume(37) == 37
+    assert await player.volume() == 37
+    with pytest.raises(PlayerError) as refused:
+        await player.set_volume(101)
+    assert refused.value.code == "invalid_volume"
+    assert await player.volume() == 37
+
+
+@in_a_window
+async def test_the_identify_overlay_is_visible_on_the_screenshot(player: MpvPlayer, quadrants: str) -> None:
+    await player.play(quadrants)
+    before = image_of(await player.screenshot())
+    assert before.size == (1280, 720)  # the whole screen, although no window manager grants fullscreen
+    await player.show_text("Lobby Display\n192.168.1.42", 60)
+    after = image_of(await player.screenshot())
+    middle = (480, 300, 800, 420)
+    assert sum(pixel > 235 for pixel in before.crop(middle).convert("L").get_flattened_data()) == 0
+    assert sum(pixel > 235 for pixel in after.crop(middle).convert("L").get_flattened_data()) > 500  # white letters
+    assert colours_in_quadrants(after) == ["red", "green", "blue", "yellow"]  # around it, the content goes on
+
+
+@in_a_window
+async def test_the_screenshot_equals_what_a_monitor_would_show(
+    player: MpvPlayer, quadrants: str, x_screen: XScreen
+) -> None:
+    await player.play(quadrants)
+    await player.show_text("Lobby Display", 60)
+    taken = image_of(await player.screenshot(quality=95))
+    async with asyncio.timeout(30):  # the monitor is a frame or two behind
+        while most_different(taken, x_screen.look()) >= 24:
+            await asyncio.sleep(0.02)
+    assert colours_in_quadrants(x_screen.look()) == ["red", "green", "blue", "yellow"]
+
+
+@in_a_window
+async def test_overlay_text_is_not_expanded(player: MpvPlayer, quadrants: str) -> None:
+    await player.play(quadrants)
+    await player.show_text("${pid}", 60)
+    literal = await player.screenshot()
+    await player.show_text(str((await player.identity())[0]), 60)
+    assert (await player.screenshot()).data != literal.data
+
+
+async def test_killed_it_comes_back_with_the_same_item_and_volume(
+    player: MpvPlayer, quadrants: str, crashes: Crashes
+) -> None:
+    await player.play(quadrants)
+    await player.set_volume(23)
+    pid, started_at = await player.identity()
+    os.kill(pid, signal.SIGKILL)
+    assert await asyncio.wait_for(crashes.heard.get(), 30) == (
+        "player.crashed",
+        {"player": "mpv", "exit_status": -signal.SIGKILL},
+    )
+    await until_playing(player, quadrants)
+    new_pid, new_started_at = await player.identity()
+    assert new_pid != pid
+    assert new_started_at > started_at
+    assert await player.volume() == 23
+    assert colours_in_quadrants(image_of(await player.screenshot())) == ["red", "green", "blue", "yellow"]
+
+
+@headless
+async def test_while_it_is_down_every_call_says_so(player: MpvPlayer, quadrants: str, crashes: Crashes) -> None:
+    os.kill((await player.identity())[0], signal.SIGKILL)
+    await asyncio.wait_for(crashes.heard.get(), 30)
+    for call in (player.play(quadrants), player.set_volume(5), player.screenshot(), player.identity()):
+        with pytest.raises(PlayerError) as refused:
+            await call
+        assert refused.value.code == "player_down"
+    await until_playing(player, None)
+
+
+async def test_restart_gives_a_new_process_that_plays_the_same(player: MpvPlayer, quadrants: str) -> None:
+    await player.play(quadrants)
+    before = await player.identity()
+    after = await player.restart()
+    assert after == await player.identity()
+    assert after[0] != before[0]
+    assert after[1] > before[1]
+    assert not is_running(before[0])
+    assert await player.current() == quadrants
+
+
+@headless
+async def test_a_restart_on_request_is_no_crash(player: MpvPlayer, crashes: Crashes) -> None:
+    pid, _ = await player.restart()
+    os.kill(pid, signal.SIGKILL)
+    _, data = await asyncio.wait_for(crashes.heard.get(), 30)
+    assert data["exit_status"] == -signal.SIGKILL  # the first thing heard is the kill, not the restart
+    assert crashes.heard.empty()
+
+
+@pytest.mark.parametrize("name", ["words.txt", "words.png", "words.mp4"])
+async def test_an_unplayable_file_is_an_error_and_what_played_before_comes_back(
+    player: MpvPlayer, quadrants: str, tmp_path: Path, name: str
+) -> None:
+    await player.play(quadrants)
+    (tmp_path / name).write_text("just words")
+    with pytest.raises(PlayerError) as refused:
+        await player.play(str(tmp_path / name))
+    assert refused.value.code == "unplayable"
+    assert await player.current() == quadrants
+
+
+@headless
+@pytest.mark.parametrize(
+    ("uri", "code"),
+    [
+        ("/no/such/file.png", "not_found"),
+        ("relative.png", "unsupported_uri"),
+        ("edl://x", "unsupported_uri"),
+        ("av://lavfi:testsrc", "unsupported_uri"),
+        ("--fs", "unsupported_uri"),
+        ("http://127.0.0.1:9/x.mp4", "unplayable"),
+    ],
+)
+async def test_what_cannot_be_opened_is_refused_with_a_reason(player: MpvPlayer, uri: str, code: str) -> None:
+    with pytest.raises(PlayerError) as refused:
+        await player.play(uri)
+    assert refused.value.code == code
+    assert await player.current() is None
+
+
+@headless
+async def test_content_with_a_duration_makes_way_for_what_was_there(
+    player: MpvPlayer, quadrants: str, tmp_path: Path
+) -> None:
+    Image.new("RGB", (640, 360), (10, 120, 200)).save(tmp_path / "short.png")
+    await player.play(quadrants)
+    assert await player.play(str(tmp_path / "short.png"), duration_s=1) == str(tmp_path / "short.png")
+    await until_playing(player, quadrants)
+
+
+@headless
+async def test_a_new_item_ends_an_earlier_duration(player: MpvPlayer, quadrants: str, tmp_path: Path) -> None:
+    Image.new("RGB", (640, 360), (10, 120, 200)).save(tmp_path / "short.png")
+    await player.play(str(tmp_path / "short.png"), duration_s=1)
+    await player.play(quadrants)
+    assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"mpv-return"})
+
+
+@headless
+async def test_of_two_calls_at_once_the_later_one_stays(player: MpvPlayer, quadrants: str, tmp_path: Path) -> None:
+    Image.new("RGB", (640, 360), (10, 120, 200)).save(tmp_path / "other.png")
+    other = str(tmp_path / "other.png")
+    assert await asyncio.gather(player.play(quadrants), player.play(other), player.screenshot()) is not None
+    assert await player.current() == other
+
+
+async def test_stop_leaves_no_process_and_no_file_behind(player: MpvPlayer, quadrants: str) -> None:
+    await player.play(quadrants)
+    pid, _ = await player.identity()
+    folder = player._card.parent
+    await player.stop()
+    assert not is_running(pid)
+    assert not folder.exists()
+    with pytest.raises(PlayerError):
+        await player.current()
+    await player.stop()
+
+
+@headless
+async def test_it_can_be_started_again_after_a_stop(player: MpvPlayer, quadrants: str) -> None:
+    await player.stop()
+    await player.start()
+    assert await player.play(quadrants) == quadrants
+
+
+@headless
+async def test_mpv_ends_when_the_agent_is_gone(player: MpvPlayer) -> None:
+    """Whatever ends the agent closes its end of the socket pair; here just that is done."""
+    process, link = player._process, player._link
+    assert process is not None
+    assert link is not None
+    link._writer.transport.abort()
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+@headless
+async def test_a_hanging_mpv_is_replaced(
+    player: MpvPlayer, quadrants: str, crashes: Crashes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await player.play(quadrants)
+    monkeypatch.setattr("device_agent.players.mpv.CHECK_S", 0.05)
+    monkeypatch.setattr("device_agent.players.mpv.START_S", 2.0)
+    pid, _ = await player.restart()  # the keeper begins anew, with the shorter times
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.wait_for(crashes.heard.get(), 30)
+    await until_playing(player, quadrants)
+    assert (await player.identity())[0] != pid
+
+
+@headless
+async def test_content_that_ends_is_put_back(
+    player: MpvPlayer, quadrants: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await player.play(quadrants)
+    monkeypatch.setattr("device_agent.players.mpv.CHECK_S", 0.05)
+    await player.restart()
+    await player._ask("stop")
+    await until_playing(player, quadrants)
+
+
+async def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    player = MpvPlayer(binary=str(tmp_path / "mpv"))
+    with pytest.raises(PlayerError, match="mpv did not start") as refused:
+        await player.start()
+    assert refused.value.code == "player_missing"
+
+
+async def test_arguments_that_mpv_refuses_are_reported() -> None:
+    player = MpvPlayer(binary=require("mpv"), args=["--no-such-option=1"])
+    with pytest.raises(PlayerError, match="arguments") as refused:
+        await player.start()
+    assert refused.value.code == "player_missing"
+
+
+@headless
+async def test_it_tells_its_version(player: MpvPlayer) -> None:
+    assert (await player.version())[0].isdigit()
