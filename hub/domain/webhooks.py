@@ -1,0 +1,196 @@
+"""Webhooks, the rules: which addresses a delivery may go to, what it says and how it is signed, when it is tried again.
+
+A webhook's address is chosen by a user and called from inside the operator's network, so by default only public
+addresses over https are reached; `allow_networks` opens private ones by name.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import orjson
+
+from hub.domain.errors import Invalid
+from hub.domain.ids import WEBHOOK_SECRET_PREFIX
+from hub.domain.times import DAY, SECOND, rfc3339
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+URL_LIMIT = 2_048  # characters
+RETRY_AFTER_LIMIT = DAY  # a receiver may ask for patience, not for silence
+JITTER = 0.1  # of each wait, either way: a thousand deliveries that failed together do not come back together
+ALLOW_SETTING = "webhooks.allow_networks (HUB_WEBHOOKS__ALLOW_NETWORKS)"
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+# Where it may go
+
+
+def checked_url(text: str, allow_networks: Sequence[Network]) -> str:
+    """The address as it is kept, judged by all that can be judged without looking a name up. Raises Invalid (`url`)."""
+    text = text.replace("\\/", "/").strip()  # the documented Python sample sends `https:\/\/`
+    if len(text) > URL_LIMIT or re.search(r"[\x00-\x20\x7f\\]", text):
+        raise _wrong(f"At most {URL_LIMIT} characters, none of them a space or a backslash.")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        literal = _literal(host)
+        name = (host if ":" in host else host.encode("idna").decode("ascii")).lower()
+    except ValueError as error:
+        raise _wrong("This is not an address.") from error
+    if parts.scheme not in ("https", "http") or not re.fullmatch(r"[a-z0-9._:-]+", name) or port == 0:
+        raise _wrong("The address must start with https:// and name a host.")
+    if "@" in parts.netloc:
+        raise _wrong("No user name or password in the address: deliveries are signed instead.")
+    if "#" in text:
+        raise _wrong("No fragment (#) in the address: it would never be sent.")
+    plain = parts.scheme == "http"
+    if plain and not allow_networks:
+        raise _wrong(f"The address must start with https://. Plain http is for networks named in {ALLOW_SETTING} only.")
+    if literal is not None and (refusal := refused(literal, allow_networks, plain=plain)):
+        raise _wrong(refusal)
+    netloc = (f"[{name}]" if ":" in name else name) + (f":{port}" if port is not None else "")
+    path, query = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~"), quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+    return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+
+def refused(address: Address, allow_networks: Sequence[Network], *, plain: bool) -> str | None:
+    """Why a delivery may not go to this address, or None. `plain` is http without TLS."""
+    target = _behind(address)
+    if any(target in network or address in network for network in allow_networks):
+        return None
+    if not _is_public(target):
+        return f"{address} is not a public address, and in none of the networks of {ALLOW_SETTING}."
+    if plain:
+        return f"{address} is reached over https only; plain http is for the networks of {ALLOW_SETTING}."
+    return None
+
+
+def _literal(host: str) -> Address | None:
+    """The address that a host is by itself, in every spelling that the system would take for one."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return IPv4Address("127.0.0.1")
+    if ":" in host:
+        return IPv6Address(host)
+    if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rstrip(".").rpartition(".")[2]):
+        try:
+            return IPv4Address(socket.inet_aton(host.rstrip(".")))  # 127.1, 0x7f000001 and 2130706433 are 127.0.0.1
+        except OSError as error:
+            raise ValueError(host) from error
+    return None
+
+
+def _behind(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one leads to, when it does: mapped, NAT64 or 6to4."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _is_public(address: Address) -> bool:
+    return address.is_global and not (
+        address.is_multicast
+        or address.is_reserved
+        or address.is_unspecified
+        or (isinstance(address, IPv6Address) and address.is_site_local)
+    )
+
+
+def parse_address(text: str) -> Address:
+    """An address as the resolver gives it, possibly with a zone (`fe80::1%eth0`)."""
+    return ip_address(text.partition("%")[0])
+
+
+def _wrong(text: str) -> Invalid:
+    return Invalid.field("url", text)
+
+
+# What it says
+
+
+def new_secret() -> str:
+    return WEBHOOK_SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def envelope(name: str, at: int, data: Mapping[str, Any]) -> bytes:
+    """The body: event name in the receiver's vocabulary, time, and the event's data as the log has it."""
+    return orjson.dumps({"event": name, "timestamp": rfc3339(at), "data": data})
+
+
+def headers(*, secret: str, name: str, delivery_id: int, cursor: str, body: bytes, now: int) -> dict[str, str]:
+    """The headers of one attempt. The same bytes are signed twice, for receivers of either kind:
+
+    - `X-Spot-Signature`: the key is the secret as it was shown, prefix and all
+    - Standard Webhooks: the key is what the part after `whsec_` decodes to
+    """
+    message_id, timestamp = f"msg_{delivery_id}", now // SECOND
+    key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET_PREFIX))
+    standard = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Signalbox-Webhooks/1",
+        "X-Spot-Event": name,
+        "X-Spot-Delivery": str(delivery_id),
+        "X-Spot-Signature": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(),
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": "v1," + base64.b64encode(standard).decode(),
+        "X-Signalbox-Cursor": cursor,
+    }
+
+
+# When it is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an attempt means. `next_at` is set for `pending` alone; `gone` means that the receiver wants no more."""
+
+    state: Literal["delivered", "pending", "failed"]
+    next_at: int | None = None
+    gone: bool = False
+
+
+def after_attempt(
+    attempts: int,
+    status: int | None,
+    retry_after_ms: int | None,
+    now: int,
+    ladder_s: Sequence[float],
+    chance: Callable[[], float],
+) -> Verdict:
+    """Judge the attempt number `attempts` (from 1): `status` is the answer's, None when there was none; `chance` gives
+    numbers from 0 to 1. Delivered is 2xx and nothing else; 410 ends the webhook; the ladder's end ends the delivery."""
+    if status is not None and 200 <= status < 300:
+        return Verdict("delivered")
+    if status == 410:
+        return Verdict("failed", gone=True)
+    if attempts > len(ladder_s):
+        return Verdict("failed")
+    wait_ms = ladder_s[attempts - 1] * SECOND * (1 + JITTER * (2 * chance() - 1))
+    return Verdict("pending", now + max(round(wait_ms), min(retry_after_ms or 0, RETRY_AFTER_LIMIT)))
+
+
+def retry_after(text: str | None, now: int) -> int | None:
+    """A `Retry-After` header in ms from now: seconds, or an HTTP date. None when there is none that can be read."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        return int(text) * SECOND
+    try:
+        return max(0, int(parsedate_to_datetime(text).timestamp() * SECOND) - now)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,159 @@
+"""Calling addresses that users chose: the host is looked up here, every address is judged, and the connection goes to
+an address that was judged. What the name says a moment later has no influence; the certificate must still be the
+name's. No redirects, no proxies from the environment, no decompression, no more of the answer than is kept."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpcore2
+
+from hub.domain.webhooks import Address, Network, parse_address, refused
+
+ANSWER_LIMIT = 4_096  # bytes kept of an answer, for the delivery log
+RESOLVER_THREADS = 32  # a look-up cannot be interrupted, so slow ones must not use the threads of everything else
+
+Resolve = Callable[[str], Sequence[str]]
+"""The addresses of a host name, in the order to try them. Blocks; raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` is the beginning of it, as text that any database takes."""
+
+    status: int
+    retry_after: str | None
+    body: str
+
+
+class Unreached(Exception):
+    """There was no answer; the text says why, for whoever runs the receiver."""
+
+
+class Outbound:
+    """Posts to receivers. `timeout_s` is for the whole exchange, look-up and connection included."""
+
+    def __init__(
+        self,
+        allow_networks: Sequence[Network],
+        timeout_s: float,
+        *,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
+        self._pools = {
+            scheme: httpcore2.AsyncConnectionPool(
+                ssl_context=tls or httpcore2.default_ssl_context(),
+                max_connections=None,  # the caller bounds them
+                max_keepalive_connections=0,  # a connection that the far end has given up would cost an attempt
+                network_backend=_Judged(resolve or _look_up, self._threads, allow_networks, plain=scheme == "http"),
+            )
+            for scheme in ("https", "http")
+        }
+
+    async def close(self) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post and return the answer, whatever its status. Raises Unreached."""
+        parts = urlsplit(url)
+        heads = {"Host": parts.netloc, "Connection": "close", **headers}
+        status, retry_after, kept = None, None, bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._pools[parts.scheme].stream("POST", url, headers=list(heads.items()), content=body) as response,
+            ):
+                status = response.status
+                found = {name.lower(): value for name, value in response.headers}
+                retry_after = found[b"retry-after"].decode("latin-1") if b"retry-after" in found else None
+                async with aclosing(response.aiter_stream()) as pieces:
+                    async for piece in pieces:
+                        kept += piece
+                        if len(kept) >= ANSWER_LIMIT:
+                            break
+        except (OSError, *_FAILURES) as error:  # TimeoutError is an OSError
+            if status is None:  # with a status the receiver has spoken; a body that breaks off changes nothing
+                raise Unreached(self._reason(error)) from error
+        return Answer(status, retry_after, _text(bytes(kept[:ANSWER_LIMIT])))
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError | httpcore2.TimeoutException):
+            return f"No answer within {self._timeout_s:g} s."
+        if isinstance(error, httpcore2.ConnectError):
+            return f"Could not connect: {error}."
+        if isinstance(error, httpcore2.ProtocolError):
+            return f"The answer is not HTTP: {error}."
+        return f"The connection broke before an answer: {error or type(error).__name__}."
+
+
+class _Judged(httpcore2.AsyncNetworkBackend):
+    """Connects to what a name stands for, if deliveries may go there."""
+
+    def __init__(
+        self, resolve: Resolve, threads: ThreadPoolExecutor, allow_networks: Sequence[Network], *, plain: bool
+    ) -> None:
+        self._resolve = resolve
+        self._threads = threads
+        self._allow_networks = allow_networks
+        self._plain = plain
+        self._network = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        reason: Exception | None = None
+        for address in await self._addresses(host):
+            try:
+                return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+            except httpcore2.ConnectError as error:
+                reason = error
+        raise httpcore2.ConnectError(f"{host} port {port}: {reason}") from reason
+
+    async def _addresses(self, host: str) -> list[Address]:
+        """Where the host may be reached. Raises ConnectError when it is nowhere, or nowhere that is allowed."""
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
+        except (OSError, UnicodeError) as error:
+            raise httpcore2.ConnectError(f"{host} has no address: {error}") from error
+        judged = {address: self._judge(address) for address in map(parse_address, found)}
+        allowed = [address for address, refusal in judged.items() if refusal is None]
+        if not judged:
+            raise httpcore2.ConnectError(f"{host} has no address")
+        if not allowed:
+            refusals = " ".join(refusal for refusal in judged.values() if refusal)
+            raise httpcore2.ConnectError(f"{host} is refused: {refusals}".rstrip(". "))
+        return allowed
+
+    def _judge(self, address: Address) -> str | None:
+        return refused(address, self._allow_networks, plain=self._plain)
+
+
+_FAILURES = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.TimeoutException,
+    httpcore2.UnsupportedProtocol,
+)
+
+
+def _look_up(host: str) -> Sequence[str]:
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\x00", "\ufffd")

@@ -1,0 +1,689 @@
+import asyncio
+import datetime
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from sqlmodel import col, select
+
+from hub.bus.local import LocalBus
+from hub.domain.access import Actor
+from hub.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from hub.domain.events import Event
+from hub.domain.times import DAY, HOUR, now_ms
+from hub.domain.webhooks import Network
+from hub.metrics import Metrics
+from hub.services import webhooks as service
+from hub.services.outbound import Outbound
+from hub.services.teams import prepare
+from hub.services.webhooks import Deliverer, Webhooks
+from hub.store import events
+from hub.store import webhooks as store
+from hub.store.database import Database
+from hub.store.tables import Delivery, Webhook
+from tests.cast import team_owner
+from tests.postgres import PostgresServer
+from tests.receiver import Receiver, silence, status
+
+LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
+
+
+@dataclass
+class Settings:
+    retry_s: Sequence[float] = (0.01, 0.01, 0.01)
+    timeout_s: float = 15
+    allow_networks: Sequence[Network] = field(default_factory=lambda: LOOPBACK)
+    disable_after_days: int = 5
+    retention_days: int = 30
+
+
+@dataclass
+class Stage:
+    db: Database
+    owner: Actor
+    settled: asyncio.Queue[str]
+    bus: LocalBus = field(default_factory=LocalBus)
+    settings: Settings = field(default_factory=Settings)
+    metrics: Metrics = field(default_factory=Metrics)
+    deliverers: list[Deliverer] = field(default_factory=list)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.db, self.bus, allow_networks=LOOPBACK)
+
+    async def deliver(
+        self, *, bus: LocalBus | None = None, outbound: Outbound | None = None, clock: Callable[[], int] = now_ms
+    ) -> Deliverer:
+        """A deliverer at work."""
+        deliverer = Deliverer(self.db, bus or self.bus, self.settings, self.metrics, outbound=outbound, clock=clock)
+        self.deliverers.append(deliverer)
+        await deliverer.start()
+        return deliverer
+
+    async def register(self, url: str, *names: str, owner: Actor | None = None) -> dict[str, Any]:
+        return await self.webhooks.create(owner or self.owner, url, names or ("player.online",), face="test")
+
+    async def happens(self, number: int = 1, kind: str = "player.online", *, at: int | None = None) -> int:
+        data = {"player_id": 7, "screen_id": "scr_01JARW8K9BXYZ", "name": "Lobby", "status": "online", "number": number}
+        event = Event(kind, self.owner.team_id, at or now_ms(), data, player_id=7)
+        row: int = await self.db.write(events.append, event)
+        self.bus.publish(("deliveries", None))
+        return row
+
+    async def outcome(self) -> Delivery:
+        """The delivery, once an attempt was written down."""
+        async with asyncio.timeout(20):
+            await self.settled.get()
+        [delivery] = await self.deliveries()
+        return delivery
+
+    async def deliveries(self) -> list[Delivery]:
+        async with self.db.session() as session:
+            return list(await session.exec(select(Delivery).order_by(col(Delivery.id))))
+
+    async def webhook(self) -> Webhook:
+        async with self.db.session() as session:
+            return (await session.exec(select(Webhook))).one()
+
+    async def told(self) -> list[str]:
+        async with self.db.session() as session:
+            return [row.type for row in await events.after(session, self.owner.team_id, 0, 100)]
+
+
+both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+"""What the database decides is tested on both kinds, the rest on the small one."""
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path}/hub.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()
+
+
+@pytest.fixture
+async def stage(database_url: str) -> AsyncIterator[Stage]:
+    settled: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def probe(moment: str) -> None:
+        if moment == "after commit webhooks.settle":
+            loop.call_soon_threadsafe(settled.put_nowait, moment)
+
+    db = Database(database_url, probe=probe)
+    await db.start()
+    await prepare(db)
+    stage = Stage(db, await team_owner(db, "lobby"), settled)
+    yield stage
+    for deliverer in stage.deliverers:
+        await deliverer.stop()
+    await db.stop()
+
+
+# The registry
+
+
+@both
+async def test_the_secret_is_shown_once(stage: Stage) -> None:
+    made = await stage.register("https:\\/\\/example.com\\/hook", "player.online", "screen.offline", "player.online")
+
+    assert made["secret"].startswith("whsec_")
+    [listed] = await stage.webhooks.list(stage.owner)
+    assert listed == {name: value for name, value in made.items() if name != "secret"}
+    assert listed["url"] == "https://example.com/hook"
+    assert listed["events"] == ["player.online", "screen.offline"]
+    assert listed["status"] == "active"
+    assert await stage.told() == ["webhook.created"]
+
+
+async def test_every_documented_name_can_be_subscribed_to(stage: Stage) -> None:
+    names = ("screen.online", "screen.offline", "content.published", "content.deleted", "playlist.updated",
+             "schedule.activated", "alert.triggered", "player.online", "player.offline", "*")  # fmt: skip
+
+    assert (await stage.register("https://example.com/hook", *names))["events"] == list(names)
+
+
+@pytest.mark.parametrize("names", [[], ["player.onlin"], ["player.online", "x" * 5_000]])
+async def test_an_unknown_event_is_refused_and_nothing_kept(stage: Stage, names: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        await stage.webhooks.create(stage.owner, "https://example.com/hook", names, face="test")
+
+    assert refused.value.errors is not None
+    assert "events" in refused.value.errors
+    assert await stage.webhooks.list(stage.owner) == []
+
+
+async def test_a_private_address_is_refused_at_registration(stage: Stage) -> None:
+    with pytest.raises(Invalid) as refused:
+        await Webhooks(stage.db, stage.bus).create(stage.owner, "https://127.0.0.1/", ["*"], face="test")
+
+    assert "HUB_WEBHOOKS__ALLOW_NETWORKS" in str(refused.value.errors)
+
+
+async def test_webhooks_are_their_teams_own_and_need_the_scope(stage: Stage) -> None:
+    stranger = await team_owner(stage.db, "rival")
+    made = await stage.register("https://example.com/hook")
+    weak = replace(stage.owner, scopes=frozenset({"admin", "read:players"}))
+
+    assert await stage.webhooks.list(stranger) == []
+    with pytest.raises(NotFound):
+        await stage.webhooks.delete(stranger, made["id"], face="test")
+    with pytest.raises(Forbidden):
+        await stage.webhooks.list(weak)
+    with pytest.raises(Forbidden):
+        await stage.webhooks.create(weak, "https://example.com/hook", ["*"], face="test")
+    with pytest.raises(Forbidden):
+        await stage.webhooks.delete(weak, made["id"], face="test")
+    assert len(await stage.webhooks.list(stage.owner)) == 1
+
+
+@both
+async def test_a_deleted_webhook_takes_its_deliveries_with_it(stage: Stage) -> None:
+    made = await stage.register("https://example.com/hook", "*")
+    await stage.happens()
+    assert len(await stage.deliveries()) == 1
+
+    await stage.webhooks.delete(stage.owner, made["id"], face="test")
+
+    assert await stage.deliveries() == []
+    await stage.happens()
+    assert await stage.deliveries() == []
+    assert "webhook.deleted" in await stage.told()
+    with pytest.raises(NotFound):
+        await stage.webhooks.delete(stage.owner, made["id"], face="test")
+
+
+async def test_a_team_has_a_bounded_number(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "WEBHOOKS_LIMIT", 2)
+    await stage.register("https://example.com/1")
+    await stage.register("https://example.com/2")
+
+    with pytest.raises(Conflict):
+        await stage.register("https://example.com/3")
+
+
+# Delivering
+
+
+@both
+async def test_an_event_arrives_signed_for_both_kinds_of_receiver(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        await stage.deliver()
+
+        number = await stage.happens()
+
+        heard = await receiver.next()
+        message = heard.verified(made["secret"])
+        assert message["event"] == "player.online"
+        assert message["data"]["player_id"] == 7
+        assert message["data"]["screen_id"] == "scr_01JARW8K9BXYZ"
+        assert heard.path == "/hook"
+        assert heard.headers["Host"] == f"127.0.0.1:{receiver.port}"
+        assert heard.headers["X-Spot-Signature"].startswith("sha256=")
+        assert heard.headers["X-Signalbox-Cursor"].endswith(f"-{number}")
+        delivery = await stage.outcome()
+        assert heard.headers["webhook-id"] == f"msg_{delivery.id}"
+        assert (delivery.state, delivery.attempts, delivery.next_at) == ("delivered", 1, None)
+        assert (delivery.last_status, delivery.last_answer, delivery.last_error) == (200, "ok", None)
+        assert stage.metrics.webhook_deliveries.labels("delivered")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("subscribed", "told"),
+    [("screen.online", "screen.online"), ("player.online", "player.online"), ("*", "player.online")],
+)
+async def test_a_receiver_hears_the_name_it_subscribed_to(stage: Stage, subscribed: str, told: str) -> None:
+    async with Receiver() as receiver:
+        await stage.register(receiver.url, subscribed)
+        await stage.deliver()
+
+        await stage.happens()
+
+        heard = await receiver.next()
+        assert heard.event["event"] == told
+        assert heard.headers["X-Spot-Event"] == told
+
+
+@both
+async def test_nobody_hears_what_they_did_not_subscribe_to(stage: Stage) -> None:
+    stranger = await team_owner(stage.db, "rival")
+    async with Receiver() as mine, Receiver() as theirs:
+        await stage.register(mine.url, "player.online")
+        await stage.register(theirs.url, "*", owner=stranger)
+        await stage.deliver()
+
+        await stage.happens(1, "player.updated")
+        await stage.happens(2)
+
+        assert (await mine.next()).number == 2
+        assert theirs.heard.empty()
+        assert len(await stage.deliveries()) == 1
+
+
+@both
+async def test_a_failure_is_tried_again_until_it_is_delivered(stage: Stage) -> None:
+    async with Receiver(status(500, b"broken"), status(503), status(200)) as receiver:
+        made = await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        heard = [await receiver.next() for _ in range(3)]
+        assert len({one.headers["webhook-id"] for one in heard}) == 1
+        assert len({one.body for one in heard}) == 1
+        for one in heard:
+            one.verified(made["secret"])
+        for _ in range(2):
+            await stage.settled.get()
+        delivery = await stage.outcome()
+        assert (delivery.state, delivery.attempts) == ("delivered", 3)
+        assert (await stage.webhook()).failing_since is None
+
+
+@both
+async def test_the_last_failure_ends_the_delivery_and_says_why(stage: Stage) -> None:
+    stage.settings.retry_s = [0.01]
+    async with Receiver(status(500, b"first \x00 problem"), status(404, b"other problem")) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        first = await stage.outcome()
+        assert (first.last_error, first.last_answer) == ("Answered 500.", "first \ufffd problem")
+        last = await stage.outcome()
+        assert (last.state, last.attempts, last.next_at) == ("failed", 2, None)
+        assert (last.last_status, last.last_answer) == (404, "other problem")
+        [listed] = await stage.webhooks.list(stage.owner)
+        assert listed["status"] == "failing"
+
+
+async def test_a_receiver_may_ask_for_patience(stage: Stage) -> None:
+    async with Receiver(status(503, Retry_After="3600")) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        before = now_ms()
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert delivery.next_at is not None
+        assert delivery.next_at >= before + HOUR
+
+
+@both
+async def test_a_slow_receiver_delays_nobody_else(stage: Stage) -> None:
+    async with Receiver(silence) as slow, Receiver() as quick:
+        await stage.register(slow.url)
+        await stage.register(quick.url)
+        await stage.deliver()
+
+        for number in range(12):
+            await stage.happens(number)
+
+        assert {(await quick.next()).number for _ in range(12)} == set(range(12))
+        assert slow.heard.qsize() <= service.AT_ONCE_EACH
+
+
+async def test_a_failing_receiver_is_asked_by_one_at_a_time(stage: Stage) -> None:
+    async with Receiver(status(500), silence) as receiver:
+        await stage.register(receiver.url)
+        stage.settings.retry_s = [3_600]
+        await stage.deliver()
+        await stage.happens(0)
+        await stage.settled.get()
+
+        for number in range(1, 6):
+            await stage.happens(number)
+        first, second = await receiver.next(), await receiver.next()
+
+        assert (first.number, second.number) == (0, 1)
+        assert receiver.heard.empty()
+
+
+@both
+async def test_deliveries_start_in_the_order_of_the_events(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "AT_ONCE_EACH", 1)
+    async with Receiver() as receiver:
+        await stage.register(receiver.url)
+        at = now_ms()
+        for number in range(20):
+            await stage.happens(number, at=at)
+        await stage.deliver()
+
+        assert [(await receiver.next()).number for _ in range(20)] == list(range(20))
+
+
+@both
+async def test_what_happened_while_the_hub_was_down_is_delivered(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        await stage.register(receiver.url)
+        await stage.happens()
+
+        await stage.deliver()
+
+        assert (await receiver.next()).number == 1
+
+
+@both
+async def test_a_stop_in_the_middle_of_an_attempt_loses_nothing(stage: Stage) -> None:
+    async with Receiver(silence, status(200)) as receiver:
+        await stage.register(receiver.url)
+        deliverer = await stage.deliver()
+        await stage.happens()
+        first = await receiver.next()
+        await deliverer.stop()
+
+        await stage.deliver()
+
+        second = await receiver.next()
+        assert second.headers["webhook-id"] == first.headers["webhook-id"]
+        assert (await stage.outcome()).state == "delivered"
+
+
+@both
+async def test_what_a_dead_process_had_taken_is_due_again_after_its_lease(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        await stage.happens()
+        until = now_ms() + 45_000
+        [taken] = await stage.db.write(store.claim, [(made["id"], 4)], now_ms(), until)
+        assert await stage.db.write(store.claim, [(made["id"], 4)], until - 1, until + 45_000) == []
+
+        await stage.deliver(clock=lambda: now_ms() + 45_000)
+
+        await receiver.next()
+        assert (await stage.outcome()).state == "delivered"
+        attempt = store.Attempt("failed", None, 500, "late", None, False)
+        await stage.db.write(store.settle, taken, attempt, now_ms(), DAY)
+        assert (await stage.outcome()).state == "delivered"
+
+
+@both
+async def test_two_nodes_share_the_work(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+        await stage.deliver()
+
+        for number in range(30):
+            await stage.happens(number)
+
+        heard = [await receiver.next() for _ in range(30)]
+        assert sorted(one.number for one in heard) == list(range(30))
+        assert receiver.heard.empty()
+
+
+@both
+async def test_a_receiver_that_is_gone_is_disabled_with_an_event(stage: Stage) -> None:
+    async with Receiver(status(410)) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens(1)
+
+        assert (await stage.outcome()).state == "failed"
+        [listed] = await stage.webhooks.list(stage.owner)
+        assert listed["status"] == "disabled"
+        assert (await stage.told())[-1] == "webhook.disabled"
+        await stage.happens(2)
+        assert len(await stage.deliveries()) == 1
+
+
+@both
+async def test_days_of_nothing_but_failures_disable_it(stage: Stage) -> None:
+    async with Receiver(status(500)) as receiver:
+        await stage.register(receiver.url)
+        stage.settings.retry_s = [2 * DAY / 1000] * 9
+        days = 0
+        await stage.deliver(clock=lambda: now_ms() + days * DAY)
+        await stage.happens()
+        await stage.outcome()
+
+        days = 3
+        await stage.outcome()
+        assert (await stage.webhook()).disabled_at is None
+        days = 6
+        await stage.outcome()
+
+        assert (await stage.webhook()).disabled_at is not None
+        assert (await stage.told())[-1] == "webhook.disabled"
+
+
+# Where it may go, and what may come back
+
+
+async def test_a_name_that_leads_inside_is_refused_at_connect_and_the_log_says_why(stage: Stage) -> None:
+    stage.settings.allow_networks = []
+    async with Receiver() as receiver:
+        await stage.register(f"https://receiver.example:{receiver.port}/hook")
+        outbound = Outbound([], 15, resolve=lambda host: ["127.0.0.1", "::ffff:10.0.0.1"])
+        await stage.deliver(outbound=outbound)
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert delivery.state == "pending"
+        assert delivery.last_status is None
+        assert "receiver.example is refused: 127.0.0.1 is not a public address" in (delivery.last_error or "")
+        assert "HUB_WEBHOOKS__ALLOW_NETWORKS" in (delivery.last_error or "")
+        assert receiver.heard.empty()
+
+
+async def test_plain_http_reaches_allowed_networks_only(stage: Stage) -> None:
+    await stage.register("http://receiver.example:9/hook")
+    await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=lambda host: ["8.8.8.8"]))
+
+    await stage.happens()
+
+    assert "https only" in ((await stage.outcome()).last_error or "")
+
+
+async def test_the_connection_goes_to_the_address_that_was_judged(stage: Stage) -> None:
+    """The name answers differently each time: only its first answer counts, and of that only what is allowed."""
+    asked: list[str] = []
+
+    def resolve(host: str) -> list[str]:
+        asked.append(host)
+        return ["192.168.9.9", "127.0.0.1"] if len(asked) == 1 else ["192.168.9.9"]
+
+    async with Receiver() as receiver:
+        await stage.register(f"http://receiver.example:{receiver.port}/hook")
+        await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=resolve))
+
+        await stage.happens()
+
+        heard = await receiver.next()
+        assert heard.headers["Host"] == f"receiver.example:{receiver.port}"
+        assert asked == ["receiver.example"]
+
+
+async def test_a_name_that_nobody_knows_is_said(stage: Stage) -> None:
+    def resolve(host: str) -> list[str]:
+        raise OSError("Name or service not known")
+
+    await stage.register("https://receiver.example/hook")
+    await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=resolve))
+
+    await stage.happens()
+
+    error = (await stage.outcome()).last_error
+    assert error == "Could not connect: receiver.example has no address: Name or service not known."
+
+
+def certificates(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(server's, client's) TLS of a receiver whose certificate is for `name`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "receiver.pem"
+    pem.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    return server, ssl.create_default_context(cafile=str(pem))
+
+
+@pytest.mark.parametrize(("name", "reached"), [("receiver.example", True), ("other.example", False)])
+async def test_the_certificate_must_be_the_names(stage: Stage, tmp_path: Path, name: str, reached: bool) -> None:
+    server, client = certificates(tmp_path, name)
+    async with Receiver(tls=server) as receiver:
+        await stage.register(f"https://receiver.example:{receiver.port}/hook")
+        await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=lambda host: ["127.0.0.1"], tls=client))
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert (delivery.state == "delivered") is reached
+        assert receiver.heard.empty() is not reached
+        assert reached or "certificate" in (delivery.last_error or "")
+
+
+async def test_a_redirect_is_a_failure_and_not_followed(stage: Stage) -> None:
+    async with Receiver() as target, Receiver(status(302, Location=target.url)) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert (delivery.state, delivery.last_status) == ("pending", 302)
+        assert delivery.last_error == "Answered 302; redirects are not followed."
+        assert target.heard.empty()
+
+
+async def test_an_answer_without_end_is_cut(stage: Stage) -> None:
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+
+    async with Receiver(endless) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert delivery.state == "delivered"
+        assert delivery.last_answer == "x" * 4_096
+        async with asyncio.timeout(20):
+            await receiver.hung_up.wait()
+
+
+async def test_a_body_that_never_ends_does_not_undo_its_status(stage: Stage) -> None:
+    async def hesitant(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthanks")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    stage.settings.timeout_s = 0.5
+    async with Receiver(hesitant) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert (delivery.state, delivery.last_answer) == ("delivered", "thanks")
+
+
+async def test_silence_has_a_limit(stage: Stage) -> None:
+    stage.settings.timeout_s = 0.2
+    async with Receiver(silence) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert (delivery.state, delivery.last_error) == ("pending", "No answer within 0.2 s.")
+
+
+@pytest.mark.parametrize("nonsense", [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000])
+async def test_what_is_not_http_is_a_failure(stage: Stage, nonsense: bytes) -> None:
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        writer.write(nonsense)
+        await writer.drain()
+
+    async with Receiver(reply) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert delivery.state == "pending"
+        assert delivery.last_error
+
+
+async def test_a_closed_port_is_a_failure(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        url = receiver.url
+    await stage.register(url)
+    await stage.deliver()
+
+    await stage.happens()
+
+    assert "Could not connect" in ((await stage.outcome()).last_error or "")
+
+
+# Keeping house
+
+
+@both
+async def test_old_deliveries_are_forgotten_but_none_that_is_to_come(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        await stage.register(receiver.url)
+        await stage.register("https://example.com/hook")  # nobody delivers to this one here: it stays pending
+        deliverer = await stage.deliver(
+            outbound=Outbound(LOOPBACK, 15, resolve=lambda host: ["127.0.0.1"] if host == "127.0.0.1" else [])
+        )
+        await stage.happens(1, at=now_ms() - 31 * DAY)
+        await stage.happens(2, at=now_ms() - 29 * DAY)
+        await receiver.next()
+        await receiver.next()
+        for _ in range(4):
+            await stage.settled.get()
+        await deliverer.stop()
+
+        await deliverer.prune()
+
+        left = [(delivery.webhook_id, delivery.event_id) for delivery in await stage.deliveries()]
+        assert len(left) == 3
+        assert len({webhook_id for webhook_id, _ in left}) == 2
+
+
+@both
+async def test_a_delivery_whose_event_is_gone_fails_with_a_reason(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        await stage.register(receiver.url)
+        number = await stage.happens()
+        async with stage.db.transaction() as session:
+            await session.delete((await events.after(session, stage.owner.team_id, number - 1, 1))[0])
+
+        await stage.deliver()
+
+        delivery = await stage.outcome()
+        assert (delivery.state, delivery.last_error) == ("failed", "The event is no longer in the log.")
+        assert receiver.heard.empty()
