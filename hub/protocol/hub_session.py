@@ -304,7 +304,7 @@ class HubSession(Session):
         if self._state == "waiting" or self._state == "greeted":
             self._refuse_early(now)
             return False
-        if isinstance(message, Ack | Result):
+        if isinstance(message, (Ack, Result)):
             if self._unacked:
                 self._unacked.discard(message.id)
         elif isinstance(message, Progress):

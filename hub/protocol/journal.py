@@ -20,7 +20,8 @@ within this time no copy of the command can still be in time."""
 class Reconciliation:
     """What a `hello` says about the commands of a player, by id.
 
-    `requeue`: sent, but never arrived: queued again until its deadline, whatever its delivery class.
+    `requeue`: sent, but never arrived: queued again until its deadline, whatever its delivery class. One that the
+    operator wanted cancelled meanwhile is cancelled now, instead.
     `acked`: in the journal, so it has arrived, whatever its row says.
     `lost`: acked once, but gone from the journal: failed with `journal_lost`, never sent again.
     `results`: outcomes of finished entries.
@@ -141,3 +142,32 @@ def recover(
     return settled(
         "interrupted", "The agent stopped while this ran, and its deadline passed before it could run again."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An accepted command that has no outcome yet, as the agent's queue sees it."""
+
+    id: str
+    command: str
+    delivery: Delivery
+    running: bool = False
+
+
+def startable(pending: Sequence[Pending]) -> list[str]:
+    """Which of the pending commands, given in order of arrival, may start now.
+
+    Commands of one name run in order; a `once` command waits for all earlier ones and holds back all later ones, so
+    that its evidence (another boot id, another process) can only be its own; otherwise a slow one blocks nobody.
+    """
+    start: list[str] = []
+    busy: set[str] = set()
+    for position, command in enumerate(pending):
+        if command.delivery == "once" and position > 0:
+            break
+        if not command.running and command.command not in busy:
+            start.append(command.id)
+        busy.add(command.command)
+        if command.delivery == "once":
+            break
+    return start
