@@ -38,3 +38,8 @@ class HubClock:
             return None
         server_time, received_mono = self._welcomed
         return journal.in_time(expires_at, server_time, received_mono, self._monotonic())
+
+    def translate(self, device_at: int, device_now: int) -> int:
+        """A moment by the device's clock, told by the hub's; as it is while the hub's is not known."""
+        now = self.now()
+        return device_at if now is None else now - (device_now - device_at)

@@ -67,7 +67,7 @@ class JournalError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One command. `expires_at` is Unix milliseconds by the hub's clock, so that it means the same after a restart;
-    `started_at` the same by the device's. `evidence` is what was seen before acting."""
+    so is `started_at`, where the hub's clock was known. `evidence` is what was seen before acting."""
 
     id: str
     command: str

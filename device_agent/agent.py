@@ -1,0 +1,427 @@
+"""One player: composes link, commands, content, player program and machine, and keeps them going together."""
+
+import asyncio
+import importlib.metadata
+import logging
+import math
+import random
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_agent import screenshot
+from device_agent.actions import Custom, Device, actions_of
+from device_agent.commands import Runner
+from device_agent.content import Content
+from device_agent.faults import NONE, Faults
+from device_agent.hubclock import HubClock
+from device_agent.journal import Journal, Probe
+from device_agent.link import Link
+from device_agent.logs import RecentLines
+from device_agent.players.base import Player, PlayerError
+from device_agent.settings import KEPT, Settings
+from device_agent.system.base import Rebooted, System
+from device_agent.telemetry import CpuMeter, ip_address, read_telemetry
+from device_agent.uploads import UploadFault, Uploads
+from hub.protocol.closecodes import Reaction
+from hub.protocol.messages import (
+    AgentInfo,
+    Alert,
+    Cancel,
+    Command,
+    DeviceEvent,
+    Hello,
+    PlayerInfo,
+    Result,
+    ResultOk,
+    Telemetry,
+    UploadDone,
+    UploadFailed,
+    Welcome,
+)
+from hub.protocol.messages import Settings as DesiredSettings
+from hub.protocol.session import PlayerEvent
+from hub.protocol.times import read_time, write_time
+
+log = logging.getLogger(__name__)
+
+PERIODIC_WIDTH_PX = 640
+"""Of the pictures taken unasked: enough to see what plays, at about 50 kB."""
+
+MAX_EVENTS = 100
+"""Events noticed without a connection and kept for the next one; the oldest go first."""
+
+SKEW_MS = 30_000
+"""A clock this wrong shows in logs and schedules, and is worth an event."""
+
+START_AGAIN_S = 30.0
+"""Between attempts to start a player program that does not start."""
+
+ALERT_S = 3600.0
+"""How long an alert without an end stays on screen before it is drawn again; the telemetry's beat draws it sooner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What distinguishes one agent from another. `key` is its name in the journal, `state` a folder of its own."""
+
+    hub_url: str
+    key: str
+    state: Path
+    name: str = ""
+    content: str = ""
+    content_item_s: float = 10.0
+    screenshot_quality: int | None = None
+    customs: Mapping[str, Custom] = field(default_factory=dict)
+    faults: Faults = NONE
+
+
+Pair = Callable[["Agent"], Awaitable[str]]
+"""Shows a pairing code on this agent's screen and returns the token that an operator granted."""
+
+
+class Agent:
+    """`run` once, in one event loop. `pair` is None where tokens come from elsewhere. `chance` and `sleep` are the
+    world's, for tests; `probe` hears of every step of journal and link, see there."""
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        token: str | None,
+        player: Player,
+        system: System,
+        journal: Journal,
+        logs: RecentLines,
+        pair: Pair | None = None,
+        chance: random.Random | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        probe: Probe | None = None,
+        opening: asyncio.Semaphore | None = None,
+    ) -> None:
+        self.options = options
+        self.player = player
+        self.system = system
+        self.clock = HubClock()
+        self._journal = journal
+        self._logs = logs
+        self._pair = pair
+        self._unpaired = token is None
+        self._chance = chance or random.Random()
+        self._sleep = sleep
+        self.link = Link(
+            options.hub_url,
+            token,
+            self,
+            chance=self._chance,
+            sleep=sleep,
+            faults=options.faults,
+            probe=probe,
+            opening=opening,
+            name=options.name,
+        )
+        self._uploads = Uploads()
+        self._content = Content(options.content, player, item_s=options.content_item_s)
+        self._cpu = CpuMeter()
+        self._welcome: Welcome | None = None
+        self._alerts: dict[str, Alert] = {}
+        self._alerts_shown: set[str] = set()
+        self._events: deque[DeviceEvent] = deque(maxlen=MAX_EVENTS)
+        self._skew_told_ms = 0
+        self._version = "unknown"
+        self._settings: Settings
+        self._runner: Runner
+        self._actions: dict[str, Any] = {}
+        self._group: asyncio.TaskGroup
+        self._connection_tasks: list[asyncio.Task[None]] = []
+        self._pairing: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self.outcomes: Counter[str] = Counter()  # commands that ended, by status
+        self.ready = asyncio.Event()
+
+    # --- from outside ---
+
+    async def run(self) -> None:
+        """Until `stop`. Raises Rebooted when the simulated machine is gone, JournalError when there is no journal."""
+        rebooted = False
+        try:
+            await self._prepare()
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                tasks = [group.create_task(work) for work in self._duties()]
+                self.ready.set()
+                if self._unpaired:
+                    self._start_pairing()
+                await self._stopping.wait()
+                await self.link.part("stopping")
+                for task in [*tasks, *self._connection_tasks, *([self._pairing] if self._pairing else [])]:
+                    task.cancel()
+        except* Rebooted:
+            rebooted = True
+        finally:
+            await self.player.stop()
+        if rebooted:
+            raise Rebooted
+
+    def stop(self) -> None:
+        """Say goodbye and end; what runs goes on from the journal at the next start."""
+        self._stopping.set()
+
+    def notice(self, name: str, data: dict[str, Any]) -> None:
+        """Something happened on the device that the hub should hear of, now or at the next connection."""
+        event = DeviceEvent(name=name, data=data)
+        if not (self.link.connected and self.link.send(event)):
+            self._events.append(event)
+
+    # --- starting ---
+
+    async def _prepare(self) -> None:
+        recalled = await self._journal.recall(self.options.key)
+        self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._remember)
+        device = Device(
+            player=self.player,
+            system=self.system,
+            settings=self._settings,
+            content=self._content,
+            uploads=self._uploads,
+            logs=self._logs,
+            line=self.link,
+            clock=self.clock,
+            identity=self._identity,
+            report_settings=self._report_settings,
+            downloads=self.options.state / "downloads",
+            screenshot_quality=self.options.screenshot_quality,
+            customs=self.options.customs,
+        )
+        self._actions = actions_of(device)
+        self._runner = Runner(
+            self.options.key,
+            self._journal,
+            self._actions,
+            self,
+            self.clock,
+            boot_id=self.system.boot_id,
+            device_now=self.system.now,
+            sleep=self._sleep,
+            outcomes=self.outcomes,
+        )
+        started = await self._start_player()
+        await self._runner.recover()
+        if not started:
+            log.error("the player will be tried again every %g s", START_AGAIN_S)
+
+    async def _start_player(self) -> bool:
+        try:
+            await self.player.start()
+            self._version = await self.player.version()
+            await self._settings.restore()
+        except PlayerError as failure:
+            log.error("the %s player does not start: %s", self.player.kind, failure.message)
+            return False
+        return True
+
+    def _duties(self) -> list[Coroutine[Any, Any, None]]:
+        return [self.link.run(), self._runner.run(), self._show()]
+
+    async def _show(self) -> None:
+        while self._version == "unknown":
+            await self._sleep(START_AGAIN_S)
+            await self._start_player()
+        log.info("player %s %s, state in %s", self.player.kind, self._version, self.options.state)
+        await self._content.run()
+
+    async def _remember(self, name: str, value: Any) -> None:
+        await self._journal.remember(self.options.key, name, value)
+
+    # --- what the link asks and tells (link.Owner) ---
+
+    async def hello(self) -> Hello:
+        report = await self._settings.report()
+        return Hello(
+            agent=AgentInfo(name="signalbox-device-agent", version=agent_version()),
+            boot_id=self.system.boot_id(),
+            hardware_id=self.system.hardware_id(),
+            clock=write_time(self.system.now()),
+            capabilities=sorted(self._actions),
+            player=PlayerInfo(kind=self.player.kind, version=self._version[:100]),
+            model=_label(self.system.model()),
+            os_version=_label(self.system.os_version()),
+            journal=self._runner.told(),
+            settings=report.reported,
+        )
+
+    def welcomed(self, welcome: Welcome) -> None:
+        server_time = read_time(welcome.server_time)
+        self.clock.set(server_time)
+        self._welcome = welcome
+        if self._pairing is not None and not self._pairing.done():
+            self._pairing.cancel()  # the old token is good again
+        self._tell_skew(self.system.now() - server_time)
+        while self._events and self.link.send(self._events[0]):
+            self._events.popleft()
+        self._alerts = {alert.id: alert for alert in welcome.alerts if alert.action == "raise"}
+        self._uploads.connected(self.link.upload)
+        self._runner.welcomed()
+        self._connected(self._converge, welcome.settings)
+        self._connected(self._show_alerts)
+        self._connected(self._telemetry, welcome.telemetry_s)
+        self._connected(self._screenshots, welcome.screenshot_s)
+
+    async def heard(self, message: PlayerEvent) -> None:
+        match message:
+            case Command() | Cancel() | ResultOk():
+                await self._runner.put(message)
+            case UploadDone() | UploadFailed():
+                self._uploads.ended(message)
+            case DesiredSettings():
+                self._connected(self._converge, message.desired)
+            case Alert():
+                if message.action == "raise":
+                    self._alerts[message.id] = message
+                else:
+                    self._alerts.pop(message.id, None)
+                self._connected(self._show_alerts)
+            case _:  # plays_ok and sync: this agent reports no plays and follows no manifest
+                pass
+
+    def read_chunk(self, upload: int, offset: int, size: int) -> bytes | None:
+        return self._uploads.read(upload, offset, size)
+
+    def parted(self) -> None:
+        self._uploads.disconnected()
+        for task in self._connection_tasks:
+            task.cancel()
+        self._connection_tasks.clear()
+
+    def refused(self, reaction: Reaction) -> None:
+        if reaction.pair:
+            self._start_pairing()
+
+    # --- what the runner tells (commands.Outlet) ---
+
+    def ack(self, id: str) -> None:
+        self.link.ack(id)
+
+    def result(self, result: Result) -> None:
+        self.link.result(result)
+
+    # --- while connected ---
+
+    def _connected(self, duty: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Work that ends with the connection at the latest."""
+        self._connection_tasks = [task for task in self._connection_tasks if not task.done()]
+        self._connection_tasks.append(self._group.create_task(_survived(duty, *arguments)))
+
+    async def _converge(self, desired: Mapping[str, Any]) -> None:
+        self.link.send(await self._settings.converge(desired))
+
+    async def _report_settings(self) -> None:
+        self.link.send(await self._settings.report())
+
+    async def _telemetry(self, every_s: int) -> None:
+        while every_s:
+            self.link.send(Telemetry(**await self._readings()))
+            await self._sleep(every_s)
+            await self._show_alerts()
+
+    async def _readings(self) -> dict[str, Any]:
+        readings = read_telemetry(self.system, storage=self.options.state, cpu=self._cpu)
+        try:
+            volume, current = await self.player.volume(), await self.player.current()
+        except PlayerError:
+            return readings
+        if volume is not None:
+            readings["volume"] = volume
+        if current is not None:
+            readings["current_content"] = current[:1024]
+        return readings
+
+    async def _screenshots(self, every_s: int) -> None:
+        if not every_s or "take_screenshot" not in self._actions:
+            return
+        await self._sleep(self._chance.uniform(0, every_s))
+        while True:
+            if not self._uploads.busy:
+                await self._screenshot()
+            await self._sleep(every_s)
+
+    async def _screenshot(self) -> None:
+        try:
+            shot = await screenshot.take(
+                self.player, max_width=PERIODIC_WIDTH_PX, quality=self.options.screenshot_quality
+            )
+            captured_at = self.clock.translate(shot.captured_at, self.system.now())
+            await self._uploads.send(
+                "screenshot", shot.data, mime=shot.mime, captured_at=captured_at, source=shot.source
+            )
+        except (PlayerError, UploadFault) as failure:
+            log.warning("no periodic screenshot: %s", failure.message)
+
+    async def _show_alerts(self) -> None:
+        """Draw the standing alerts over the content, or wipe them off when there is none any more."""
+        now = self.clock.now() or 0
+        ends = {id: read_time(alert.expires_at) if alert.expires_at else math.inf for id, alert in self._alerts.items()}
+        standing = [alert for id, alert in self._alerts.items() if ends[id] > now]
+        if not standing and not self._alerts_shown:
+            return
+        text = "\n\n".join(f"{alert.title}\n{alert.message}" for alert in standing)
+        seconds = min([ALERT_S, *((ends[alert.id] - now) / 1000 for alert in standing)]) if standing else 0.0
+        try:
+            await self.player.show_text(text, seconds)
+        except PlayerError as failure:
+            log.warning("the alerts are not shown: %s", failure.message)
+            return
+        before, self._alerts_shown = self._alerts_shown, {alert.id for alert in standing}
+        for id in sorted(self._alerts_shown - before):
+            self.notice("alert.shown", {"id": id})
+
+    def _tell_skew(self, skew_ms: int) -> None:
+        if abs(skew_ms) >= SKEW_MS and abs(skew_ms - self._skew_told_ms) >= SKEW_MS:
+            self._skew_told_ms = skew_ms
+            self.notice("clock.skewed", {"skew_ms": skew_ms})
+
+    def _identity(self) -> dict[str, Any]:
+        welcome = self._welcome
+        return {
+            "name": (welcome.name if welcome else "") or self.options.name,
+            "address": ip_address(),
+            "id": welcome.player_id if welcome else None,
+        }
+
+    # --- pairing ---
+
+    def _start_pairing(self) -> None:
+        if self._pair is None or (self._pairing is not None and not self._pairing.done()):
+            return
+        self._pairing = self._group.create_task(self._pair_anew(self._pair))
+
+    async def show_code(self, code: str, uri: str, seconds: float) -> None:
+        """What an operator needs to pair this device, over whatever plays."""
+        try:
+            await self.player.show_text(f"Pair this screen\n{code}\n{uri}", seconds)
+        except PlayerError as failure:
+            log.warning("the pairing code is not shown: %s", failure.message)
+
+    async def _pair_anew(self, pair: Pair) -> None:
+        self.link.use(await pair(self))
+
+
+async def _survived(duty: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+    """A defect in what only accompanies the commands must not take them down with it."""
+    try:
+        await duty(*arguments)
+    except Exception:
+        log.exception("a defect of the agent")
+
+
+def agent_version() -> str:
+    try:
+        return importlib.metadata.version("signalbox")
+    except importlib.metadata.PackageNotFoundError:
+        return "0.0.0"
+
+
+def _label(text: str | None) -> str | None:
+    return text[:255].replace("\0", "") if text else None

@@ -1,0 +1,345 @@
+"""device-agent: pair this machine with a hub, run as its player, or run a fleet of simulated players."""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from device_agent.agent import Agent, Options, agent_version
+from device_agent.config import Config, ConfigError, load
+from device_agent.journal import Journal, JournalError, Probe
+from device_agent.logs import LINE_FORMAT, RecentLines
+from device_agent.players.base import Player
+from device_agent.system.base import Rebooted, System, SystemFault
+from device_agent.wire import socket_url
+
+log = logging.getLogger(__name__)
+
+REBOOTED = 75
+"""Exit status after a simulated reboot: whoever started the agent starts it again, as a boot does."""
+
+FAILED = 1
+MISUSED = 2
+
+UNREACHED_S = 30.0
+"""Between attempts to offer a code to a hub that does not answer, or that wants no more codes from here."""
+
+DENIED_S = 60.0
+"""After an operator said no."""
+
+FLAP_S = 5.0
+
+KEY = "device"
+"""This player's name in its own journal, where it is alone."""
+
+
+class Unusable(Exception):
+    """The agent cannot start; the text is for whoever started it."""
+
+
+def main(argv: Sequence[str] | None = None, *, probe: Probe | None = None) -> None:
+    """Exits. `probe` is for tests that kill this process at a named step, see `journal.Probe` and `link.Link`."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status = arguments.call(arguments, probe)
+    except (ConfigError, Unusable, JournalError, SystemFault) as refusal:
+        print(f"device-agent: {refusal}", file=sys.stderr)
+        status = MISUSED
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="device-agent", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"device-agent {agent_version()}")
+    calls = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, metavar="FILE", help="settings; see config/agent.toml")
+    shared.add_argument("--hub", metavar="URL", help="address of the hub")
+    shared.add_argument("--state", metavar="DIR", help="folder for token, journal and downloads")
+    shared.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
+
+    pair = calls.add_parser("pair", parents=[shared], help="get a token from the hub, approved by an operator")
+    pair.set_defaults(call=_pair)
+
+    run = calls.add_parser(
+        "run", parents=[shared], help="run as this machine's player; pairs first if there is no token"
+    )
+    run.add_argument("--player", choices=["mpv", "simulated"])
+    run.add_argument("--name", help="for the screen, until the hub tells its own")
+    run.add_argument("--token-file", metavar="FILE", help="token issued by the hub; default: the one from pairing")
+    run.add_argument(
+        "--content", metavar="SOURCE", help="file, folder or address to play when nothing else is asked for"
+    )
+    run.add_argument("--reboot-command", metavar="COMMAND", help="program and arguments, separated as in a shell")
+    run.add_argument(
+        "--respawn", action="store_true", help=f"after a simulated reboot go on here; else exit {REBOOTED}"
+    )
+    run.set_defaults(call=_run)
+
+    fleet = calls.add_parser(
+        "fleet", parents=[shared], help="many simulated players in one process, for load and drills"
+    )
+    fleet.add_argument("--tokens", type=Path, required=True, metavar="FILE", help="a line per player: token [name]")
+    fleet.add_argument("--count", type=int, metavar="N", help="only the first N of the file")
+    fleet.add_argument("--seconds", type=float, metavar="S", help="end after this time; default: until stopped")
+    fleet.add_argument(
+        "--report", action="store_true", help="print one JSON object at the end instead of a line a second"
+    )
+    fleet.add_argument("--latency-ms", type=int, default=0, metavar="MS", help="delay of every frame sent")
+    fleet.add_argument(
+        "--drop-every-s", type=float, default=0.0, metavar="S", help="cut each connection about so often"
+    )
+    fleet.add_argument("--flap", action="store_true", help="the same every 5 s")
+    fleet.add_argument(
+        "--stall-every-s", type=float, default=0.0, metavar="S", help="stop reading for 5 s about so often"
+    )
+    fleet.add_argument("--blackhole-every-s", type=float, default=0.0, metavar="S", help="go half-open about so often")
+    fleet.add_argument("--clock-skew-s", type=float, default=0.0, metavar="S", help="how wrong the devices' clocks are")
+    fleet.set_defaults(call=_fleet)
+    return parser
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    """The settings, with what was given on the command line on top."""
+    given = vars(arguments)
+    on_top: dict[str, Any] = {
+        name: given[name] for name in ("hub", "state", "name", "token_file", "log_level") if given.get(name) is not None
+    }
+    if given.get("player"):
+        on_top["player"] = {"kind": given["player"]}
+    if given.get("content") is not None:
+        on_top["content"] = {"source": given["content"]}
+    if given.get("reboot_command"):
+        import shlex
+
+        on_top["system"] = {"reboot_command": shlex.split(given["reboot_command"])}
+    config = load(arguments.config, on_top)
+    try:
+        socket_url(config.hub)
+    except ValueError as refusal:
+        raise ConfigError(f"hub: {refusal}.") from None
+    return config
+
+
+def _log_to(stream: Any, level: str) -> RecentLines:
+    """Lines to `stream` and, for `collect_logs`, to memory."""
+    recent, visible = RecentLines(), logging.StreamHandler(stream)
+    visible.setFormatter(LINE_FORMAT)
+    logging.basicConfig(level=level.upper(), handlers=[visible, recent], force=True)
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # on debug it would log the token's header
+    return recent
+
+
+# --- pair ---
+
+
+def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
+    from device_agent import pairing
+
+    config = _config(arguments)
+    state = Path(config.state)
+
+    async def show(offer: pairing.Offer) -> None:
+        print(f"Code: {offer.user_code}\nEnter it at {offer.uri}, or open {offer.complete_uri}", flush=True)
+
+    async def work() -> str:
+        system = _system(config, state)
+        offer = await pairing.begin(config.hub, _facts(system))
+        await show(offer)
+        return await pairing.wait_for_token(config.hub, offer)
+
+    try:
+        pairing.store_token(state, asyncio.run(work()))
+    except pairing.PairingFailed as failure:
+        print(f"device-agent: not paired: {failure.message} ({failure.code})", file=sys.stderr)
+        return FAILED
+    print(f"Paired. The token is in {state / pairing.TOKEN_FILE}.")
+    return 0
+
+
+def _facts(system: System) -> dict[str, str | None]:
+    return {
+        "hardware_id": system.hardware_id(),
+        "model": system.model(),
+        "os_version": system.os_version(),
+        "agent_version": agent_version(),
+        "name": socket.gethostname(),
+    }
+
+
+# --- run ---
+
+
+def _run(arguments: argparse.Namespace, probe: Probe | None) -> int:
+    config = _config(arguments)
+    state = Path(config.state)
+    recent = _log_to(sys.stderr, config.log_level)
+    with _only_one(state):
+        while True:
+            try:
+                asyncio.run(_serve(config, state, recent, probe))
+                return 0
+            except Rebooted:
+                log.info("the simulated machine has rebooted")
+                if not arguments.respawn:
+                    return REBOOTED
+
+
+async def _serve(config: Config, state: Path, recent: RecentLines, probe: Probe | None) -> None:
+    """One life of the agent, from the boot of its machine to a signal or a reboot."""
+    system = _system(config, state)
+    player = _player(config, system, lambda name, data: agent.notice(name, data))
+    journal = Journal(state / "journal.db", probe=probe)
+    agent = Agent(
+        Options(
+            hub_url=config.hub,
+            key=KEY,
+            state=state,
+            name=config.name or socket.gethostname(),
+            content=config.content.source,
+            content_item_s=config.content.item_s,
+            screenshot_quality=config.screenshot.quality,
+            customs=config.custom,
+        ),
+        token=_token(config, state),
+        player=player,
+        system=system,
+        journal=journal,
+        logs=recent,
+        pair=None if config.token_file else lambda agent: _pair_on_screen(agent, config.hub, state),
+        probe=probe,
+    )
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, agent.stop)
+    log.info(
+        "device-agent %s, %s player on a %s machine, state in %s", agent_version(), player.kind, system.kind, state
+    )
+    await journal.open()
+    try:
+        await agent.run()
+    finally:
+        await journal.close()
+
+
+async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> str:
+    """Show one code after the other until an operator approves one."""
+    from device_agent import pairing
+
+    while True:
+        pause_s = UNREACHED_S
+        try:
+            offer = await pairing.begin(hub_url, _facts(agent.system))
+            log.warning("not paired: enter the code %s at %s", offer.user_code, offer.uri)
+            await agent.show_code(offer.user_code, offer.uri, offer.expires_s)
+            token = await pairing.wait_for_token(hub_url, offer)
+            await asyncio.to_thread(pairing.store_token, state, token)
+            log.warning("paired")
+            return token
+        except pairing.PairingFailed as failure:
+            log.warning("not paired: %s (%s)", failure.message, failure.code)
+            pause_s = {"expired_token": 0.0, "access_denied": DENIED_S}.get(failure.code, UNREACHED_S)
+        await asyncio.sleep(pause_s)
+
+
+def _token(config: Config, state: Path) -> str | None:
+    if not config.token_file:
+        from device_agent import pairing
+
+        return pairing.load_token(state)
+    try:
+        return Path(config.token_file).read_text().strip()
+    except OSError as error:
+        raise Unusable(f"The token in {config.token_file} cannot be read: {error.strerror}.") from None
+
+
+def _system(config: Config, state: Path) -> System:
+    """The machine that goes with the player: a simulated player has a simulated one, so that it can be rebooted."""
+    if config.player.kind == "simulated":
+        from device_agent.system.simulated import SimulatedSystem
+
+        given = config.system.reboot_command != Config().system.reboot_command
+        return SimulatedSystem(state, reboot_command=config.system.reboot_command if given else ())
+    from device_agent.system.linux import LinuxSystem
+
+    return LinuxSystem(state, reboot_command=config.system.reboot_command, display_commands=config.display_commands)
+
+
+def _player(config: Config, system: System, on_event: Callable[[str, dict[str, Any]], None]) -> Player:
+    name = config.name or socket.gethostname()
+    if config.player.kind == "simulated":
+        from device_agent.players.simulated import SimulatedPlayer
+
+        return SimulatedPlayer(name, clock=system.now)
+    from device_agent.players.mpv import MpvPlayer
+
+    return MpvPlayer(name, binary=config.player.binary, args=config.player.args, on_event=on_event, clock=system.now)
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Two agents on one state folder would run commands twice."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unusable(f"The state folder {state} cannot be used: {error.strerror}.") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Unusable(f"Another agent runs in {state}.") from None
+    finally:
+        os.close(file)
+
+
+# --- fleet ---
+
+
+def _fleet(arguments: argparse.Namespace, probe: Probe | None) -> int:
+    import tempfile
+
+    from device_agent.faults import Faults
+    from device_agent.fleet import FleetOptions, read_tokens, run_fleet
+
+    config = _config(arguments)
+    recent = _log_to(sys.stderr, arguments.log_level or "warning")
+    try:
+        tokens = read_tokens(arguments.tokens.read_text())[: arguments.count]
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{arguments.tokens}: {error}") from None
+    drop_every_s = arguments.drop_every_s or (FLAP_S if arguments.flap else 0.0)
+    with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
+        state = Path(arguments.state or folder)
+        with _only_one(state):
+            options = FleetOptions(
+                hub_url=config.hub,
+                state=state,
+                tokens=tokens,
+                faults=Faults(
+                    latency_ms=arguments.latency_ms,
+                    drop_every_s=drop_every_s,
+                    stall_every_s=arguments.stall_every_s,
+                    blackhole_every_s=arguments.blackhole_every_s,
+                ),
+                clock_skew_s=arguments.clock_skew_s,
+                seconds=arguments.seconds,
+                report=arguments.report,
+            )
+            asyncio.run(run_fleet(options, recent))
+    return 0
+
+
+if __name__ == "__main__":
+    main()

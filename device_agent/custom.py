@@ -1,0 +1,59 @@
+"""Commands that the owner of the device allows by configuration: a program with fixed arguments."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from device_agent.commands import Failed
+
+RUN_S = 55.0
+"""The hub waits 60 s for the result of a custom command."""
+
+OUTPUT_BYTES = 4096
+
+
+async def run(command: Sequence[str], payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run without a shell, the payload as JSON on standard input; the result's detail. Raises Failed. Nothing that the
+    program started is left when this is cancelled."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Failed("command_failed", f"{command[0]} could not be started: {error.strerror}.") from None
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(RUN_S):
+            process.stdin.write(json.dumps(dict(payload)).encode())  # not drained: it need not read its input
+            process.stdin.close()
+            output = await _beginning(process.stdout)
+            status = await process.wait()
+    except TimeoutError:
+        raise Failed("timeout", f"{command[0]} did not end within {RUN_S:g} s.") from None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    detail = {
+        "exit_status": status,
+        "output": output.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}"),
+    }
+    if status != 0:
+        raise Failed("exit_status", f"{command[0]} exited with {status}.", detail)
+    return detail
+
+
+async def _beginning(stream: asyncio.StreamReader) -> bytes:
+    """The first bytes of `stream`, read to its end so that the writer never blocks."""
+    kept = b""
+    while data := await stream.read(4096):
+        kept += data[: OUTPUT_BYTES - len(kept)]
+    return kept

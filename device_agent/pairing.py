@@ -1,0 +1,150 @@
+"""How a device gets its token: the device authorization grant (RFC 8628). It shows a code, an operator approves."""
+
+import asyncio
+import http.client
+import json
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+CLIENT_ID = "player"
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
+TIMEOUT_S = 20.0
+MAX_ANSWER_BYTES = 65_536
+SLOWER_S = 5.0  # what `slow_down` adds to the interval for good (RFC 8628, 3.5)
+LONGEST_INTERVAL_S = 60.0
+TOKEN_FILE = "token"
+
+Answer = tuple[int, dict[str, Any]]
+Post = Callable[[str, Mapping[str, str]], Awaitable[Answer]]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class PairingFailed(Exception):
+    """`code` is the hub's (`access_denied`, `expired_token`, `invalid_client`...), or `unreachable`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A code to be shown. `complete_uri` goes into a QR code; times are seconds."""
+
+    device_code: str
+    user_code: str
+    uri: str
+    complete_uri: str
+    expires_s: float
+    interval_s: float
+
+
+async def post(url: str, form: Mapping[str, str]) -> Answer:
+    """Status and JSON object of the answer to a form. Raises PairingFailed (`unreachable`)."""
+    try:
+        return await asyncio.to_thread(_post, url, form)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise PairingFailed("unreachable", f"{url}: {error}") from None
+
+
+async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = post) -> Offer:
+    """Ask for a code. `facts` (hardware_id, model...) are what the operator sees before approving."""
+    form = {"client_id": CLIENT_ID, **{name: value for name, value in facts.items() if value}}
+    status, answer = await post(f"{hub_url.rstrip('/')}/oauth/device_authorization", form)
+    if status != 200:
+        raise _failure(status, answer)
+    try:
+        return Offer(
+            device_code=str(answer["device_code"]),
+            user_code=str(answer["user_code"]),
+            uri=str(answer["verification_uri"]),
+            complete_uri=str(answer.get("verification_uri_complete") or answer["verification_uri"]),
+            expires_s=float(answer["expires_in"]),
+            interval_s=float(answer.get("interval", 5)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PairingFailed("invalid_answer", f"The hub's offer cannot be read: {error!r}") from None
+
+
+async def wait_for_token(hub_url: str, offer: Offer, *, sleep: Sleep = asyncio.sleep, post: Post = post) -> str:
+    """Ask until an operator has decided. Raises PairingFailed, `expired_token` when nobody did in time."""
+    interval_s, waited_s = offer.interval_s, 0.0
+    form = {"grant_type": GRANT_TYPE, "device_code": offer.device_code, "client_id": CLIENT_ID}
+    while waited_s <= offer.expires_s:
+        await sleep(interval_s)
+        waited_s += interval_s
+        try:
+            status, answer = await post(f"{hub_url.rstrip('/')}/oauth/token", form)
+        except PairingFailed as failure:
+            if failure.code != "unreachable":
+                raise
+            interval_s = min(interval_s * 2, LONGEST_INTERVAL_S)  # RFC 8628, 3.5: back off when it does not answer
+            continue
+        token = answer.get("access_token")
+        if status == 200 and isinstance(token, str) and token:
+            return token
+        match answer.get("error"):
+            case "authorization_pending":
+                interval_s = max(interval_s, offer.interval_s)
+            case "slow_down":
+                interval_s = min(interval_s + SLOWER_S, LONGEST_INTERVAL_S)
+            case _ if status in (429, 500, 502, 503, 504):
+                interval_s = min(interval_s * 2, LONGEST_INTERVAL_S)
+            case _:
+                raise _failure(status, answer)
+    raise PairingFailed("expired_token", "Nobody entered the code in time.")
+
+
+def load_token(state: Path) -> str | None:
+    try:
+        return (state / TOKEN_FILE).read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def store_token(state: Path, token: str) -> None:
+    """Replace the token: on disk, readable by this user alone, and never half of it."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, fresh = tempfile.mkstemp(dir=state, prefix=".token-")  # made with mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(token + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, state / TOKEN_FILE)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
+    folder = os.open(state, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _failure(status: int, answer: Mapping[str, Any]) -> PairingFailed:
+    code = str(answer.get("error") or answer.get("code") or f"http_{status}")
+    text = answer.get("error_description") or answer.get("message") or f"The hub answered with HTTP status {status}."
+    return PairingFailed(code[:64], str(text)[:500])
+
+
+def _post(url: str, form: Mapping[str, str]) -> Answer:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError("not an address")
+    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connection_type(parts.hostname, parts.port, timeout=TIMEOUT_S)
+    try:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        connection.request("POST", parts.path, urlencode(form), headers)
+        response = connection.getresponse()
+        body = json.loads(response.read(MAX_ANSWER_BYTES) or b"{}")
+        return response.status, body if isinstance(body, dict) else {}
+    finally:
+        connection.close()

@@ -1,0 +1,243 @@
+"""The whole agent against a hub: commands, evidence, settings, alerts, pictures."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from device_agent.players.simulated import SimulatedPlayer
+from device_agent.system.base import Rebooted
+from device_agent.system.simulated import SimulatedSystem
+from hub.domain.commands import check_evidence, lookup
+from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, SettingsReport, Telemetry, Upload
+
+
+def proven(result: Result, command: str, payload: dict | None = None) -> dict:
+    """The detail of a success that the hub believes."""
+    assert result.status == "succeeded", result.error
+    assert check_evidence(lookup(command), payload or {}, result.detail) is None
+    return result.detail
+
+
+async def test_it_says_who_it_is_and_goodbye(hub, start_agent):
+    async with start_agent():
+        connection = await hub.welcomed()
+        hello = connection.hello
+        assert hello.player.kind == "simulated"
+        assert {"reboot", "take_screenshot", "set_volume", "lock", "collect_logs"} <= set(hello.capabilities)
+        assert "update_agent" not in hello.capabilities
+        assert hub.requests[0].path == "/ws/player"
+        await connection.hear(SettingsReport)
+    assert (await connection.hear(Bye)).reason == "stopping"
+    await connection.ended()
+    assert connection.code == 1000
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "delivery"),
+    [
+        ("set_volume", {"volume": 30}, "idempotent"),
+        ("set_display", {"on": False}, "idempotent"),
+        ("play", {"url": "https://example.com/film.mp4", "duration_s": 60}, "idempotent"),
+        ("reload_content", {}, "idempotent"),
+        ("restart_player", {}, "once"),
+        ("identify", {"seconds": 5}, "safe"),
+        ("lock", {"pin": "1234"}, "idempotent"),
+        ("unlock", {}, "idempotent"),
+        ("clear_cache", {}, "idempotent"),
+        ("take_screenshot", {"max_width": 320}, "safe"),
+        ("collect_logs", {"lines": 10}, "safe"),
+    ],
+)
+async def test_a_command_is_acked_then_done_with_evidence_that_the_hub_accepts(
+    hub, start_agent, command, payload, delivery
+):
+    async with start_agent():
+        connection = await hub.welcomed()
+        await connection.command("c1", command, payload, delivery)
+        await connection.hear(Ack, id="c1")
+        proven(await connection.hear(Result), command, payload)
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "code"),
+    [
+        ("make_coffee", {}, "unsupported_command"),
+        ("update_agent", {"version": "2"}, "unsupported_command"),
+        ("custom:unknown", {}, "unsupported_command"),
+        ("set_volume", {"volume": 101}, "invalid_payload"),
+        ("set_volume", {"volume": True}, "invalid_payload"),
+        ("set_volume", {}, "invalid_payload"),
+        ("set_display", {"on": 1}, "invalid_payload"),
+        ("lock", {"pin": "12a4"}, "invalid_payload"),
+        ("identify", {"seconds": 0}, "invalid_payload"),
+        ("play", {"asset_id": 3}, "unsupported_source"),
+        ("play", {"playlist_id": 3}, "unsupported_source"),
+    ],
+)
+async def test_what_makes_no_sense_here_is_rejected_with_the_reason(hub, start_agent, command, payload, code):
+    async with start_agent():
+        connection = await hub.welcomed()
+        await connection.command("c1", command, payload, "idempotent")
+        result = await connection.hear(Result)
+        assert (result.status, result.error.code) == ("rejected", code)
+
+
+async def test_what_the_player_cannot_play_fails_with_its_reason(hub, start_agent):
+    async with start_agent():
+        connection = await hub.welcomed()
+        await connection.command("c1", "play", {"url": "gopher://example.com/"}, "idempotent")
+        result = await connection.hear(Result)
+        assert (result.status, result.error.code) == ("failed", "unsupported_uri")
+
+
+async def test_a_screenshot_is_stored_before_its_result_and_is_the_picture_on_screen(hub, start_agent):
+    player = SimulatedPlayer("Test", clock=lambda: 0)
+    async with start_agent(player=player):
+        connection = await hub.welcomed()
+        await connection.command("c1", "take_screenshot", {"max_width": 64})
+        upload = await connection.hear(Upload)
+        assert (upload.kind, upload.command, upload.source) == ("screenshot", "c1", "simulated")
+        detail = proven(await connection.hear(Result), "take_screenshot")
+        expected = (await player.screenshot(max_width=64)).data
+        assert detail["sha256"] == hashlib.sha256(expected).hexdigest()
+        assert bytes(hub.blobs[detail["sha256"]]) == expected
+        assert detail["screenshot_id"] == "shot-1"
+
+
+async def test_an_upload_goes_on_where_the_last_connection_was_cut(hub, start_agent):
+    hub.cut_upload_at = 2048
+    async with start_agent():
+        first = await hub.welcomed()
+        await first.command("c1", "take_screenshot", {"max_width": 640})
+        await first.ended()
+        second = await hub.welcomed()
+        assert [entry.state for entry in second.hello.journal] == ["running"]
+        detail = proven(await second.hear(Result), "take_screenshot")
+        assert hub.offsets == [0, 2048]
+        assert hashlib.sha256(hub.blobs[detail["sha256"]]).hexdigest() == detail["sha256"]
+
+
+async def test_a_slow_upload_blocks_no_other_command(hub, start_agent):
+    hub.ready_uploads = False
+    async with start_agent():
+        connection = await hub.welcomed()
+        await connection.command("c1", "take_screenshot", {})
+        await connection.hear(Upload)
+        await connection.command("c2", "set_volume", {"volume": 5}, "idempotent")
+        assert (await connection.hear(Result)).id == "c2"
+
+
+async def test_a_reboot_says_goodbye_and_is_proven_by_the_next_boot(hub, start_agent, tmp_path):
+    async with start_agent(kill=True) as agent:
+        connection = await hub.welcomed()
+        await connection.command("c1", "reboot", delivery="once")
+        assert (await connection.hear(Bye)).reason == "rebooting"
+        with pytest.raises(Rebooted):
+            await agent.running
+        assert not [said for said in connection.passed if isinstance(said, Result)]
+    async with start_agent():
+        connection = await hub.welcomed()
+        (entry,) = connection.hello.journal
+        detail = proven(entry.result, "reboot")
+        assert detail["boot_id_after"] == connection.hello.boot_id != detail["boot_id_before"]
+
+
+async def test_a_reboot_that_is_refused_fails_and_the_player_comes_back(hub, start_agent):
+    async with start_agent(reboot_command=["/bin/false"]):
+        connection = await hub.welcomed()
+        await connection.command("c1", "reboot", delivery="once")
+        await connection.hear(Bye)
+        connection = await hub.welcomed()
+        result = connection.hello.journal[0].result or await connection.hear(Result)
+        assert (result.status, result.error.code) == ("failed", "command_failed")
+
+
+async def test_settings_are_made_true_and_reported(hub, start_agent, tmp_path):
+    hub.settings = {"volume": 12, "display_on": False, "locked": True, "pin": "9876", "brightness": 50}
+    player, system = SimulatedPlayer(), SimulatedSystem(tmp_path)
+    async with start_agent(player=player, system=system):
+        connection = await hub.welcomed()
+        report = await connection.hear(SettingsReport)
+        assert report.reported == {"volume": 12, "display_on": False, "locked": True}
+        assert report.failed == {"brightness": "This device has no such setting."}
+        assert await player.volume() == 12
+        assert system.display_on() is False
+
+
+async def test_settings_outlast_the_agent_without_its_hub(hub, start_agent):
+    hub.settings = {"volume": 12, "locked": True, "pin": "9876"}
+    async with start_agent():
+        await (await hub.welcomed()).hear(SettingsReport)
+    hub.settings = {}
+    async with start_agent():
+        assert (await hub.welcomed()).hello.settings["volume"] == 12
+
+
+async def test_an_alert_is_shown_until_it_is_cleared(hub, start_agent):
+    alert = Alert(id="a1", action="raise", title="Fire", message="Leave the building", severity="critical")
+    hub.alerts = [alert]
+    player = ListeningPlayer()
+    async with start_agent(player=player):
+        connection = await hub.welcomed()
+        assert (await connection.hear(DeviceEvent, name="alert.shown")).data == {"id": "a1"}
+        assert "Leave the building" in (await player.texts.get())[0]
+        connection.session.send(Alert(id="a1", action="clear", title="", message="", severity="critical"))
+        await connection.flush()
+        assert await player.texts.get() == ("", 0.0)
+
+
+class ListeningPlayer(SimulatedPlayer):
+    """Tells what is written over the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
+
+    async def show_text(self, text: str, seconds: float) -> None:
+        await super().show_text(text, seconds)
+        self.texts.put_nowait((text, seconds))
+
+
+async def test_telemetry_comes_at_its_interval_with_what_the_player_shows(hub, start_agent, pauses):
+    hub.telemetry_s = 33
+    async with start_agent(sleep=pauses):
+        connection = await hub.welcomed()
+        first = await connection.hear(Telemetry)
+        assert first.volume == 100
+        assert first.clock is not None
+        assert await pauses.next() == 33
+        pauses.end()
+        await connection.hear(Telemetry)
+
+
+async def test_pictures_come_unasked_at_their_interval_spread_over_the_fleet(hub, start_agent, pauses):
+    hub.screenshot_s = 300
+    async with start_agent(sleep=pauses):
+        connection = await hub.welcomed()
+        assert 0 <= await pauses.next() <= 300
+        pauses.end()
+        upload = await connection.hear(Upload)
+        assert (upload.kind, upload.command) == ("screenshot", None)
+        assert await pauses.next() == 300
+
+
+async def test_a_wrong_clock_is_noticed_and_decides_nothing(hub, start_agent, tmp_path):
+    system = SimulatedSystem(tmp_path, clock_offset_s=-86_400 * 365)
+    async with start_agent(system=system):
+        connection = await hub.welcomed()
+        event = await connection.hear(DeviceEvent, name="clock.skewed")
+        assert event.data["skew_ms"] == pytest.approx(-86_400_000 * 365, abs=60_000)
+        await connection.command("c1", "set_volume", {"volume": 1}, "idempotent", in_s=10)
+        result = await connection.hear(Result)
+        assert result.status == "succeeded"
+        assert result.finished_at[:4] >= "2026"
+
+
+async def test_what_happens_without_a_hub_is_told_later(hub, start_agent, pauses):
+    hub.refusals.append((503, {}))
+    async with start_agent(sleep=pauses) as agent:
+        await pauses.next()
+        agent.notice("player.crashed", {"player": "mpv"})
+        pauses.end()
+        assert (await (await hub.welcomed()).hear(DeviceEvent)).name == "player.crashed"
