@@ -1,7 +1,6 @@
 """What a screen shows: the newest picture of a player, and pictures by signed links that need no other credential."""
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from hub.domain import signing
@@ -10,19 +9,9 @@ from hub.domain.errors import NotFound
 from hub.domain.times import now_ms, rfc3339
 from hub.store import players
 from hub.store import uploads as store
-from hub.store.blobs import Blobs
+from hub.store.blobs import Blobs, Content
 from hub.store.database import Database
 from hub.store.tables import Screenshot
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The bytes of a picture, `size` in all; `etag` names them (their SHA-256)."""
-
-    mime: str
-    size: int
-    etag: str
-    pieces: AsyncIterator[bytes]
 
 
 class Screenshots:
@@ -58,13 +47,13 @@ class Screenshots:
             row = await store.screenshot(session, screenshot_id, actor.team_id)
         return self._describe(row, base_url)
 
-    async def image(self, screenshot_id: int, expires: str, signature: str) -> Picture:
+    async def image(self, screenshot_id: int, expires: str, signature: str) -> Content:
         """The picture behind a link, given the two values of its query. Raises Forbidden for a wrong signature, Gone
         for one whose time is over, NotFound when the picture was removed."""
         signing.verify(self._secret, "GET", _path(screenshot_id), expires, signature, self._clock())
         async with self._db.session() as session:
             row = await store.screenshot(session, screenshot_id)
-        return Picture(row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
+        return Content(row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
 
     def url_of(self, screenshot_id: int, base_url: str = "") -> str:
         """A link to the picture, good for an hour."""

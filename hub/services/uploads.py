@@ -17,10 +17,11 @@ from PIL import Image
 
 from hub.bus.base import Bus
 from hub.domain import ids
+from hub.domain.access import Actor
 from hub.domain.errors import Invalid, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.store import uploads as store
-from hub.store.blobs import Blobs
+from hub.store.blobs import Blobs, Content
 from hub.store.database import Database
 from hub.store.uploads import Kept
 
@@ -52,8 +53,8 @@ class UploadRefused(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A stored upload: the screenshot's number, or for logs the upload's own id, and where a picture is seen (logs
-    have no address: empty)."""
+    """A stored upload: the screenshot's number, or for logs the upload's own id, and where it is to be had (a picture
+    by a signed link, logs with a credential)."""
 
     id: str
     url: str
@@ -208,6 +209,14 @@ class Uploads:
                 self._forget(handle)
                 await _in_thread(handle.path.unlink, missing_ok=True)
 
+    async def content(self, actor: Actor, upload_id: str) -> Content:
+        """What was uploaded, for whoever may ask a player for it. Logs are for reading as text or for saving; nothing
+        in them is to be trusted as a page. Raises NotFound."""
+        actor.require("write:players")
+        async with self._db.session() as session:
+            row = await store.upload(session, actor.team_id, upload_id)
+        return Content(row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
+
     async def sweep(self, now: int) -> None:
         """Remove unfinished uploads that nobody continued, pictures and logs past their time, and, once a day, blobs
         that no row knows (left by a crash, or by a deleted player)."""
@@ -282,7 +291,7 @@ class Uploads:
 
     def _finished(self, kept: Kept) -> Finished:
         if kept.screenshot_id is None:
-            return Finished(kept.id, "")
+            return Finished(kept.id, f"/api/v1/uploads/{kept.id}")
         return Finished(str(kept.screenshot_id), self._url_of(kept.screenshot_id))
 
     def _check_open(self, handle: Handle) -> None:

@@ -103,8 +103,8 @@ class DeliveryMetrics(Protocol):
 
 
 class Deliverer:
-    """Makes the deliveries that are due, until stopped. It listens to ("deliveries", None) and ("events", None), and
-    looks by itself now and then. `outbound` is how it reaches receivers; by default as the settings say."""
+    """Makes the deliveries that are due, until stopped. It hears of new events from the bus, and looks by itself now
+    and then. `outbound` is how it reaches receivers; by default as the settings say."""
 
     def __init__(
         self,
@@ -128,19 +128,19 @@ class Deliverer:
         self._busy: Counter[int] = Counter()
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
         self._loop: asyncio.Task[None] | None = None
-        self._unsubscribe: list[Callable[[], None]] = []
+        self._unsubscribe: Callable[[], None] | None = None
         self._log_id = ""
 
     async def start(self) -> None:
         async with self._db.session() as session:
             self._log_id = await events.log_id(session)
-        self._unsubscribe = [self._bus.subscribe((topic, None), self._nudge) for topic in ("deliveries", "events")]
+        self._unsubscribe = self._bus.subscribe(("events", None), self._nudge)
         self._loop = asyncio.create_task(self._run(), name="webhook deliveries")
 
     async def stop(self) -> None:
         """Attempts under way are broken off and given back: they are made again after the next start."""
-        for unsubscribe in self._unsubscribe:
-            unsubscribe()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)

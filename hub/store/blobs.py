@@ -36,6 +36,16 @@ class Stored:
     modified_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is served of a blob: `size` bytes in all, in pieces. `etag` names them (their SHA-256)."""
+
+    mime: str
+    size: int
+    etag: str
+    pieces: AsyncIterator[bytes]
+
+
 class Blobs:
     """`url` is `file:///folder` or `s3://bucket/prefix`; the other arguments are for the bucket.
 

@@ -13,7 +13,7 @@ from hub.domain.events import Event
 from hub.domain.times import rfc3339_ms
 from hub.store import events
 from hub.store.statements import Statement, Unit, insert_into
-from hub.store.tables import Screenshot, Upload
+from hub.store.tables import Player, Screenshot, Upload
 
 _PLAYER = Statement("SELECT team_id, screen_id, name FROM player WHERE id = :player_id")
 _KEEP = Statement("""
@@ -151,6 +151,15 @@ async def screenshot(session: AsyncSession, screenshot_id: int, team_id: int | N
     if team_id is not None:
         query = query.where(col(Screenshot.team_id) == team_id)
     found = (await session.exec(query)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def upload(session: AsyncSession, team_id: int, upload_id: str) -> Upload:
+    """One upload of the team's players. Raises NotFound."""
+    query = select(Upload).join(Player, col(Player.id) == col(Upload.player_id))
+    found = (await session.exec(query.where(col(Upload.id) == upload_id, col(Player.team_id) == team_id))).first()
     if found is None:
         raise NotFound
     return found

@@ -5,7 +5,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import HubError, NotFound, Unavailable
+from hub.domain.errors import Forbidden, HubError, NotFound, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.services import uploads as service
 from hub.services.uploads import Begun, Finished, Uploads
@@ -181,10 +181,24 @@ async def test_logs_have_an_id_of_their_own_and_no_picture(stage: Stage) -> None
     done = await stage.upload(b"a line\n" * 100, kind="logs", command_id="cmd_2")
 
     assert done.id.startswith("upl_")
-    assert done.url == ""
+    assert done.url == f"/api/v1/uploads/{done.id}"
     assert await stage.screenshots() == []
     [name] = await stage.blob_names()
     assert name.endswith(f"-{done.id}.log")
+
+
+async def test_logs_are_read_by_who_may_ask_for_them(stage: Stage) -> None:
+    done = await stage.upload(b"a line\n" * 100, kind="logs", command_id="cmd_2")
+    weak = replace(stage.owner, scopes=frozenset({"read:players"}))
+
+    content = await stage.uploads.content(stage.owner, done.id)
+
+    assert b"".join([piece async for piece in content.pieces]) == b"a line\n" * 100
+    assert (content.mime, content.size) == ("text/plain", 700)
+    with pytest.raises(Forbidden):
+        await stage.uploads.content(weak, done.id)
+    with pytest.raises(NotFound):
+        await stage.uploads.content(await team_owner(stage.db, "rival"), done.id)
 
 
 @both

@@ -75,7 +75,7 @@ class Stage:
         data = {"player_id": 7, "screen_id": "scr_01JARW8K9BXYZ", "name": "Lobby", "status": "online", "number": number}
         event = Event(kind, self.owner.team_id, at or now_ms(), data, player_id=7)
         row: int = await self.db.write(events.append, event)
-        self.bus.publish(("deliveries", None))
+        self.bus.publish(("events", self.owner.team_id))
         return row
 
     async def outcome(self) -> Delivery:
