@@ -120,6 +120,8 @@ def document(entries: Iterable[Endpoint], *, title: str, version: str, descripti
     public = [entry for entry in entries if not entry.internal]
     models = {model: None for entry in public for model in _models(entry)}
     refs, definitions = models_json_schema(list(models), ref_template="#/components/schemas/{model}")
+    if "Error" in definitions.get("$defs", {}):
+        raise ValueError("the name Error is taken: it is the shape of all errors")
     paths: dict[str, dict[str, Any]] = {}
     names: set[str] = set()
     for entry in public:

@@ -118,7 +118,7 @@ class Requester(BaseModel):
     address: str | None
 
 
-class Error(BaseModel):
+class Failure(BaseModel):
     code: str
     message: str | None
 
@@ -138,7 +138,7 @@ class Command(BaseModel):
     finished_at: str | None
     cancel_requested_at: str | None
     detail: dict[str, Any] | None = Field(description="The evidence of what was done.")
-    error: Error | None
+    error: Failure | None
     late: bool = Field(description="The result came after the hub had given up.")
     superseded_by: str | None
     requested_by: Requester

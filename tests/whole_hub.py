@@ -1,0 +1,136 @@
+"""The real hub, started on a temporary folder, with a named cast: an owner, a teammate with few rights, a stranger of
+another team, and nobody at all. Every answer that passes here is held to the OpenAPI document."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from jsonschema import Draft202012Validator
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from hub.api import openapi
+from hub.api.endpoint import RouteTable
+from hub.api.oauth.routes import ENTRIES as OAUTH
+from hub.api.v1.routes import ENTRIES as V1
+from hub.app import create_app
+from hub.config import load
+from hub.domain.access import Actor
+from hub.domain.commands import Outcome
+from hub.domain.times import now_ms
+from hub.services.services import Services
+from hub.store.database import Database
+from tests.cast import team_owner
+
+BASE = "http://hub.test:8080"
+
+
+@cache
+def _strict_document() -> dict[str, Any]:
+    """The OpenAPI document, but successes may hold nothing that it does not name."""
+    document = openapi.document([*V1, *OAUTH], title="Signalbox", version="0")
+    schemas = document["components"]["schemas"]
+    for name, schema in schemas.items():
+        if "properties" in schema and name != "Error":
+            schema.setdefault("additionalProperties", False)
+    return document
+
+
+class Reference:
+    """The OpenAPI document as a judge: each status is documented, and each body is what the document says."""
+
+    def __init__(self, table: RouteTable) -> None:
+        self._table = table
+        self._document = _strict_document()
+        self._validators: dict[tuple[str, str, int], Draft202012Validator] = {}
+
+    async def check(self, answer: httpx2.Response) -> None:
+        await answer.aread()
+        request = answer.request
+        path = request.url.path
+        resource = self._table.matches({"type": "http", "path": path})[1].get("signalbox.resource")
+        method = "GET" if request.method == "HEAD" else request.method
+        if resource is None or method == "OPTIONS" or answer.status_code in (405, 500):
+            return
+        operation = self._document["paths"][resource.template][method.lower()]
+        where = f"{method} {resource.template} -> {answer.status_code}"
+        responses = operation["responses"]
+        assert str(answer.status_code) in responses, f"{where} is not in the OpenAPI document"
+        response = responses[str(answer.status_code)]
+        if "$ref" in response:
+            response = self._document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        schema = response.get("content", {}).get("application/json", {}).get("schema")
+        if schema is None or request.method == "HEAD":
+            return
+        key = (resource.template, method, answer.status_code)
+        if key not in self._validators:
+            self._validators[key] = Draft202012Validator({**schema, "components": self._document["components"]})
+        faults = [f"{fault.json_path}: {fault.message}" for fault in self._validators[key].iter_errors(answer.json())]
+        assert not faults, f"{where}: {faults}"
+
+
+class WholeHub:
+    def __init__(self, app: Starlette, state: dict[str, Any], owner: Actor, stranger: Actor) -> None:
+        self.state = state
+        self.services: Services = state["services"]
+        self._app = app
+        self.table = next(route for route in app.routes if isinstance(route, RouteTable))
+        self._reference = Reference(self.table)
+        self._owner = owner
+        self._stranger = stranger
+        self._clients: list[httpx2.AsyncClient] = []
+
+    def client(self, key: str | None = None) -> httpx2.AsyncClient:
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._app({**scope, "state": dict(self.state)}, receive, send)
+
+        transport = httpx2.ASGITransport(with_state, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        hooks = {"response": [self._reference.check]}
+        client = httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers, event_hooks=hooks)
+        self._clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+    async def as_owner(self, *scopes: str) -> httpx2.AsyncClient:
+        """Somebody of the owner's team; without `scopes` the owner, who may do everything."""
+        return self.client(await self._key(self._owner, scopes))
+
+    async def as_stranger(self) -> httpx2.AsyncClient:
+        """The owner of another team."""
+        return self.client(await self._key(self._stranger, ()))
+
+    async def _key(self, actor: Actor, scopes: tuple[str, ...]) -> str:
+        wanted = sorted(scopes or actor.scopes)
+        made = await self.services.access.create_key(
+            actor, name=" ".join(wanted)[:100], scopes=wanted, expires_at=None, face="signalbox"
+        )
+        key: str = made["key"]
+        return key
+
+    async def finish(self, player_id: int, command_id: str, status: str = "succeeded", **detail: Any) -> None:
+        """The player's word on a command, as its socket hands it over."""
+        error = None if status == "succeeded" else "broken"
+        await self.services.commands.record(
+            player_id, Outcome(command_id, status, detail or None, error, error, None, now_ms())
+        )
+
+
+@asynccontextmanager
+async def whole_hub(folder: Path, **settings: Any) -> AsyncIterator[WholeHub]:
+    groups = {"server": {"data": folder}, **settings}
+    database = Database(f"sqlite:///{folder}/hub.db")
+    await database.start()
+    owner, stranger = await team_owner(database, "acme"), await team_owner(database, "other")
+    await database.stop()
+    app = create_app(load(**groups))
+    async with app.router.lifespan_context(app) as state:
+        hub = WholeHub(app, dict(state or {}), owner, stranger)
+        yield hub
+        await hub.close()
