@@ -124,6 +124,7 @@ async def running(
                 limits=Limits(
                     hello_timeout_s=players.hello_timeout_s,
                     heartbeat_s=players.heartbeat_s,
+                    suspect_after_s=players.heartbeat_s / 2,
                     silence_s=players.silence_s,
                 ),
                 telemetry_s=players.telemetry_s,

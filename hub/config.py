@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         named = init_settings().get("config") or os.environ.get("HUB_CONFIG")
-        if named is not None and not Path(named).is_file():
+        if named is not None and not Path(named).exists():
             raise ConfigError(f"There is no settings file at {named}.")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(named or DEFAULT_FILE))
 

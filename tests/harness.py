@@ -173,6 +173,10 @@ class Player:
             boot_id="boot-1",
         )
 
+    def vanish(self) -> None:
+        """End the TCP connection without a goodbye."""
+        self.connection.transport.abort()
+
     async def closed(self) -> tuple[int | None, str | None]:
         """Wait for the end: (close code, reason)."""
         await asyncio.wait_for(self.connection.wait_closed(), 60)

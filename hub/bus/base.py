@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 Topic = tuple[str, Any]
-"""A kind and a subject: ("player", 17), ("command", "cmd_01J..."), ("team", 3)."""
+"""A kind and a subject: ("player", 17), ("command", "cmd_01J..."), ("events", 3) for the team whose log has grown. Who
+listens to a kind with the subject None hears of every subject."""
 
 Listener = Callable[[Any], None]
 """Called with the message, in the event loop; must not block and must not raise."""

@@ -14,11 +14,12 @@ class LocalBus:
         self._listeners: dict[Topic, list[Listener]] = {}
 
     def publish(self, topic: Topic, message: Any = None) -> None:
-        for listener in tuple(self._listeners.get(topic, ())):
-            try:
-                listener(message)
-            except Exception:
-                log.exception("a listener of %s failed", topic[0])
+        for heard in (topic, (topic[0], None)) if topic[1] is not None else (topic,):
+            for listener in tuple(self._listeners.get(heard, ())):
+                try:
+                    listener(message)
+                except Exception:
+                    log.exception("a listener of %s failed", topic[0])
 
     def subscribe(self, topic: Topic, listener: Listener) -> Callable[[], None]:
         self._listeners.setdefault(topic, []).append(listener)

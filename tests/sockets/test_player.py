@@ -191,9 +191,9 @@ async def test_a_lost_connection_is_offline_after_its_grace_and_a_return_within_
     async with running_hub(settings(tmp_path, players={"unclean_grace_s": 1})) as hub:
         player_id, token = await hub.player()
         async with hub.connected(token) as player:
-            player.connection.transport.abort()
+            player.vanish()
         async with hub.connected(token) as player:
-            player.connection.transport.abort()
+            player.vanish()
         event = await hub.event("player.offline", player_id=player_id)
         assert (event["data"]["reason"], event["data"]["epoch"]) == ("lost", 2)
         page = (await hub.client.get("/api/v1/events", params={"limit": 1000})).json()["data"]
@@ -210,6 +210,7 @@ async def test_a_player_that_falls_silent_is_dropped(tmp_path: Path) -> None:
             player.connection.transport.pause_reading()  # pings arrive, nothing answers
             event = await hub.event("player.offline", player_id=player_id)
             assert event["data"]["reason"] == "silent"
+            player.vanish()
 
 
 async def test_a_pong_is_life_enough(tmp_path: Path) -> None:
@@ -220,6 +221,7 @@ async def test_a_pong_is_life_enough(tmp_path: Path) -> None:
             async with hub.connected(silent_token) as other:
                 other.connection.transport.pause_reading()
                 await hub.event("player.offline", player_id=silent)  # the same silence, but for the pongs
+                other.vanish()
             assert player.connection.close_code is None
             assert (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]["status"] == "online"
 
@@ -368,17 +370,18 @@ async def test_binary_without_an_announcement_is_an_error(hub: Hub) -> None:
 
 
 async def test_a_reader_that_does_not_read_is_closed(tmp_path: Path) -> None:
-    async with running_hub(settings(tmp_path, players={"outbox_bytes": 262_144})) as hub:
+    async with running_hub(settings(tmp_path, players={"outbox_bytes": 262_144, "unclean_grace_s": 0})) as hub:
         player_id, token = await hub.player()
         async with hub.connected(token, capabilities=["custom:big"]) as player:
             player.connection.transport.pause_reading()
             reading = asyncio.create_task(hub.event("player.offline", player_id=player_id))
             connection = hub.registry.get(player_id)
             assert connection is not None
-            for number in range(400):
-                connection._session.error("filler", "x" * 4000, str(number))
+            for _ in range(10_000):  # more than the kernel holds for a reader that sleeps
+                connection._session.error("filler", "x" * 4000)
                 connection._pump()
             assert (await reading)["data"]["reason"] == "slow"
+            player.vanish()
 
 
 async def test_telemetry_shows_in_the_player_and_is_no_event(hub: Hub) -> None:
