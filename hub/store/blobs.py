@@ -142,13 +142,18 @@ class Blobs:
         await self._run(lambda: obstore.put(self._store, READINESS, b"ready"))
 
     def _put(self, name: str, content: bytes | Path) -> None:
+        if self._folder is None:
+            obstore.put(self._store, name, content)
+            return
+        path = self._folder / name
+        folder_is_new = not path.parent.is_dir()
         obstore.put(self._store, name, content)
-        if self._folder is not None:
-            path = self._folder / name
+        _fsync(path)  # the bytes survive a power cut, and with the folder synced so does the name
+        path = path.parent
+        _fsync(path)
+        while folder_is_new and path != self._folder:
+            path = path.parent
             _fsync(path)
-            while path != self._folder:  # the names must survive a power cut as well, those of new folders too
-                path = path.parent
-                _fsync(path)
 
     def _delete(self, names: tuple[str, ...]) -> None:
         if self._folder is None:
