@@ -144,7 +144,7 @@ async def running(
         deliverer = Deliverer(db, bus, settings.webhooks, metrics)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        jobs = Jobs(_jobs(settings, db, services, registry))
+        jobs = Jobs(_jobs(settings, db, services, registry, deliverer))
         jobs.start()
         stack.push_async_callback(services.access.flush)
         stack.push_async_callback(presence.flush, everything=True)
@@ -154,7 +154,7 @@ async def running(
         yield {"services": services, "registry": registry}
 
 
-def _jobs(settings: Settings, db: Database, services: Services, registry: Registry) -> list[Job]:
+def _jobs(settings: Settings, db: Database, services: Services, registry: Registry, deliverer: Deliverer) -> list[Job]:
     retention = Retention(
         db,
         {
@@ -180,6 +180,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("postpone", 5.0, postpone),
         Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
         Job("retention", 600.0, retention.run),
+        Job("deliveries", 600.0, deliverer.prune),
     ]
 
 

@@ -142,7 +142,7 @@ class Demo:
         answer = await self._client.post("/api/v1/players/pair", json={"code": code, "name": name})
         if answer.is_error:
             raise StepFailed(f"pairing {name}: {answer.text}")
-        self._ids[name] = answer.json()["data"]["id"]
+        self._ids[name] = answer.json()["data"]["player_id"]
         async with asyncio.timeout(STEP_S):
             status = await process.wait()
         if status != 0:
@@ -155,7 +155,7 @@ class Demo:
         async with asyncio.timeout(STEP_S):
             while line := (await process.stdout.readline()).decode():
                 said += line
-                if found := re.search(r"\b([2-9A-Z]{6})\b", line):
+                if found := re.search(r"^Code: (\S{6})$", line):
                     return found[1]
         raise StepFailed(f"pairing {name}: no code was shown. The agent said: {said.strip()}")
 

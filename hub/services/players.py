@@ -17,6 +17,7 @@ from hub.store import players as store
 from hub.store.database import Database
 from hub.store.players import Found
 from hub.store.tables import Player, PlayerGroup, Screenshot
+from hub.store.uploads import latest_screenshot
 
 MEMBERS_LIMIT = 10_000  # players of one group: what one batch can carry
 
@@ -219,7 +220,7 @@ class Players:
         async with self._db.session() as session:
             player = await store.get(session, actor.team_id, player_id)
             found = await store.find(session, actor.team_id, player_id=player_id)
-            screenshot = await store.latest_screenshot(session, player_id)
+            screenshot = await latest_screenshot(session, actor.team_id, player_id)
         return self._describe(found[0]) | _describe_detail(player, found[0], screenshot)
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.domain.errors import HubError
 from hub.domain.times import parse
 from hub.protocol import messages as m
 from hub.protocol.session import HubSession, UploadBroken, UploadChunk
-from hub.services.uploads import UploadRefused, Uploads
+from hub.services.uploads import Uploads
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class UploadDesk:
                 captured_at_ms=parse(upload.captured_at),
                 source=upload.source,
             )
-        except UploadRefused as refusal:
+        except HubError as refusal:
             self._session.upload_failed(upload.upload, refusal.code, refusal.message)
             self._pump()
             return
@@ -75,7 +76,7 @@ class UploadDesk:
                     finished = await self._uploads.finish(one.handle)
                     del self._open[number]
                     self._session.upload_done(number, finished.id, finished.url)
-            except UploadRefused as refusal:
+            except HubError as refusal:
                 self._open.pop(number, None)
                 self._session.upload_failed(number, refusal.code, refusal.message)
         self._pump()

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
-from hub.store.tables import GroupMember, Player, PlayerGroup, PresenceRow, Screenshot, Status
+from hub.store.tables import GroupMember, Player, PlayerGroup, PresenceRow, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,3 @@ async def of_team(session: AsyncSession, team_id: int, player_ids: Sequence[int]
 
 async def by_token(session: AsyncSession, digest: str) -> Player | None:
     return (await session.exec(select(Player).where(col(Player.token_digest) == digest))).first()
-
-
-async def latest_screenshot(session: AsyncSession, player_id: int) -> Screenshot | None:
-    query = (
-        select(Screenshot).where(col(Screenshot.player_id) == player_id).order_by(col(Screenshot.id).desc()).limit(1)
-    )
-    return (await session.exec(query)).first()

@@ -15,13 +15,15 @@ from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Session
 
 _COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offline_due_at, r.reason, r.flapping,
-    r.history, r.session_id, p.name, p.screen_id"""
+    r.history, r.session_id, p.name, p.screen_id, s.address"""
 _READ = Statement(f"""
     SELECT {_COLUMNS}, p.token_digest, p.quarantined_at, p.settings, p.capabilities, p.hardware_id, p.model,
            p.os_version, p.app_version, p.agent, p.player_kind, p.player_version
-    FROM player p JOIN presence r ON r.player_id = p.id WHERE p.id = :player_id""")
+    FROM player p JOIN presence r ON r.player_id = p.id LEFT JOIN player_status s ON s.player_id = p.id
+    WHERE p.id = :player_id""")
 _DUE = Statement(f"""
     SELECT {_COLUMNS} FROM presence r JOIN player p ON p.id = r.player_id
+           LEFT JOIN player_status s ON s.player_id = r.player_id
     WHERE r.due_at <= :now ORDER BY r.due_at LIMIT :limit""")
 _WRITE = Statement("""
     UPDATE presence SET online = :online, since = :since, epoch = :epoch, node = :node, due_at = :due_at,
@@ -76,7 +78,7 @@ def connect(
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
-    yield from _write(row, before, change, session_id, now)
+    yield from _write(row, before, change, session_id, now, address)
     if row["session_id"]:
         yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
     yield _OPEN_SESSION(
@@ -191,7 +193,9 @@ def _presence(row: Row) -> Presence:
     )
 
 
-def _write(row: Row, before: Presence, change: Change, session_id: str | None, now: int) -> Unit:
+def _write(
+    row: Row, before: Presence, change: Change, session_id: str | None, now: int, address: str | None = None
+) -> Unit:
     after = change.row
     history = {"changes": after.changes, "hardware": after.hardware, "replaced": after.replaced}
     written = yield _WRITE(
@@ -211,9 +215,10 @@ def _write(row: Row, before: Presence, change: Change, session_id: str | None, n
     if not written:
         raise Unavailable("The player connected elsewhere at the same moment.", code="moved", retry_after=1)
     for kind, data in change.events:
-        yield from events.append(_event(row, kind, data, now, session=session_id or row["session_id"]))
+        more = {"ip_address": address or row["address"], "session": session_id or row["session_id"]}
+        yield from events.append(_event(row, kind, data | more, now))
 
 
-def _event(row: Row, kind: str, data: dict[str, object], now: int, **more: object) -> Event:
+def _event(row: Row, kind: str, data: dict[str, object], now: int) -> Event:
     subject = {"player_id": row["player_id"], "screen_id": row["screen_id"], "name": row["name"]}
-    return Event(kind, row["team_id"], now, subject | data | more, player_id=row["player_id"])
+    return Event(kind, row["team_id"], now, subject | data, player_id=row["player_id"])

@@ -6,6 +6,7 @@ each): a bad one fails by itself. A unit's answer is given only after the commit
 """
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -19,6 +20,8 @@ from typing import Any, Protocol
 
 from hub.domain.errors import HubError, Unavailable
 from hub.store.statements import Call, Rows, Statement, Unit
+
+log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 20_000  # units; some seconds of work at full speed: past it callers are told to come back
 BATCH_LIMIT = 1_000  # units a transaction: keeps one commit below some tens of milliseconds
@@ -63,6 +66,7 @@ def _unavailable(error: BaseException) -> BaseException:
     if isinstance(error, sqlite3.IntegrityError | HubError):
         return error
     if isinstance(error, sqlite3.Error | OSError):
+        log.warning("the database failed: %s: %s", type(error).__name__, error)
         return Unavailable(retry_after=1)
     return error
 
@@ -317,6 +321,7 @@ class PostgresWriter:
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):
             return sqlite3.IntegrityError(str(error))  # one name for both databases
         if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError | TimeoutError):
+            log.warning("the database failed: %s: %s", type(error).__name__, error)
             return Unavailable(retry_after=1)
         return error
 

@@ -83,6 +83,8 @@ ENTRIES = (
              **READ, **SPOT, answers={200: a.Screenshot}),
     Endpoint("GET", "/api/v1/screenshots/{screenshot_id:int}/image", screenshots.get_picture, summary="Get a picture",
              tags=SHOTS, needs_auth=False, query=bodies.ImageLink, errors=(403, 410)),
+    Endpoint("GET", "/api/v1/uploads/{upload_id}", screenshots.get_upload, summary="Get an upload (logs)", tags=SHOTS,
+             **WRITE),
 
     Endpoint("GET", "/api/v1/events", events.list_events, summary="Read the event log", tags=EVENTS, **READ,
              query=bodies.EventFilter, waits=True, answers={200: a.Page[a.Event]}),

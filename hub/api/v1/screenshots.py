@@ -24,3 +24,16 @@ async def get_picture(call: Call) -> StreamingResponse:
         "content-security-policy": "sandbox; default-src 'none'",  # a picture, whatever its bytes may claim
     }
     return StreamingResponse(picture.pieces, media_type=picture.mime, headers=headers)
+
+
+async def get_upload(call: Call) -> StreamingResponse:
+    """What a player uploaded on `collect_logs`, as a file to save."""
+    content = await call.services.uploads.content(call.actor, call.path["upload_id"])
+    headers = {
+        "content-length": str(content.size),
+        "etag": f'"{content.etag}"',
+        "content-disposition": f'attachment; filename="{call.path["upload_id"]}.txt"',
+        "content-security-policy": "sandbox; default-src 'none'",
+        "cache-control": "private, no-store",
+    }
+    return StreamingResponse(content.pieces, media_type="text/plain; charset=utf-8", headers=headers)
