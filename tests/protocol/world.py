@@ -508,7 +508,7 @@ class World:
                 self.act(id)
                 self.finish(id)
             self.pass_time(1)
-            if self.agent_up and not self.journal and not any(wire.up or wire.down for wire in self.wires):
-                if all(row.state not in ("queued", "sent", "acked") for row in self.rows.values()):
-                    return
+            settled = all(row.state not in ("queued", "sent", "acked") for row in self.rows.values())
+            if self.agent_up and settled and not self.journal and not any(wire.up or wire.down for wire in self.wires):
+                return
         raise AssertionError(f"never came to rest: {self.rows} {self.journal}")
