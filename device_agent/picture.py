@@ -142,7 +142,8 @@ def card(
     scale = next((s for s in (3 * unit, 2 * unit) if len(title) * s <= room), unit)
     canvas.text(margin, (40 * unit - 7 * scale) // 2, wrap(title, room // scale, 1)[0], scale, WHITE, band)
 
-    label_columns = max((len(label) for label, _ in facts), default=0) + 2
+    longest = max((len(label) for label, _ in facts), default=0)
+    label_columns = longest + 2 if longest else 0
     y = 50 * unit
     for label, value in facts:
         canvas.text(margin, y, label, unit, dim, base)

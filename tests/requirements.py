@@ -1,5 +1,5 @@
-"""Real programs that some tests need. A missing one skips its tests, unless HUB_TEST_REQUIRE names it (a comma-separated
-list, or `all`): then the tests fail, so that a build cannot be green by skipping."""
+"""Real programs that some tests need. A missing one skips its tests, unless HUB_TEST_REQUIRE names it (a list with
+commas, or `all`): then the tests fail, so that a build cannot be green by skipping."""
 
 import os
 import shutil

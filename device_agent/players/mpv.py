@@ -20,7 +20,7 @@ from device_agent.players.mpv_shrink import shrink
 from device_agent.players.source import check_source
 
 START_S = 15.0  # a cold start from a slow SD card
-LOAD_S = 30.0  # until the first frame; a stream over a slow link needs most of it
+LOAD_S = 20.0  # until the first frame; a failed load and the way back together stay within a minute
 STOP_S = 3.0  # for mpv to quit before it is killed
 PHOTO_S = 15.0  # a 4K frame on a small board
 CHECK_S = 10.0  # between looks at whether mpv still answers and still plays
@@ -53,6 +53,7 @@ _FIXED = (
     "--ytdl=no",
     "--autoload-files=no",
     # The identify overlay: large, centred, on a dark box.
+    "--osd-font-size=80",
     "--osd-align-x=center",
     "--osd-align-y=center",
     "--osd-back-color=#C0000000",
@@ -61,7 +62,7 @@ _ON_A_DISPLAY = (
     "--fullscreen",
     "--geometry=100%x100%",  # without a window manager nobody grants fullscreen
     "--force-window=immediate",
-    "--gpu-sw=yes",  # without a GPU, OpenGL in software: of what is left, one misplaces its window, one has no screenshots
+    "--gpu-sw=yes",  # without a GPU, OpenGL in software: mpv's other outputs misplace the window or read no pixels
 )
 _HEADLESS = ("--vo=null", "--ao=null")
 
@@ -98,7 +99,7 @@ class MpvPlayer:
         self._on_event = on_event or (lambda name, data: None)
         self._clock = clock
 
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._card_fd: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._started_at = 0.0
         self._link: MpvLink | None = None
@@ -116,16 +117,14 @@ class MpvPlayer:
     async def start(self) -> None:
         if self._keeper is not None:
             return
-        self._folder = tempfile.TemporaryDirectory(prefix="signalbox-mpv-")
-        self._card.write_bytes(
-            picture.card(self.name or "Ready", [("", "No content yet")], width=1280, background=(24, 26, 32))
-        )
+        card = picture.card(self.name or "Ready", [("", "No content yet")], width=1280, background=(24, 26, 32))
+        self._card_fd = os.memfd_create("card")  # inherited by mpv, and no file to be left behind
+        os.write(self._card_fd, card)
         try:
             async with self._turn:
                 await self._launch()
         except BaseException:
-            self._folder.cleanup()
-            self._folder = None
+            self._drop_card()
             raise
         self._keeper = asyncio.create_task(self._keep(), name="mpv-keeper")
 
@@ -138,9 +137,7 @@ class MpvPlayer:
         async with self._turn:
             await self._end()
         self._wanted = self._afterwards = None
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        self._drop_card()
 
     async def restart(self) -> tuple[int, float]:
         async with self._turn:
@@ -185,7 +182,7 @@ class MpvPlayer:
             if error.code == "player_refused":  # mpv plays nothing
                 return None
             raise
-        if path != self._shown or path == str(self._card):  # another path: its first frame is not out yet
+        if path != self._shown or path == self._card:  # another path: its first frame is not out yet
             return None
         return path
 
@@ -203,7 +200,7 @@ class MpvPlayer:
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         """A JPEG of the window with everything in it, or of the decoded frame where there is no window to read."""
         quality = min(100, max(1, JPEG_QUALITY if quality is None else quality))
-        with tempfile.TemporaryDirectory(prefix="shot-", dir=self._card.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix="signalbox-shot-") as folder:
             file = Path(folder, "full.jpg")
             async with self._turn:
                 captured_at = self._clock()
@@ -215,10 +212,14 @@ class MpvPlayer:
     # --- the process ---
 
     @property
-    def _card(self) -> Path:
-        if self._folder is None:
-            raise PlayerError("player_down", "The player was not started.")
-        return Path(self._folder.name, "ready.png")
+    def _card(self) -> str:
+        """The card's path, as mpv sees it."""
+        return f"/proc/self/fd/{self._card_fd}"
+
+    def _drop_card(self) -> None:
+        if self._card_fd is not None:
+            os.close(self._card_fd)
+            self._card_fd = None
 
     async def _ask(self, *command: Any, timeout: float = REQUEST_S) -> Any:
         if self._link is None:
@@ -239,7 +240,7 @@ class MpvPlayer:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), *([] if self._card_fd is None else [self._card_fd])],
                     env=self._environment,
                     start_new_session=True,  # Ctrl-C in a terminal is the agent's business
                 )
@@ -303,7 +304,7 @@ class MpvPlayer:
                     except PlayerError:
                         process.kill()
                         continue
-                    if idle or self._shown != (self._wanted or str(self._card)):
+                    if idle or self._shown != (self._wanted or self._card):
                         await self._succeeds(self._restore())
         finally:
             exited.cancel()
@@ -370,7 +371,7 @@ class MpvPlayer:
         """Show what is wanted, or the card when that fails or nothing is wanted."""
         if self._wanted is not None and await self._succeeds(self._load(self._wanted)):
             return
-        await self._load(str(self._card))
+        await self._load(self._card)
 
     async def _return_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
