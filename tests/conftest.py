@@ -1,5 +1,7 @@
 """What all tests share: databases of both kinds, and the named cast."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,13 +19,35 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a database with the schema, to copy: migrating each test's own would take most of its time."""
+    url = postgres.database()
+    asyncio.run(_migrate(url))
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "hub.db"
+    asyncio.run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    await database.start()
+    await database.stop()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database; a test that takes this runs on both kinds."""
+    """A database of our own without rows; a test that takes this runs on both kinds."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.db")
         return f"sqlite:///{tmp_path}/hub.db"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database()
+    return server.database(request.getfixturevalue("postgres_template"))
 
 
 @pytest.fixture
@@ -36,8 +60,9 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def sqlite_db(tmp_path: Path) -> AsyncIterator[Database]:
+async def sqlite_db(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Database]:
     """A started SQLite database, for tests that are not about the database."""
+    shutil.copy(sqlite_template, tmp_path / "hub.db")
     database = Database(f"sqlite:///{tmp_path}/hub.db")
     await database.start()
     yield database

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -33,15 +34,15 @@ class PostgresServer:
         )  # fmt: skip
         self._await_answer()
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, template: str = "template0") -> str:
+        """The URL of a new database, empty or a copy of the named one."""
         self._databases += 1
         name = f"test_{self._databases}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub", name)
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub", "-T", template, name)
         return f"postgresql://hub@127.0.0.1:{self._port}/{name}"
 
     def stop(self) -> None:
-        self._process.terminate()
+        self._process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
