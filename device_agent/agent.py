@@ -1,7 +1,6 @@
 """One player: composes link, commands, content, player program and machine, and keeps them going together."""
 
 import asyncio
-import importlib.metadata
 import logging
 import math
 import random
@@ -25,6 +24,7 @@ from device_agent.settings import KEPT, Settings
 from device_agent.system.base import Rebooted, System
 from device_agent.telemetry import CpuMeter, ip_address, read_telemetry
 from device_agent.uploads import UploadFault, Uploads
+from device_agent.version import VERSION
 from hub.protocol.closecodes import Reaction
 from hub.protocol.messages import (
     AgentInfo,
@@ -42,7 +42,7 @@ from hub.protocol.messages import (
     Welcome,
 )
 from hub.protocol.messages import Settings as DesiredSettings
-from hub.protocol.session import PlayerEvent
+from hub.protocol.player_session import PlayerEvent
 from hub.protocol.times import read_time, write_time
 
 log = logging.getLogger(__name__)
@@ -240,7 +240,7 @@ class Agent:
     async def hello(self) -> Hello:
         report = await self._settings.report()
         return Hello(
-            agent=AgentInfo(name="signalbox-device-agent", version=agent_version()),
+            agent=AgentInfo(name="signalbox-device-agent", version=VERSION),
             boot_id=self.system.boot_id(),
             hardware_id=self.system.hardware_id(),
             clock=write_time(self.system.now()),
@@ -414,13 +414,6 @@ async def _survived(duty: Callable[..., Coroutine[Any, Any, None]], *arguments: 
         await duty(*arguments)
     except Exception:
         log.exception("a defect of the agent")
-
-
-def agent_version() -> str:
-    try:
-        return importlib.metadata.version("signalbox")
-    except importlib.metadata.PackageNotFoundError:
-        return "0.0.0"
 
 
 def _label(text: str | None) -> str | None:

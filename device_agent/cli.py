@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from device_agent.agent import Agent, Options, agent_version
+from device_agent import tokens
+from device_agent.agent import Agent, Options
 from device_agent.config import Config, ConfigError, load
 from device_agent.journal import Journal, JournalError, Probe
 from device_agent.logs import LINE_FORMAT, RecentLines
 from device_agent.players.base import Player
 from device_agent.system.base import Rebooted, System, SystemFault
+from device_agent.version import VERSION
 from device_agent.wire import socket_url
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("device_agent")
 
 REBOOTED = 75
 """Exit status after a simulated reboot: whoever started the agent starts it again, as a boot does."""
@@ -48,6 +50,7 @@ class Unusable(Exception):
 def main(argv: Sequence[str] | None = None, *, probe: Probe | None = None) -> None:
     """Exits. `probe` is for tests that kill this process at a named step, see `journal.Probe` and `link.Link`."""
     arguments = _parser().parse_args(argv)
+    os.umask(0o077)  # token, journal and pictures are this user's alone
     try:
         status = arguments.call(arguments, probe)
     except (ConfigError, Unusable, JournalError, SystemFault) as refusal:
@@ -60,7 +63,7 @@ def main(argv: Sequence[str] | None = None, *, probe: Probe | None = None) -> No
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="device-agent", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"device-agent {agent_version()}")
+    parser.add_argument("--version", action="version", version=f"device-agent {VERSION}")
     calls = parser.add_subparsers(required=True, metavar="COMMAND")
 
     shared = argparse.ArgumentParser(add_help=False)
@@ -160,11 +163,11 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
         return await pairing.wait_for_token(config.hub, offer)
 
     try:
-        pairing.store_token(state, asyncio.run(work()))
+        tokens.store(state, asyncio.run(work()))
     except pairing.PairingFailed as failure:
         print(f"device-agent: not paired: {failure.message} ({failure.code})", file=sys.stderr)
         return FAILED
-    print(f"Paired. The token is in {state / pairing.TOKEN_FILE}.")
+    print(f"Paired. The token is in {state / tokens.FILE}.")
     return 0
 
 
@@ -173,7 +176,7 @@ def _facts(system: System) -> dict[str, str | None]:
         "hardware_id": system.hardware_id(),
         "model": system.model(),
         "os_version": system.os_version(),
-        "agent_version": agent_version(),
+        "agent_version": VERSION,
         "name": socket.gethostname(),
     }
 
@@ -223,9 +226,7 @@ async def _serve(config: Config, state: Path, recent: RecentLines, probe: Probe 
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, agent.stop)
-    log.info(
-        "device-agent %s, %s player on a %s machine, state in %s", agent_version(), player.kind, system.kind, state
-    )
+    log.info("device-agent %s, %s player on a %s machine, state in %s", VERSION, player.kind, system.kind, state)
     await journal.open()
     try:
         await agent.run()
@@ -244,7 +245,7 @@ async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> str:
             log.warning("not paired: enter the code %s at %s", offer.user_code, offer.uri)
             await agent.show_code(offer.user_code, offer.uri, offer.expires_s)
             token = await pairing.wait_for_token(hub_url, offer)
-            await asyncio.to_thread(pairing.store_token, state, token)
+            await asyncio.to_thread(tokens.store, state, token)
             log.warning("paired")
             return token
         except pairing.PairingFailed as failure:
@@ -255,9 +256,7 @@ async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> str:
 
 def _token(config: Config, state: Path) -> str | None:
     if not config.token_file:
-        from device_agent import pairing
-
-        return pairing.load_token(state)
+        return tokens.load(state)
     try:
         return Path(config.token_file).read_text().strip()
     except OSError as error:

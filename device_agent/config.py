@@ -6,7 +6,6 @@ A variable names its table with two underscores, AGENT_PLAYER__KIND=simulated; l
 import json
 import os
 import re
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -97,11 +96,13 @@ def as_table(config: Config) -> dict[str, Any]:
 
 def _read_file(named: Path | None) -> dict[str, Any]:
     path = named or DEFAULT_FILE
+    if named is None and not path.exists():
+        return {}
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
-        if named is None:
-            return {}
         raise ConfigError(f"There is no settings file at {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from None

@@ -75,9 +75,11 @@ class Content:
         left_s = self._held_until - asyncio.get_running_loop().time()
         if left_s > 0:
             return None if math.isinf(left_s) else left_s
+        if not self._source:
+            return None
         items, take_turns = await asyncio.to_thread(find_items, self._source)
         if not items:
-            return RETRY_S if self._source else None
+            return RETRY_S
         item = items[self._next % len(items)]
         self._next = (self._next + 1) % len(items)
         if item != self._shown:
@@ -90,8 +92,8 @@ class Content:
 def find_items(source: str) -> tuple[list[str], bool]:
     """What `source` names, as the player takes it: absolute paths in the order of their names, or one address; and
     whether they take turns."""
-    if not source or "://" in source:
-        return [source] if source else [], False
+    if "://" in source:
+        return [source], False
     path = Path(source).expanduser().absolute()
     if not path.is_dir():
         return [str(path)], False

@@ -17,6 +17,7 @@ from device_agent.reconnect import Reconnect
 from device_agent.wire import Closed, Refused, Wire, connect
 from hub.protocol.closecodes import LOST, CloseCode, Reaction, reaction_to, reaction_to_refusal
 from hub.protocol.codec import MalformedMessage
+from hub.protocol.connection import Binary, Close, Ping, Recovered, Silent, Suspect, Text
 from hub.protocol.json_text import loads
 from hub.protocol.messages import (
     DeviceEvent,
@@ -29,18 +30,7 @@ from hub.protocol.messages import (
     Upload,
     Welcome,
 )
-from hub.protocol.session import (
-    Binary,
-    Close,
-    Ping,
-    PlayerEvent,
-    PlayerSession,
-    ReadChunk,
-    Recovered,
-    Silent,
-    Suspect,
-    Text,
-)
+from hub.protocol.player_session import PlayerEvent, PlayerSession, ReadChunk
 
 log = logging.getLogger(__name__)
 

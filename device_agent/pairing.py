@@ -3,11 +3,8 @@
 import asyncio
 import http.client
 import json
-import os
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -17,7 +14,6 @@ TIMEOUT_S = 20.0
 MAX_ANSWER_BYTES = 65_536
 SLOWER_S = 5.0  # what `slow_down` adds to the interval for good (RFC 8628, 3.5)
 LONGEST_INTERVAL_S = 60.0
-TOKEN_FILE = "token"
 
 Answer = tuple[int, dict[str, Any]]
 Post = Callable[[str, Mapping[str, str]], Awaitable[Answer]]
@@ -99,33 +95,6 @@ async def wait_for_token(hub_url: str, offer: Offer, *, sleep: Sleep = asyncio.s
             case _:
                 raise _failure(status, answer)
     raise PairingFailed("expired_token", "Nobody entered the code in time.")
-
-
-def load_token(state: Path) -> str | None:
-    try:
-        return (state / TOKEN_FILE).read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def store_token(state: Path, token: str) -> None:
-    """Replace the token: on disk, readable by this user alone, and never half of it."""
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, fresh = tempfile.mkstemp(dir=state, prefix=".token-")  # made with mode 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(token + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, state / TOKEN_FILE)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
-    folder = os.open(state, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _failure(status: int, answer: Mapping[str, Any]) -> PairingFailed:

@@ -1,8 +1,8 @@
 """A WebSocket to the hub: websockets' sans-I/O client on an asyncio transport.
 
 Written on that layer, and not on websockets' own asyncio client, for three reasons: every incoming frame counts as life
-here, also pings and pongs; a connection can be stalled and blackholed on purpose (see `faults`); and the client's
-proxy support alone would load 1 MB of modules into an agent that has 30.
+here, also pings and pongs; a connection can be stalled and blackholed on purpose (see `faults`); and the client alone
+would load another 2 MB of modules (see `lean`).
 """
 
 import asyncio
@@ -11,13 +11,7 @@ from collections import deque
 from typing import Any
 from urllib.parse import urlsplit
 
-from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
-from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
-
+from device_agent.lean import OPEN, ClientProtocol, Frame, InvalidStatus, Opcode, Subprotocol, parse_uri
 from hub.protocol.codec import MAX_TEXT_BYTES
 
 SUBPROTOCOL = "signalbox.v1"

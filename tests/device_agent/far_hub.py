@@ -115,7 +115,9 @@ class FarConnection:
             case Upload():
                 blob = self.hub.blobs.setdefault(event.sha256, bytearray())
                 self.hub.offsets.append(len(blob))
-                if self.hub.ready_uploads:
+                if len(blob) == event.size:
+                    self.session.upload_done(event.upload, "shot-again", "/shot")
+                elif self.hub.ready_uploads:
                     hasher = hashlib.sha256(blob) if blob else None
                     self.session.upload_ready(event.upload, len(blob), hasher)
             case UploadChunk():
