@@ -142,32 +142,3 @@ def recover(
     return settled(
         "interrupted", "The agent stopped while this ran, and its deadline passed before it could run again."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An accepted command that has no outcome yet, as the agent's queue sees it."""
-
-    id: str
-    command: str
-    delivery: Delivery
-    running: bool = False
-
-
-def startable(pending: Sequence[Pending]) -> list[str]:
-    """Which of the pending commands, given in order of arrival, may start now.
-
-    Commands of one name run in order; a `once` command waits for all earlier ones and holds back all later ones, so
-    that its evidence (another boot id, another process) can only be its own; otherwise a slow one blocks nobody.
-    """
-    start: list[str] = []
-    busy: set[str] = set()
-    for position, command in enumerate(pending):
-        if command.delivery == "once" and position > 0:
-            break
-        if not command.running and command.command not in busy:
-            start.append(command.id)
-        busy.add(command.command)
-        if command.delivery == "once":
-            break
-    return start

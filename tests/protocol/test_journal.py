@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.protocol.journal import Pending, in_time, on_cancel, on_command, reconcile, recover, startable
+from hub.protocol.journal import in_time, on_cancel, on_command, reconcile, recover
 from hub.protocol.messages import ErrorInfo, JournalEntry, Result
 
 WHEN = "2026-03-29T14:30:00Z"
@@ -118,30 +118,3 @@ def test_a_starting_agent_decides_what_the_last_run_left(entry, delivery, timely
 
 def test_what_is_finished_stays_as_it_is() -> None:
     assert recover(FINISHED, "once", None, None, finished_at="2026-03-29T15:00:00Z", boot_id="x") is OUTCOME
-
-
-def pending(*commands: str) -> list[Pending]:
-    """`reboot!` is once, a trailing `*` is running; the id is the position."""
-    return [
-        Pending(str(n), text.rstrip("!*"), "once" if "!" in text else "safe", running="*" in text)
-        for n, text in enumerate(commands)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("commands", "start"),
-    [
-        ((), []),
-        (("play", "set_volume"), ["0", "1"]),
-        (("play*", "set_volume"), ["1"]),
-        (("play*", "play", "set_volume"), ["2"]),
-        (("play", "play"), ["0"]),
-        (("reboot!", "play"), ["0"]),
-        (("reboot!*", "play"), []),
-        (("play", "reboot!", "set_volume"), ["0"]),
-        (("play*", "reboot!", "set_volume"), []),
-        (("restart_player!*", "reboot!"), []),
-    ],
-)
-def test_what_may_start_now(commands, start) -> None:
-    assert startable(pending(*commands)) == start

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.protocol.journal import Pending, in_time, on_cancel, on_command, reconcile, recover, startable
+from hub.protocol.journal import in_time, on_cancel, on_command, reconcile, recover
 from hub.protocol.messages import (
     Ack,
     AgentInfo,
@@ -339,12 +339,7 @@ class World:
 
     def start(self) -> None:
         """Journal everything that may start now as running, with what must change if it happens."""
-        pending = [
-            Pending(id, entry.command, CATALOGUE[entry.command], running=id in self.running)
-            for id, entry in self.journal.items()
-            if entry.state != "finished"
-        ]
-        for id in startable(pending) if self.agent_up else []:
+        for id in self.next_in_order() if self.agent_up else []:
             entry = self.journal[id]
             timely = self.still_in_time(entry.expires_at)
             if id in self.waiting or timely is None:
@@ -358,6 +353,21 @@ class World:
             if self.now * 1000 > self.rows[id].expires_at:
                 self.truth.late.add(id)
         self.flush()
+
+    def next_in_order(self) -> list[str]:
+        """One kind runs in order; a `once` command waits for all earlier ones and holds back all later ones."""
+        ready: list[str] = []
+        busy: set[str] = set()
+        for id, entry in self.journal.items():
+            if entry.state == "finished":
+                continue
+            once = CATALOGUE[entry.command] == "once"
+            if (once and busy) or "once" in busy:
+                break
+            if id not in self.running and entry.command not in busy:
+                ready.append(id)
+            busy |= {entry.command, "once"} if once else {entry.command}
+        return ready
 
     def act(self, id: str) -> None:
         """The thing itself; for a reboot, nothing of the agent's memory survives it."""
