@@ -120,14 +120,14 @@ def players(url: Url = DEFAULT_URL, key: Key = "") -> None:
     from rich.table import Table
 
     found = _call("GET", url, key, "/api/v1/players")["data"]
-    table = Table("id", "name", "status", "since", "last seen", "address", "model", box=None)
+    table = Table("id", "name", "status", "since (UTC)", "last seen (UTC)", "address", "model", box=None)
     for one in found:
         table.add_row(
             str(one["id"]),
             one["name"],
             one["status"],
-            one["status_since"],
-            one["last_seen_at"] or "never",
+            one["status_since"][:16].replace("T", " "),
+            (one["last_seen_at"] or "never")[:16].replace("T", " "),
             one["ip_address"] or "",
             one["model"] or "",
         )

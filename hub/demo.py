@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import sys
@@ -29,6 +30,7 @@ from hub.store.database import Database
 NAMES = ("Lobby", "Cafeteria", "Window")
 COLOURS = ((24, 78, 119), (155, 34, 38), (34, 87, 52))
 GRACE_S = 5  # a lost player is offline after this; the usual 15 s would make a long pause in a tour
+NO_REBOOT = shlex.join([sys.executable, "-c", "raise SystemExit('The demo does not reboot your machine.')"])
 STEP_S = 60  # no step takes longer, or it has failed
 
 
@@ -90,7 +92,12 @@ class Demo:
         for name in NAMES:
             await self._until("online", name)
         first, second, third = NAMES
-        await self._command(first, "identify", {"seconds": 5}, lambda detail: f"it shows: {detail['shown']}")
+        await self._command(
+            first,
+            "identify",
+            {"seconds": 5},
+            lambda detail: f"it shows: {', '.join(map(str, detail['shown'].values()))}",
+        )
         await self._command(second, "set_volume", {"volume": 35}, lambda detail: f"read back: {detail['volume']} %")
         await self._screenshot(third)
         await self._pull_the_plug(second)
@@ -162,7 +169,7 @@ class Demo:
     async def _start_agent(self, name: str) -> None:
         self._agents[name] = await self._agent(
             "run", "--hub", self._url, "--state", str(self._folder / name), "--player", self._kind,
-            "--content", str(self._folder / f"{name}.png"), "--name", name,
+            "--content", str(self._folder / f"{name}.png"), "--name", name, "--reboot-command", NO_REBOOT,
         )  # fmt: skip
 
     async def _until(self, status: str, name: str, after: str | None = None) -> dict[str, Any]:
