@@ -1,6 +1,8 @@
 """The real hub, started on a temporary folder, with a named cast: an owner, a teammate with few rights, a stranger of
 another team, and nobody at all. Every answer that passes here is held to the OpenAPI document."""
 
+import hashlib
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -9,6 +11,7 @@ from typing import Any
 
 import httpx2
 from jsonschema import Draft202012Validator
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
@@ -18,14 +21,17 @@ from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.v1.routes import ENTRIES as V1
 from hub.app import create_app
 from hub.config import load
+from hub.domain import ids
 from hub.domain.access import Actor
-from hub.domain.commands import Outcome
+from hub.domain.commands import CATALOGUE, Outcome
+from hub.domain.presence import Device
 from hub.domain.times import now_ms
 from hub.services.services import Services
 from hub.store.database import Database
 from tests.cast import team_owner
 
 BASE = "http://hub.test:8080"
+CAPTURED_AT = 1_774_795_800_000  # 2026-03-29T14:50:00Z
 
 
 @cache
@@ -79,8 +85,8 @@ class WholeHub:
         self._app = app
         self.table = next(route for route in app.routes if isinstance(route, RouteTable))
         self._reference = Reference(self.table)
-        self._owner = owner
-        self._stranger = stranger
+        self.owner = owner
+        self.stranger = stranger
         self._clients: list[httpx2.AsyncClient] = []
 
     def client(self, key: str | None = None) -> httpx2.AsyncClient:
@@ -100,11 +106,11 @@ class WholeHub:
 
     async def as_owner(self, *scopes: str) -> httpx2.AsyncClient:
         """Somebody of the owner's team; without `scopes` the owner, who may do everything."""
-        return self.client(await self._key(self._owner, scopes))
+        return self.client(await self._key(self.owner, scopes))
 
     async def as_stranger(self) -> httpx2.AsyncClient:
         """The owner of another team."""
-        return self.client(await self._key(self._stranger, ()))
+        return self.client(await self._key(self.stranger, ()))
 
     async def _key(self, actor: Actor, scopes: tuple[str, ...]) -> str:
         wanted = sorted(scopes or actor.scopes)
@@ -113,6 +119,32 @@ class WholeHub:
         )
         key: str = made["key"]
         return key
+
+    async def shoot(self, player_id: int) -> bytes:
+        """A picture of this player, uploaded as its socket does it. Answers the bytes."""
+        file = io.BytesIO()
+        Image.new("RGB", (64, 48), "teal").save(file, "PNG")
+        data = file.getvalue()
+        begun = await self.services.uploads.begin(
+            player_id=player_id,
+            team_id=self.owner.team_id,
+            kind="screenshot",
+            command_id=None,
+            mime="image/png",
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            captured_at_ms=CAPTURED_AT,
+            source="mpv",
+        )
+        await self.services.uploads.write(begun.handle, 0, data)
+        await self.services.uploads.finish(begun.handle)
+        return data
+
+    async def connect(self, player_id: int) -> None:
+        """The player's device is there, with everything that the log and the lists then say."""
+        token = await self.services.players.issue_token(self.owner, player_id, face="signalbox")
+        device = Device("pi-1", "Raspberry Pi 5", "12", "1.0", "device-agent 0.1", "mpv", "0.38", tuple(CATALOGUE))
+        await self.services.presence.connect(player_id, ids.digest(token), "192.0.2.50", device)
 
     async def finish(self, player_id: int, command_id: str, status: str = "succeeded", **detail: Any) -> None:
         """The player's word on a command, as its socket hands it over."""

@@ -1,32 +1,10 @@
 import hashlib
-import io
 
 import httpx2
-from PIL import Image
 
 from tests.whole_hub import BASE, WholeHub
 
 Client = httpx2.AsyncClient
-
-
-async def shoot(hub: WholeHub, player: int) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 48), "teal").save(file, "PNG")
-    data = file.getvalue()
-    begun = await hub.services.uploads.begin(
-        player_id=player,
-        team_id=1,
-        kind="screenshot",
-        command_id=None,
-        mime="image/png",
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        captured_at_ms=1_774_795_800_000,
-        source="mpv",
-    )
-    await hub.services.uploads.write(begun.handle, 0, data)
-    await hub.services.uploads.finish(begun.handle)
-    return data
 
 
 async def test_a_player_without_a_picture_says_so(owner: Client, player: int) -> None:
@@ -38,7 +16,7 @@ async def test_a_player_without_a_picture_says_so(owner: Client, player: int) ->
 async def test_the_link_shows_the_picture_to_whoever_has_it(
     hub: WholeHub, owner: Client, nobody: Client, player: int
 ) -> None:
-    data = await shoot(hub, player)
+    data = await hub.shoot(player)
     told = (await owner.get(f"/api/v1/players/{player}/screenshot")).json()
     assert told["captured_at"] == "2026-03-29T14:50:00Z"
     assert told["url"].startswith(f"{BASE}/api/v1/screenshots/{told['id']}/image?")
@@ -55,7 +33,7 @@ async def test_the_link_shows_the_picture_to_whoever_has_it(
 async def test_a_link_is_good_for_what_it_was_made_for_only(
     hub: WholeHub, owner: Client, nobody: Client, player: int
 ) -> None:
-    await shoot(hub, player)
+    await hub.shoot(player)
     url = (await owner.get(f"/api/v1/players/{player}/screenshot")).json()["url"]
     path, _, query = url.removeprefix(BASE).partition("?")
     for wrong in (
