@@ -78,7 +78,6 @@ class Demo:
         self._client: httpx2.AsyncClient
         self._url = ""
         self._key = ""
-        self._picture = folder / "screenshot.png"
 
     async def show(self, port: int) -> None:
         """The tour, step by step. Raises StepFailed."""
@@ -200,9 +199,10 @@ class Demo:
         await self._command(name, "take_screenshot", {}, lambda detail: f"taken from {detail['source']}")
         link = (await self._client.get(f"/api/v1/players/{self._ids[name]}/screenshot")).json()["url"]
         picture = await self._client.get(link)
-        self._picture.write_bytes(picture.content)
-        with Image.open(self._picture) as image:
-            self._say("picture", f"{image.width} x {image.height}, {len(picture.content)} bytes, in {self._picture}")
+        path = self._folder / f"screenshot.{picture.headers['content-type'].removeprefix('image/')}"
+        path.write_bytes(picture.content)
+        with Image.open(path) as image:
+            self._say("picture", f"{image.width} x {image.height}, {len(picture.content)} bytes, in {path}")
             if self._kind == "mpv":
                 _check_poster(image.convert("RGB"), COLOURS[NAMES.index(name)])
 

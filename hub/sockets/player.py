@@ -327,11 +327,13 @@ class PlayerConnection:
         self._pump()
 
     async def _leave(self) -> None:
-        if self._uploads is not None:
-            await self._uploads.release()
-        if self._epoch:
-            await self._write_end()
-        self._registry.leave(self)
+        try:
+            if self._epoch:
+                await self._write_end()
+            if self._uploads is not None:
+                await self._uploads.release()
+        finally:
+            self._registry.leave(self)
 
     async def _write_end(self) -> None:
         """Nothing says that a player is gone but its row, so this is tried until the database takes it; a hub that
