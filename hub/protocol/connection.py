@@ -158,8 +158,7 @@ class Session:
             return self._opening_by
         if self._ping_at is None:
             return self._life_at + self._heartbeat_s
-        answered_by = self._ping_at + self._limits.suspect_after_s
-        return max(self._life_at + self._silence_s, answered_by) if self._suspect else answered_by
+        return self._life_at + self._silence_s if self._suspect else self._ping_at + self._limits.suspect_after_s
 
     def tick(self, now: float) -> list[Any]:
         """Do what the deadline asks for; harmless before it."""

@@ -61,6 +61,8 @@ ERROR_CODES = MALFORMED_CODES | {
     "welcome_expected": "Something followed `hello` before `welcome` had answered it.",
     "unknown_upload": "A chunk names an upload that was never announced on this connection.",
     "duplicate_upload": "This upload number is already in use on this connection.",
+    "unknown_event": "The hub knows no device event of this name.",
+    "not_supported": "The hub does not take this kind of message yet; keep what must not be lost.",
 }
 """Every `code` that an `error` message carries, and when."""
 

@@ -46,7 +46,7 @@ EVENT_NAMES = (
     "download.failed",
     "alert.shown",
 )
-"""What devices report today. Other names are carried too, so that a newer agent can talk to an older hub."""
+"""What devices report today. The frame of another name is well-formed: whether it is refused is the hub's decision."""
 
 
 # Parts

@@ -333,6 +333,7 @@ def test_any_frame_is_life(life: str) -> None:
             events = session.receive_text("?", 16.0)
     assert events[0] == Recovered()
     assert session.next_deadline() == 26.0
+    assert session.receive_life(17.0) == []
 
 
 def test_an_answered_ping_makes_no_event() -> None:
