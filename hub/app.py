@@ -94,7 +94,7 @@ async def running(
 
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)
-        commands = Commands(db, bus)
+        commands = Commands(db, bus, lambda state: metrics.command_transitions.labels(state).inc())
         screenshots = Screenshots(db, blobs, await url_secret(db), settings.server.public_url)
         uploads = Uploads(
             db,

@@ -103,8 +103,7 @@ class Batches:
         if held:
             await self.release()
         else:
-            self._wake(rows)
-        self._commands.published(actor.team_id)
+            self._commands.queued(actor.team_id, [row.player_id for row in rows])
         return answer
 
     async def get(self, actor: Actor, batch_id: str) -> dict[str, Any]:
@@ -139,7 +138,8 @@ class Batches:
 
     async def release(self) -> None:
         """Let go whose turn has come (a supervised loop calls this each second)."""
-        self._wake(await self._db.write(store.release, now_ms()))
+        for row in await self._db.write(store.release, now_ms()):
+            self._commands.queued(row["team_id"], [row["player_id"]])
 
     async def check(self) -> None:
         """Abort the batches of which more failed than their makers allow (a supervised loop calls this each second)."""
@@ -147,11 +147,6 @@ class Batches:
         self._touched -= touched
         for batch_id in touched:
             self._settle(await self._db.write(store.check_failures, batch_id, now_ms()))
-
-    def _wake(self, rows: Any) -> None:
-        for row in rows:
-            player_id = row["player_id"] if not hasattr(row, "player_id") else row.player_id
-            self._bus.publish(("player", player_id), "commands")
 
     def _settle(self, rows: list[Row]) -> None:
         for row in rows:

@@ -1,7 +1,7 @@
 """Sending commands and learning what became of them. The row is the truth; the bus only says "look"."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -42,9 +42,12 @@ class Outgoing:
 
 
 class Commands:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    """`count` is told each state that a command enters, for the metrics."""
+
+    def __init__(self, db: Database, bus: Bus, count: Callable[[str], None] = lambda state: None) -> None:
         self._db = db
         self._bus = bus
+        self._count = count
 
     async def send(
         self,
@@ -72,8 +75,7 @@ class Commands:
         )
         if replay is not None:
             return cast(dict[str, Any], orjson.loads(replay.answer))
-        self._bus.publish(("player", player_id), "commands")
-        self.published(origin.actor.team_id)
+        self.queued(origin.actor.team_id, [player_id])
         return answer
 
     async def get(self, actor: Actor, command_id: str) -> dict[str, Any]:
@@ -142,8 +144,9 @@ class Commands:
     async def claim(self, player_id: int, node: str, epoch: int, room: int) -> list[Outgoing]:
         """Take up to `room` queued commands for this connection. They count as sent from now on, and only for it."""
         rows: list[Row] = await self._db.write(store.claim, player_id, node, epoch, room, now_ms(), key=player_id)
-        if rows:
-            self.published(rows[0]["team_id"])
+        for row in rows:
+            self._count("sent")
+            self.published(row["team_id"])
         return [
             Outgoing(row["id"], row["command"], orjson.loads(row["payload"]), row["delivery"], row["expires_at"])
             for row in rows
@@ -155,8 +158,9 @@ class Commands:
 
     async def acknowledge(self, player_id: int, command_id: str) -> None:
         """The player has it in its journal."""
-        await self._db.write(store.acknowledge, player_id, command_id, now_ms(), key=player_id)
-        self._bus.publish(("command", command_id))
+        if await self._db.write(store.acknowledge, player_id, command_id, now_ms(), key=player_id):
+            self._count("acked")
+            self._bus.publish(("command", command_id))
 
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
@@ -184,8 +188,16 @@ class Commands:
                 self._bus.publish(("player", row["player_id"]), "cancel")
         return len(rows) == SWEEP_LIMIT
 
+    def queued(self, team_id: int, player_ids: Sequence[int]) -> None:
+        """Commands for these players are on disk: whoever holds their sockets may send them."""
+        for player_id in player_ids:
+            self._count("queued")
+            self._bus.publish(("player", player_id), "commands")
+        self.published(team_id)
+
     def settled(self, row: Row) -> None:
         """Tell whoever waits for this command or its batch."""
+        self._count(row["state"])
         self._bus.publish(("command", row["id"]))
         if row["batch_id"]:
             self._bus.publish(("batches", None), row["batch_id"])

@@ -90,6 +90,12 @@ class PresenceService:
         team_id = await self._db.write(store.noticed, player_id, name, dict(data), now_ms(), key=player_id)
         self._bus.publish(("events", team_id))
 
+    async def quarantine(self, player_id: int, reason: str) -> None:
+        """Put a player out until somebody lifts it: its connection closes, and no other is let in."""
+        team_id = await self._db.write(store.quarantine, player_id, reason, now_ms(), key=player_id)
+        self._bus.publish(("player", player_id), "quarantined")
+        self._bus.publish(("events", team_id))
+
     def last_seen(self, player_id: int) -> int | None:
         """The latest sign of life that this node had, Unix ms."""
         latest = self._latest.get(player_id)

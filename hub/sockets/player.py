@@ -207,7 +207,9 @@ class PlayerConnection:
         if self._left:  # gone while we registered it: the end is ours to write down
             await self._write_end()
             return
-        self._uploads = UploadDesk(services.uploads, self._session, self.player_id, self._team_id, self._pump)
+        self._uploads = UploadDesk(
+            services.uploads, self._session, self.player_id, self._team_id, self._pump, registry.metrics
+        )
         unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
         plan = reconcile(unsettled, hello.journal)  # type: ignore[arg-type]
         if plan.requeue or plan.acked or plan.lost:
@@ -397,6 +399,8 @@ class PlayerConnection:
                 self._seam.close(int(output.code), output.reason)
                 if self._registry.metrics is not None:
                     self._registry.metrics.sockets_closed.labels(code=str(int(output.code))).inc()
+                if output.code is CloseCode.FLOODING:
+                    self._registry.flooded(self.player_id)
                 if self._end_reason == "silent":
                     self._seam.abort()
         if not self._session.closed and self._seam.buffered > self._registry.settings.outbox_bytes:

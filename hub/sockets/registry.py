@@ -19,6 +19,9 @@ SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of se
 DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its players
 DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
 
+FLOODS = 3  # closes for sending too much within the window, after which a player is put in quarantine
+FLOOD_WINDOW_S = 600.0  # the agent backs off 60 s after each
+
 log = logging.getLogger(__name__)
 
 
@@ -60,6 +63,7 @@ class Registry:
         self._allowed_at = time.monotonic()
         self._refused_at = 0.0
         self._ended = asyncio.Event()
+        self._floods: dict[int, list[float]] = {}
 
     def __len__(self) -> int:
         return len(self._current)
@@ -112,6 +116,17 @@ class Registry:
             del self._current[connection.player_id]
         if not self._connections:
             self._ended.set()
+
+    def flooded(self, player_id: int) -> None:
+        """A player sent more than its budget. Again and again means that it is broken: quarantined, until lifted."""
+        now = time.monotonic()
+        times = [at for at in self._floods.get(player_id, ()) if at > now - FLOOD_WINDOW_S] + [now]
+        self._floods[player_id] = times
+        if len(times) >= FLOODS:
+            del self._floods[player_id]
+            task = asyncio.get_running_loop().create_task(self.services.presence.quarantine(player_id, "flooding"))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     def get(self, player_id: int) -> PlayerConnection | None:
         return self._current.get(player_id)

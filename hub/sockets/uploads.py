@@ -22,8 +22,15 @@ class _Open:
 
 class UploadDesk:
     def __init__(
-        self, uploads: Uploads, session: HubSession, player_id: int, team_id: int, pump: Callable[[], None]
+        self,
+        uploads: Uploads,
+        session: HubSession,
+        player_id: int,
+        team_id: int,
+        pump: Callable[[], None],
+        metrics: Any = None,
     ) -> None:
+        self._metrics = metrics
         self._uploads = uploads
         self._session = session
         self._player_id = player_id
@@ -76,6 +83,8 @@ class UploadDesk:
                     finished = await self._uploads.finish(one.handle)
                     del self._open[number]
                     self._session.upload_done(number, finished.id, finished.url)
+                    if self._metrics is not None:
+                        self._metrics.upload_bytes.labels(event.upload.kind).inc(event.upload.size)
             except HubError as refusal:
                 self._open.pop(number, None)
                 self._session.upload_failed(number, refusal.code, refusal.message)

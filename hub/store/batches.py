@@ -36,7 +36,8 @@ _ABORT = Statement("""
     UPDATE batch SET aborted_at = :now, release_at = NULL WHERE id = :id AND aborted_at IS NULL RETURNING id""")
 _CANCEL_REST = Statement("""
     UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL
-    WHERE batch_id = :id AND state IN ('held', 'queued') RETURNING id, team_id, player_id, batch_id, command""")
+    WHERE batch_id = :id AND state IN ('held', 'queued')
+    RETURNING id, team_id, player_id, batch_id, command, state""")
 
 
 def create(

@@ -155,6 +155,16 @@ def report(player_id: int, telemetry: dict[str, Any], reported: dict[str, Any], 
         )
 
 
+def quarantine(player_id: int, reason: str, now: int) -> Unit:
+    """Unit: let the player in no more. Answers its team, None when it is gone or in quarantine already."""
+    found = yield _READ(player_id=player_id)
+    if not found or found[0]["quarantined_at"] is not None:
+        return None
+    yield _QUARANTINE(player_id=player_id, now=now)
+    yield from events.append(_event(found[0], "player.quarantined", {"reason": reason}, now))
+    return found[0]["team_id"]
+
+
 def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
     """Unit: log what a device noticed by itself. Answers its team, None when the player is gone."""
     found = yield _READ(player_id=player_id)

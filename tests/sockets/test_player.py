@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.harness import Hub, running_hub, settings
 
@@ -418,6 +418,30 @@ async def test_a_stopping_hub_sends_its_players_away_first(tmp_path: Path) -> No
         async with hub.connected(token):
             page = (await hub.client.get("/api/v1/events", params={"limit": 1000})).json()["data"]
             assert "player.offline" not in [event["event"] for event in page]
+
+
+async def test_a_player_that_floods_is_sent_off_and_the_third_time_quarantined(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    for _ in range(3):
+        async with hub.connected(token) as player:
+            for _ in range(13_000):
+                if player.connection.close_code is not None:
+                    break
+                try:
+                    await player.send(type="telemetry", volume=1)
+                except ConnectionClosed:
+                    break
+            assert (await player.closed())[0] == 4029
+    event = await hub.event("player.quarantined", player_id=player_id)
+    assert event["data"]["reason"] == "flooding"
+    with pytest.raises(InvalidStatus) as refusal:
+        async with hub.socket(token):
+            pass
+    assert refusal.value.response.status_code == 403
+    lifted = await hub.client.patch(f"/api/v1/players/{player_id}", json={"quarantined": False})
+    assert lifted.json()["data"]["quarantined"] is False
+    async with hub.connected(token):
+        pass
 
 
 async def test_admissions_are_paced_with_a_time_to_come_back(tmp_path: Path) -> None:
