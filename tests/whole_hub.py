@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 from jsonschema import Draft202012Validator
@@ -124,21 +124,25 @@ class WholeHub:
         """A picture of this player, uploaded as its socket does it. Answers the bytes."""
         file = io.BytesIO()
         Image.new("RGB", (64, 48), "teal").save(file, "PNG")
-        data = file.getvalue()
+        await self.upload(player_id, "screenshot", "image/png", file.getvalue())
+        return file.getvalue()
+
+    async def upload(self, player_id: int, kind: Literal["screenshot", "logs"], mime: str, data: bytes) -> str:
+        """What this player sends, as its socket hands it over. Answers the id that the player is told."""
         begun = await self.services.uploads.begin(
             player_id=player_id,
             team_id=self.owner.team_id,
-            kind="screenshot",
+            kind=kind,
             command_id=None,
-            mime="image/png",
+            mime=mime,
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
             captured_at_ms=CAPTURED_AT,
             source="mpv",
         )
+        assert begun.handle is not None
         await self.services.uploads.write(begun.handle, 0, data)
-        await self.services.uploads.finish(begun.handle)
-        return data
+        return (await self.services.uploads.finish(begun.handle)).id
 
     async def connect(self, player_id: int) -> None:
         """The player's device is there, with everything that the log and the lists then say."""

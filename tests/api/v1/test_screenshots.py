@@ -45,3 +45,13 @@ async def test_a_link_is_good_for_what_it_was_made_for_only(
         answer = await nobody.get(wrong)
         assert answer.status_code == 403, wrong
         assert answer.json()["code"] == "bad_signature"
+
+
+async def test_logs_are_read_as_they_were_sent_and_never_as_a_page(hub: WholeHub, owner: Client, player: int) -> None:
+    data = b"<script>alert(1)</script>\nstarted\n"
+    number = await hub.upload(player, "logs", "text/plain", data)
+    answer = await owner.get(f"/api/v1/uploads/{number}")
+    assert answer.content == data
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (await owner.get("/api/v1/uploads/upl_unknown")).status_code == 404

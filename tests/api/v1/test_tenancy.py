@@ -31,6 +31,7 @@ class Scene:
     key_id: int
     command_id: str
     batch_id: str
+    upload_id: str
     code: str
 
 
@@ -68,6 +69,7 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient) -> Scene:
 
     player = (await made("/api/v1/players", name="Acme lobby"))["data"]["id"]
     await hub.shoot(player)
+    logs = await hub.upload(player, "logs", "text/plain", b"acme started\n")
     group = (await made("/api/v1/player-groups", name="Acme group", player_ids=[player]))["data"]["id"]
     webhook = (await made("/api/v1/webhooks", url="https://acme.example.com/", events=["player.online"]))["data"]["id"]
     key = (await made("/api/v1/keys", name="Acme key", scopes=["read:players"]))["data"]["id"]
@@ -76,7 +78,7 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient) -> Scene:
     asked = await hub.client().post(
         "/oauth/device_authorization", data={"client_id": "player", "hardware_id": "acme-pi"}
     )
-    return Scene(player, group, webhook, key, command, batch, asked.json()["user_code"])
+    return Scene(player, group, webhook, key, command, batch, logs, asked.json()["user_code"])
 
 
 async def call(client: httpx2.AsyncClient, entry: Endpoint, scene: Scene) -> httpx2.Response:
