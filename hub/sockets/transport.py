@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -123,18 +124,21 @@ class PlayerSocket(asyncio.Protocol):
         return self._transport.get_write_buffer_size()
 
     def send(self, text: str) -> None:
-        self._protocol.send_text(text.encode())
-        self._flush()
+        """Nothing once the connection is closing: an answer may come after the player's goodbye."""
+        if self._protocol.state is OPEN:
+            self._protocol.send_text(text.encode())
+            self._flush()
 
     def ping(self) -> None:
-        self._protocol.send_ping(b"")
-        self._flush()
+        if self._protocol.state is OPEN:
+            self._protocol.send_ping(b"")
+            self._flush()
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye; the TCP connection ends with the answer, or without one some seconds later."""
         if self._gone:
             return
-        if self._protocol.state.name == "OPEN":
+        if self._protocol.state is OPEN:
             self._protocol.send_close(code, reason)
             self._flush()
             self._loop.call_later(CLOSE_TIMEOUT_S, self.abort)
