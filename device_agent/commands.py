@@ -362,6 +362,7 @@ class Runner:
         assert isinstance(decision, Result)  # a running `once` command is always settled
         result = replace(decision, started_at=self._told_at(entry.started_at))
         await self._write(lambda: self._journal.finish(self._player, result))
+        self._outcomes[result.status] += 1
         log.info("%s %s: %s, judged after a restart", entry.command, entry.id, _in_words(result))
         return entry.finished(result)
 

@@ -64,7 +64,7 @@ def start_agent(tmp_path, hub):
         journal = Journal(tmp_path / "journal.db")
         await journal.open()
         agent = Agent(
-            Options(hub_url=hub.url, key="p", state=tmp_path, name="Test", **(options or {})),
+            Options(**{"hub_url": hub.url, "key": "p", "state": tmp_path, "name": "Test", **(options or {})}),
             **{
                 "token": hub.token,
                 "player": SimulatedPlayer("Test"),

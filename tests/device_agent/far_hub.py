@@ -25,6 +25,7 @@ class FarHub:
     refusals: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
     connections: asyncio.Queue["FarConnection"] = field(default_factory=asyncio.Queue)
+    opened: asyncio.Queue["FarConnection"] = field(default_factory=asyncio.Queue)
     confirm: bool = True
     ready_uploads: bool = True
     cut_upload_at: int | None = None
@@ -56,7 +57,9 @@ class FarHub:
 
     async def serve(self, socket: ServerConnection) -> None:
         self.count += 1
-        await FarConnection(self, socket, self.count).run()
+        connection = FarConnection(self, socket, self.count)
+        self.opened.put_nowait(connection)
+        await connection.run()
 
     def welcome(self, epoch: int) -> Welcome:
         return Welcome(
@@ -84,6 +87,7 @@ class FarConnection:
         self.hello: Hello | None = None
         self.said: asyncio.Queue[object] = asyncio.Queue()
         self.passed: list[object] = []
+        self.frames = 0
         self.is_cut = False
         self.over = asyncio.Event()
         self.code: int | None = None
@@ -91,6 +95,7 @@ class FarConnection:
     async def run(self) -> None:
         try:
             async for frame in self.socket:
+                self.frames += 1
                 receive = self.session.receive_text if isinstance(frame, str) else self.session.receive_binary
                 for event in receive(frame, time.monotonic()):
                     await self.take(event)

@@ -1,0 +1,162 @@
+"""The device authorization grant from the device's side, against a real HTTP server."""
+
+import asyncio
+import json
+from collections import deque
+from urllib.parse import parse_qs
+
+import pytest
+
+from device_agent import pairing, tokens
+
+OFFER = {
+    "device_code": "d-1",
+    "user_code": "ABC234",
+    "verification_uri": "http://hub/pair",
+    "verification_uri_complete": "http://hub/pair?code=ABC234",
+    "expires_in": 600,
+    "interval": 5,
+}
+
+
+class AuthServer:
+    """Answers each request with the next of `answers` (status, object), and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: deque[tuple[int, object]] = deque()
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.url = ""
+
+    async def handle(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next(
+            int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
+        )
+        form = parse_qs((await reader.readexactly(length)).decode())
+        self.asked.append((head.split()[1], {name: values[0] for name, values in form.items()}))
+        status, answer = self.answers.popleft()
+        body = json.dumps(answer).encode()
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.fixture
+async def auth():
+    auth = AuthServer()
+    server = await asyncio.start_server(auth.handle, "127.0.0.1", 0)
+    auth.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield auth
+
+
+@pytest.fixture
+def slept():
+    return []
+
+
+@pytest.fixture
+def sleep(slept):
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    return sleep
+
+
+async def test_a_code_is_shown_and_exchanged_for_a_token_once_approved(auth, sleep, slept):
+    auth.answers.extend(
+        [(200, OFFER), (400, {"error": "authorization_pending"}), (200, {"access_token": "t", "token_type": "Bearer"})]
+    )
+    offer = await pairing.begin(auth.url, {"hardware_id": "h", "model": None, "name": "lobby"})
+    assert (offer.user_code, offer.complete_uri) == ("ABC234", "http://hub/pair?code=ABC234")
+    assert await pairing.wait_for_token(auth.url, offer, sleep=sleep) == "t"
+    assert auth.asked[0] == (
+        "/oauth/device_authorization",
+        {"client_id": "player", "hardware_id": "h", "name": "lobby"},
+    )
+    assert auth.asked[1][0] == "/oauth/token"
+    assert auth.asked[1][1] == {
+        "client_id": "player",
+        "device_code": "d-1",
+        "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+    }
+    assert slept == [5, 5]
+
+
+async def test_slow_down_makes_every_later_interval_longer(auth, sleep, slept):
+    auth.answers.extend(
+        [
+            (200, OFFER),
+            (400, {"error": "slow_down"}),
+            (400, {"error": "authorization_pending"}),
+            (503, {"message": "busy"}),
+            (200, {"access_token": "t"}),
+        ]
+    )
+    await pairing.wait_for_token(auth.url, await pairing.begin(auth.url, {}), sleep=sleep)
+    assert slept == [5, 10, 10, 20]
+
+
+@pytest.mark.parametrize("code", ["access_denied", "expired_token", "invalid_client"])
+async def test_a_refusal_ends_the_pairing_with_its_code(auth, sleep, code):
+    auth.answers.extend([(200, OFFER), (400, {"error": code, "error_description": "no"})])
+    with pytest.raises(pairing.PairingFailed) as caught:
+        await pairing.wait_for_token(auth.url, await pairing.begin(auth.url, {}), sleep=sleep)
+    assert (caught.value.code, caught.value.message) == (code, "no")
+
+
+async def test_a_code_that_nobody_enters_expires(auth, sleep, slept):
+    auth.answers.append((200, {**OFFER, "expires_in": 20}))
+    auth.answers.extend([(400, {"error": "authorization_pending"})] * 10)
+    with pytest.raises(pairing.PairingFailed) as caught:
+        await pairing.wait_for_token(auth.url, await pairing.begin(auth.url, {}), sleep=sleep)
+    assert caught.value.code == "expired_token"
+    assert sum(slept) <= 25
+
+
+async def test_a_hub_that_cannot_be_reached_meanwhile_is_asked_again_more_slowly(sleep, slept):
+    answers = deque([pairing.PairingFailed("unreachable", "x"), (200, {"access_token": "t"})])
+
+    async def post(url, form):
+        answer = answers.popleft()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    offer = pairing.Offer("d", "u", "x", "x", 600, 5)
+    assert await pairing.wait_for_token("http://hub", offer, sleep=sleep, post=post) == "t"
+    assert slept == [5, 10]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((429, {"error": "slow_down", "error_description": "x"}), "slow_down"),
+        ((404, {"message": "Not found.", "code": "not_found"}), "not_found"),
+        ((500, []), "http_500"),
+        ((200, {"device_code": "x"}), "invalid_answer"),
+    ],
+)
+async def test_no_offer_is_an_error_with_a_reason(auth, answer, code):
+    auth.answers.append(answer)
+    with pytest.raises(pairing.PairingFailed) as caught:
+        await pairing.begin(auth.url, {})
+    assert caught.value.code == code
+
+
+async def test_no_hub_is_an_error_with_a_reason():
+    with pytest.raises(pairing.PairingFailed) as caught:
+        await pairing.begin("http://127.0.0.1:1", {})
+    assert caught.value.code == "unreachable"
+
+
+def test_a_token_is_kept_for_this_user_alone_and_replaced_whole(tmp_path):
+    state = tmp_path / "state"
+    assert tokens.load(state) is None
+    tokens.store(state, "first")
+    tokens.store(state, "second")
+    assert tokens.load(state) == "second"
+    assert (state / tokens.FILE).stat().st_mode & 0o777 == 0o600
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in state.iterdir()] == [tokens.FILE]
