@@ -113,7 +113,7 @@ async def running(
             batches=Batches(db, bus, commands),
             uploads=uploads,
             screenshots=screenshots,
-            pairing=PairingService(db, bus),
+            pairing=PairingService(db, bus, settings.server.public_url),
             events=Events(db, bus),
             webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks),
         )
@@ -178,6 +178,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("status", 5.0, services.presence.flush),
         Job("keys", 30.0, services.access.flush),
         Job("postpone", 5.0, postpone),
+        Job("pairing", 600.0, services.pairing.sweep),
         Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
         Job("retention", 600.0, retention.run),
         Job("deliveries", 600.0, deliverer.prune),

@@ -94,7 +94,7 @@ class HubServer(Server):
     def capture_signals(self) -> Iterator[None]:
         with super().capture_signals() if self._signals else nullcontext():
             yield
-            self._captured_signals.clear()  # they asked for an end and got it; raised again they would look like a crash
+            self._captured_signals.clear()  # a stop on request is no failure: exit 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

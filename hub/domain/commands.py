@@ -55,12 +55,13 @@ def move(name: str, state: str) -> str | None:
     return MOVES[name].get(state)
 
 
-def accepts_result(state: str, error_code: str | None) -> bool:
+def accepts_result(state: str, error_code: str | None, *, acknowledged: bool) -> bool:
     """Whether a player's result still settles a row in `state` (with the row's own `error_code`).
 
-    What the player itself said before is final; what the hub assumed is not.
+    What the player itself said before is final; what the hub assumed is not. The hub itself cancels only what no player
+    has acknowledged; a result implies an acknowledgement, so a cancelled row that has one is the player's word.
     """
-    assumed = state in ("expired", "cancelled", "timed_out", "delivered")
+    assumed = state in ("expired", "timed_out", "delivered") or (state == "cancelled" and not acknowledged)
     return state in LIVE or assumed or (state == "failed" and error_code == JOURNAL_LOST)
 
 

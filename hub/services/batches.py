@@ -52,6 +52,10 @@ class Batches:
         spec = rules.lookup(name)
         actor.require(spec.scope)
         payload = rules.check_payload(spec, payload)
+        if idempotency is not None and not dry_run:  # the group may have changed since the first time
+            earlier: Replay | None = await self._db.write(command_store.replay, actor.team_id, idempotency)
+            if earlier is not None:
+                return cast("dict[str, Any]", orjson.loads(earlier.answer))
         async with self._db.session() as session:
             await player_store.group(session, actor.team_id, group_id)
             members = await player_store.members(session, group_id)

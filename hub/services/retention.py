@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 
-from hub.domain.times import DAY, HOUR, now_ms
+from hub.domain.times import DAY, now_ms
 from hub.store import retention as store
 from hub.store.database import Database
 
 FIXED_MS: dict[str, int] = {
     "idempotency keys": DAY,  # as promised to clients that retry
-    "allowances": HOUR,  # whole again long before
-    "pairings": DAY,  # so that an expired code is told from an unknown one for a while
 }
 
 

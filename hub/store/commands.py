@@ -20,7 +20,7 @@ from hub.store.tables import Command
 MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
 
 _ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
-    error_code, cancel_requested_at"""
+    acked_at, error_code, cancel_requested_at"""
 
 _INSERT = insert_into(Command)
 _TARGET = Statement("SELECT id, name, capabilities FROM player WHERE id = :player_id AND team_id = :team_id")
@@ -127,8 +127,18 @@ def keep_key(team_id: int, idempotency: IdempotencyKey, status: int, answer: str
     )
     if ours:
         return None
+    earlier = yield from replay(team_id, idempotency)
+    if earlier is None:
+        raise Unavailable("Another request with this key has not ended yet.", code="moved", retry_after=1)
+    return earlier
+
+
+def replay(team_id: int, idempotency: IdempotencyKey) -> Unit:
+    """Unit: the answer that an earlier request with this key got, or None. Raises Conflict if it was another one."""
     found = yield _READ_KEY(team_id=team_id, key=idempotency.key)
-    if not found or found[0]["request"] != idempotency.request:
+    if not found:
+        return None
+    if found[0]["request"] != idempotency.request:
         raise Conflict("This Idempotency-Key was used for another request.", code="idempotency_key_reused")
     return Replay(found[0]["status"], found[0]["answer"])
 
@@ -171,9 +181,11 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
     """Unit: settle a command by the player's word. Answers the final row (a mapping), or None if it settled nothing:
     unknown, or settled before."""
     found = yield _READ(id=outcome.id, player_id=player_id)
-    if not found or not rules.accepts_result(found[0]["state"], found[0]["error_code"]):
+    if not found:
         return None
     row = found[0]
+    if not rules.accepts_result(row["state"], row["error_code"], acknowledged=row["acked_at"] is not None):
+        return None
     spec = rules.lookup(row["command"])
     payload = orjson.loads(row["payload"])
     state, error_code, error_message = outcome.status, outcome.error_code, outcome.error_message

@@ -22,12 +22,6 @@ _FORGET = {
         DELETE FROM idempotency_key WHERE (team_id, key) IN (
             SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)
         RETURNING key"""),
-    "allowances": Statement("""
-        DELETE FROM rate_limit WHERE name IN (SELECT name FROM rate_limit WHERE arrival_at < :before LIMIT :limit)
-        RETURNING name"""),
-    "pairings": Statement("""
-        DELETE FROM pairing WHERE id IN (SELECT id FROM pairing WHERE expires_at < :before LIMIT :limit)
-        RETURNING id"""),
 }
 _PREFIXES = {"commands": "cmd_", "sessions": "ses_"}  # their ids hold the time they were made: no second index
 KINDS = tuple(_FORGET)

@@ -79,5 +79,10 @@ def test_a_success_is_believed_by_its_evidence(
 @pytest.mark.parametrize("state", rules.STATES)
 def test_a_result_settles_everything_but_the_players_own_word(state: str) -> None:
     own_word = state in ("succeeded", "failed", "rejected")
-    assert rules.accepts_result(state, None) is not own_word
-    assert rules.accepts_result("failed", rules.JOURNAL_LOST)
+    assert rules.accepts_result(state, None, acknowledged=False) is not own_word
+    assert rules.accepts_result("failed", rules.JOURNAL_LOST, acknowledged=True)
+
+
+def test_a_cancellation_that_the_player_has_confirmed_is_its_own_word() -> None:
+    assert rules.accepts_result("cancelled", None, acknowledged=False)
+    assert not rules.accepts_result("cancelled", None, acknowledged=True)

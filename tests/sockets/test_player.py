@@ -166,11 +166,14 @@ async def test_the_newest_connection_wins(hub: Hub) -> None:
 
 async def test_two_devices_with_one_token_are_quarantined(hub: Hub) -> None:
     player_id, token = await hub.player()
-    async with hub.connected(token, hardware_id="a"), hub.connected(token, hardware_id="b") as second:
-        async with hub.socket(token) as third:
-            with pytest.raises(Exception, match="4003"):
-                await third.hello(hardware_id="a")
-            assert (await second.closed())[0] in (4003, 4009)
+    async with (
+        hub.connected(token, hardware_id="a"),
+        hub.connected(token, hardware_id="b") as second,
+        hub.socket(token) as third,
+    ):
+        with pytest.raises(Exception, match="4003"):
+            await third.hello(hardware_id="a")
+        assert (await second.closed())[0] in (4003, 4009)
     await hub.event("player.cloned", player_id=player_id)
     with pytest.raises(InvalidStatus) as refusal:
         async with hub.socket(token):

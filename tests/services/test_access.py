@@ -1,0 +1,112 @@
+"""API keys: good, expired, rotated, revoked."""
+
+from typing import Any
+
+import pytest
+
+from hub.bus.local import LocalBus
+from hub.domain.errors import Forbidden, Invalid, NotFound
+from hub.domain.times import HOUR, now_ms
+from hub.services.access import Access
+from hub.services.events import Events
+from hub.services.teams import prepare
+from hub.store.database import Database
+from tests.cast import team_owner
+
+
+async def who(access: Access, key: str) -> Any:
+    return await access.authenticate(key, address="192.0.2.1", agent="curl/8")
+
+
+async def test_a_key_opens_what_it_was_made_for_and_is_stored_as_a_hash(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await access.create_key(owner, name="Ticket bot", scopes=["read:players"], expires_at=None, face="test")
+    actor = await who(access, made["key"])
+    assert (actor.team_id, actor.name, actor.scopes) == (owner.team_id, "Ticket bot", {"read:players"})
+    [listed] = await access.keys(owner)
+    assert "key" not in listed
+    assert made["key"].startswith(listed["prefix"])
+    assert await who(access, made["key"] + "x") is None
+    assert await who(access, "") is None
+
+
+async def test_nobody_grants_what_they_lack(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await access.create_key(owner, name="Admin", scopes=["admin", "read:players"], expires_at=None, face="test")
+    admin = await who(access, made["key"])
+    with pytest.raises(Forbidden):
+        await access.create_key(admin, name="More", scopes=["write:players"], expires_at=None, face="test")
+    reader = await access.create_key(owner, name="Reader", scopes=["read:players"], expires_at=None, face="test")
+    with pytest.raises(Forbidden):
+        await access.create_key(
+            await who(access, reader["key"]), name="x", scopes=["read:players"], expires_at=None, face="test"
+        )
+
+
+@pytest.mark.parametrize("scopes", [[], ["everything"], ["read:players", "nope"]])
+async def test_unknown_or_missing_scopes_are_refused(sqlite_db: Database, scopes: list[str]) -> None:
+    owner = await team_owner(sqlite_db, "team")
+    with pytest.raises(Invalid):
+        await Access(sqlite_db, LocalBus()).create_key(owner, name="x", scopes=scopes, expires_at=None, face="test")
+
+
+async def test_a_key_ends_when_it_was_said_to(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    with pytest.raises(Invalid):
+        await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=now_ms() - 1, face="test")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=now_ms() + HOUR, face="test")
+    assert await who(access, made["key"]) is not None
+    async with db.transaction() as session:
+        from hub.store import teams
+
+        key = await teams.key(session, owner.team_id, made["id"])
+        key.expires_at = now_ms() - 1
+        session.add(key)
+    assert await who(Access(db, LocalBus()), made["key"]) is None
+
+
+async def test_a_rotated_or_revoked_key_is_dead_at_once(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    assert await who(access, made["key"]) is not None
+    rotated = await access.rotate_key(owner, made["id"], face="test")
+    assert await who(access, made["key"]) is None
+    assert (await who(access, rotated["key"])).id == made["id"]
+    await access.revoke_key(owner, made["id"], face="test")
+    assert await who(access, rotated["key"]) is None
+    with pytest.raises(NotFound):
+        await access.revoke_key(owner, made["id"], face="test")
+
+
+async def test_a_revocation_on_another_node_is_heard_of_through_the_log(db: Database) -> None:
+    await prepare(db)
+    owner = await team_owner(db, "team")
+    here_bus = LocalBus()
+    here, there = Access(db, here_bus), Access(db, LocalBus())
+    follower = Events(db, here_bus)
+    await follower.follow()
+    made = await there.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    assert await who(here, made["key"]) is not None
+    await there.revoke_key(owner, made["id"], face="test")
+    assert await who(here, made["key"]) is not None  # remembered as good
+    await follower.follow()
+    assert await who(here, made["key"]) is None
+
+
+async def test_another_teams_key_cannot_be_touched(db: Database) -> None:
+    access, owner, stranger = Access(db, LocalBus()), await team_owner(db, "a"), await team_owner(db, "b")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    for attempt in (access.rotate_key, access.revoke_key):
+        with pytest.raises(NotFound):
+            await attempt(stranger, made["id"], face="test")
+    assert await access.keys(stranger) == []
+
+
+async def test_the_last_use_is_written_down_in_batches(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    await who(access, made["key"])
+    await access.flush()
+    [listed] = await access.keys(owner)
+    assert (listed["last_address"], listed["last_agent"]) == ("192.0.2.1", "curl/8")
+    assert listed["last_used_at"] is not None

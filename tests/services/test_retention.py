@@ -1,0 +1,42 @@
+"""What is forgotten, and what never is."""
+
+from hub.bus.local import LocalBus
+from hub.domain.times import DAY, now_ms
+from hub.services.commands import Commands, Origin
+from hub.store import commands, retention
+from hub.store.database import Database
+from tests.cast import player_of, team_owner
+
+
+async def test_finished_commands_go_and_unfinished_ones_stay_however_old(db: Database) -> None:
+    owner = await team_owner(db, "team")
+    player = await player_of(db, owner)
+    service = Commands(db, LocalBus())
+    finished = await service.send(Origin(owner, "test"), player.id or 0, "reboot")
+    waiting = await service.send(Origin(owner, "test"), player.id or 0, "take_screenshot")
+    await service.cancel(Origin(owner, "test"), finished["command_id"])
+    assert await db.write(retention.forget, "commands", now_ms() - DAY) is False
+    assert len(await service.listing(owner)) == 2
+    await db.write(retention.forget, "commands", now_ms() + DAY)
+    assert [one["id"] for one in await service.listing(owner)] == [waiting["command_id"]]
+
+
+async def test_old_events_go_and_numbers_are_never_used_again(db: Database) -> None:
+    from hub.store import events
+
+    owner = await team_owner(db, "team")
+    player = await player_of(db, owner)
+    service = Commands(db, LocalBus())
+    await service.send(Origin(owner, "test"), player.id or 0, "reboot")
+    async with db.session() as session:
+        before = await events.newest(session)
+    await db.write(retention.forget, "events", now_ms() + DAY)
+    await db.write(commands.expire, now_ms() + DAY, 10)
+    async with db.session() as session:
+        [left] = await events.after(session, owner.team_id, 0, 10)
+    assert (left.id or 0) > before
+
+
+async def test_every_kind_can_be_forgotten_on_both_databases(db: Database) -> None:
+    for kind in retention.KINDS:
+        assert await db.write(retention.forget, kind, now_ms()) is False
