@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from device_agent import custom, screenshot
-from device_agent.commands import Action, Call, Failed, Rejected
+from device_agent.action import Action, Call, Failed, Rejected
 from device_agent.content import Content
 from device_agent.hubclock import HubClock
 from device_agent.logs import LINES, RecentLines

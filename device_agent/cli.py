@@ -258,9 +258,12 @@ def _token(config: Config, state: Path) -> str | None:
     if not config.token_file:
         return tokens.load(state)
     try:
-        return Path(config.token_file).read_text().strip()
-    except OSError as error:
-        raise Unusable(f"The token in {config.token_file} cannot be read: {error.strerror}.") from None
+        words = Path(config.token_file).read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"The token in {config.token_file} cannot be read: {error}.") from None
+    if len(words) != 1:
+        raise Unusable(f"{config.token_file} must hold one token and nothing else.")
+    return words[0]
 
 
 def _system(config: Config, state: Path) -> System:
@@ -295,10 +298,11 @@ def _only_one(state: Path) -> Iterator[None]:
     except OSError as error:
         raise Unusable(f"The state folder {state} cannot be used: {error.strerror}.") from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unusable(f"Another agent runs in {state}.") from None
         yield
-    except BlockingIOError:
-        raise Unusable(f"Another agent runs in {state}.") from None
     finally:
         os.close(file)
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from device_agent.commands import Failed
+from device_agent.action import Failed
 
 RUN_S = 55.0
 """The hub waits 60 s for the result of a custom command."""
@@ -63,11 +63,11 @@ async def _end(starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
     except OSError:
         return
     if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
         try:
+            os.killpg(process.pid, signal.SIGKILL)
             async with asyncio.timeout(GONE_S):
                 await process.wait()
-        except TimeoutError:
+        except (ProcessLookupError, TimeoutError):
             pass
 
 

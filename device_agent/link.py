@@ -175,8 +175,8 @@ class Link:
                 reaction = replace(reaction, delay_s=refusal.retry_after_s)
             self._react(reaction, str(refusal))
             return self._reconnect.delay_s(reaction), f"{self._hub_url}: {refusal}"
-        except (OSError, TimeoutError, Closed) as failure:
-            return self._reconnect.delay_s(LOST), f"{self._hub_url} is not reached: {failure or 'timed out'}"
+        except (OSError, UnicodeError, Closed) as failure:  # a name that is none is a UnicodeError
+            return self._reconnect.delay_s(LOST), f"{self._hub_url} is not reached: {str(failure) or 'timed out'}"
         began = loop.time()
         closed = await self._converse(wire)
         now = loop.time()

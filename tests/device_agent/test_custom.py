@@ -6,7 +6,7 @@ import os
 import pytest
 
 from device_agent import custom
-from device_agent.commands import Failed
+from device_agent.action import Failed
 
 
 async def test_its_output_and_status_are_the_result():
