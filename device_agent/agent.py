@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from device_agent import screenshot
 from device_agent.actions import Custom, Device, actions_of
+from device_agent.alerts import Alerts
 from device_agent.commands import Runner
 from device_agent.content import Content
 from device_agent.faults import NONE, Faults
@@ -58,9 +58,6 @@ SKEW_MS = 30_000
 
 START_AGAIN_S = 30.0
 """Between attempts to start a player program that does not start."""
-
-ALERT_S = 3600.0
-"""How long an alert without an end stays on screen before it is drawn again; the telemetry's beat draws it sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +123,7 @@ class Agent:
         self._content = Content(options.content, player, item_s=options.content_item_s)
         self._cpu = CpuMeter()
         self._welcome: Welcome | None = None
-        self._alerts: dict[str, Alert] = {}
-        self._alerts_shown: set[str] = set()
+        self._alerts = Alerts(player)
         self._events: deque[DeviceEvent] = deque(maxlen=MAX_EVENTS)
         self._skew_told_ms = 0
         self._version = "unknown"
@@ -261,7 +257,7 @@ class Agent:
         self._tell_skew(self.system.now() - server_time)
         while self._events and self.link.send(self._events[0]):
             self._events.popleft()
-        self._alerts = {alert.id: alert for alert in welcome.alerts if alert.action == "raise"}
+        self._alerts.replace(welcome.alerts)
         self._uploads.connected(self.link.upload)
         self._runner.welcomed()
         self._connected(self._converge, welcome.settings)
@@ -278,10 +274,7 @@ class Agent:
             case DesiredSettings():
                 self._connected(self._converge, message.desired)
             case Alert():
-                if message.action == "raise":
-                    self._alerts[message.id] = message
-                else:
-                    self._alerts.pop(message.id, None)
+                self._alerts.take(message)
                 self._connected(self._show_alerts)
             case _:  # plays_ok and sync: this agent reports no plays and follows no manifest
                 pass
@@ -360,22 +353,11 @@ class Agent:
             log.warning("no periodic screenshot: %s", failure.message)
 
     async def _show_alerts(self) -> None:
-        """Draw the standing alerts over the content, or wipe them off when there is none any more."""
-        now = self.clock.now() or 0
-        ends = {id: read_time(alert.expires_at) if alert.expires_at else math.inf for id, alert in self._alerts.items()}
-        standing = [alert for id, alert in self._alerts.items() if ends[id] > now]
-        if not standing and not self._alerts_shown:
-            return
-        text = "\n\n".join(f"{alert.title}\n{alert.message}" for alert in standing)
-        seconds = min([ALERT_S, *((ends[alert.id] - now) / 1000 for alert in standing)]) if standing else 0.0
         try:
-            await self.player.show_text(text, seconds)
+            for id in await self._alerts.draw(self.clock.now() or 0):
+                self.notice("alert.shown", {"id": id})
         except PlayerError as failure:
             log.warning("the alerts are not shown: %s", failure.message)
-            return
-        before, self._alerts_shown = self._alerts_shown, {alert.id for alert in standing}
-        for id in sorted(self._alerts_shown - before):
-            self.notice("alert.shown", {"id": id})
 
     def _tell_skew(self, skew_ms: int) -> None:
         if abs(skew_ms) >= SKEW_MS and abs(skew_ms - self._skew_told_ms) >= SKEW_MS:
