@@ -100,9 +100,6 @@ class Players(Group):
     screenshot_s: int = Field(
         300, ge=0, le=86_400, description="Seconds between a player's own screenshots; 0 turns them off."
     )
-    screenshot_width: int = Field(
-        640, ge=64, le=3_840, description="Pixels; enough to see what plays at about 50 kB a picture."
-    )
     unclean_grace_s: float = Field(
         15, ge=0, le=3_600, description="Seconds a lost connection may take to return unnoticed; Wi-Fi roams in five."
     )

@@ -54,7 +54,7 @@ def in_time(expires_at: int, server_time: int, received_mono: float, now_mono: f
     """Whether a command may still be started: by the hub's clock, never by the device's.
 
     `server_time` is the one of this connection's `welcome` (Unix milliseconds), `received_mono` the monotonic second in
-    which it arrived.
+    which it arrived. Too generous by the time that the `welcome` was under way, and by no more.
     """
     return server_time + (now_mono - received_mono) * 1000 <= expires_at
 

@@ -20,6 +20,7 @@ from hub.store.statements import Row
 from hub.store.tables import Command
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
+PROGRESS_LIMIT = 10_000  # commands whose progress is remembered; far more than run at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Commands:
         self._db = db
         self._bus = bus
         self._count = count
+        self._progress: dict[str, dict[str, Any]] = {}
 
     async def send(
         self,
@@ -84,7 +86,7 @@ class Commands:
             row = await store.get(session, actor.team_id, command_id)
         if row is None:
             raise NotFound
-        return describe(row)
+        return describe(row) | {"progress": self._progress.get(command_id)}
 
     async def listing(
         self,
@@ -107,7 +109,7 @@ class Commands:
                 before=before,
                 limit=limit,
             )
-        return [describe(row) for row in rows]
+        return [describe(row) | {"progress": self._progress.get(row.id)} for row in rows]
 
     async def cancel(self, origin: Origin, command_id: str) -> str:
         """Call a command back. Answers the state after: `cancelled` means it will not run; `sent` or `acked` means the
@@ -162,10 +164,18 @@ class Commands:
             self._count("acked")
             self._bus.publish(("command", command_id))
 
+    def progress(self, command_id: str, percent: int | None, note: str | None) -> None:
+        """How far a command is: a latest value, kept in memory and lost with it."""
+        if len(self._progress) >= PROGRESS_LIMIT:
+            self._progress.clear()
+        self._progress[command_id] = {"percent": percent, "note": note}
+        self._bus.publish(("progress", command_id))
+
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
         player repeats what it was not thanked for."""
         row: Row | None = await self._db.write(store.record, player_id, outcome, now_ms(), key=player_id)
+        self._progress.pop(outcome.id, None)
         if row is not None:
             self.settled(row)
 

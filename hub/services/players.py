@@ -221,7 +221,8 @@ class Players:
             player = await store.get(session, actor.team_id, player_id)
             found = await store.find(session, actor.team_id, player_id=player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
-        return self._describe(found[0]) | _describe_detail(player, found[0], screenshot)
+        detail = _describe_detail(player, found[0], screenshot)
+        return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:
         async with self._db.session() as session:
@@ -299,6 +300,7 @@ def _describe_detail(player: Player, found: Found, screenshot: Screenshot | None
         "reported": orjson.loads(status.reported),
         "telemetry": orjson.loads(status.telemetry),
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
+        "connected": found.presence.node is not None,
         "token_prefix": player.token_prefix,
         "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,
     }

@@ -37,6 +37,7 @@ class PresenceService:
         self._bus = bus
         self._graces = graces
         self._latest: dict[int, _Latest] = {}
+        self._suspects: set[int] = set()
 
     async def connect(self, player_id: int, token_digest: str, address: str | None, device: Device) -> Connected:
         """Register a connection: the epoch rises, older connections of the player lose their say.
@@ -71,11 +72,23 @@ class PresenceService:
                 self._latest[player_id].gone = True
             self._bus.publish(("events", team_id))
 
+    async def settings(self, player_id: int) -> dict[str, Any]:
+        """The desired settings of a player as they are now. Empty when it was deleted."""
+        async with self._db.session() as session:
+            return await store.settings(session, player_id)
+
     def saw(self, player_id: int, at: int) -> None:
         """A sign of life. Costs no write."""
         latest = self._latest.get(player_id)
         if latest is not None:
             latest.seen_at = at
+
+    def doubt(self, player_id: int, suspect: bool) -> None:
+        """A ping has gone unanswered, or an answer came after all."""
+        (self._suspects.add if suspect else self._suspects.discard)(player_id)
+
+    def is_suspect(self, player_id: int) -> bool:
+        return player_id in self._suspects
 
     def report(
         self, player_id: int, *, telemetry: Mapping[str, Any] | None = None, reported: Mapping[str, Any] | None = None

@@ -6,7 +6,7 @@ Nothing is acknowledged to the player before the service has it on disk, and no 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.domain.commands import Outcome
@@ -62,6 +62,7 @@ class PlayerConnection:
         "_digest",
         "_drain_wanted",
         "_draining",
+        "_early",
         "_end_reason",
         "_epoch",
         "_left",
@@ -74,7 +75,6 @@ class PlayerConnection:
         "_uploads",
         "player_id",
         "seen",
-        "suspect",
     )
 
     def __init__(
@@ -82,7 +82,6 @@ class PlayerConnection:
     ) -> None:
         self.player_id = player_id
         self.seen = False
-        self.suspect = False
         self._registry = registry
         self._seam = seam
         self._digest = digest
@@ -94,6 +93,7 @@ class PlayerConnection:
         self._draining = False
         self._drain_wanted = False
         self._superseded = False
+        self._early: set[str] | None = set()  # wake-ups heard before the welcome; None afterwards
         self._left = False
         self._end_reason: Reason = "lost"
         self._stop_listening: Any = None
@@ -166,6 +166,8 @@ class PlayerConnection:
             services.presence.report(self.player_id, telemetry=_present(event))
         elif isinstance(event, m.SettingsReport):
             services.presence.report(self.player_id, reported=event.reported)
+        elif isinstance(event, m.Progress):
+            services.commands.progress(event.id, event.percent, event.note)
         elif isinstance(event, m.Upload):
             assert self._uploads is not None
             self._spawn(self._uploads.announced(event))
@@ -183,9 +185,9 @@ class PlayerConnection:
             self._end_reason = "bye"
             self._seam.close(1000, "bye")
         elif isinstance(event, Suspect):
-            self.suspect = True
+            services.presence.doubt(self.player_id, True)
         elif isinstance(event, Recovered):
-            self.suspect = False
+            services.presence.doubt(self.player_id, False)
         elif isinstance(event, Silent):
             self._end_reason = "silent"
 
@@ -218,21 +220,25 @@ class PlayerConnection:
             )
         for result in plan.results:
             await services.commands.record(self.player_id, _outcome(result))
+        settings = await services.presence.settings(self.player_id) if plan.results else connected.settings
         if self._superseded or self._session.closed:
             return
-        self._session.welcome(self._welcome(connected))
+        self._session.welcome(self._welcome(connected, settings))
         for result in plan.results:
             self._session.confirm_result(result.id)
         for command_id in connected.cancels:
             self._session.cancel(command_id)
         self._pump()
         log.info("player %d connected, epoch %d", self.player_id, self._epoch)
+        early, self._early = self._early or set(), None
+        for message in early:  # what they are about may be younger than what we read at the beginning
+            self._wake(message)
         if plan.requeue or "queued" in connected.live.values():
             self._let_out()
         if hello.settings:
             services.presence.report(self.player_id, reported=hello.settings)
 
-    def _welcome(self, connected: Connected) -> m.Welcome:
+    def _welcome(self, connected: Connected, desired: Mapping[str, Any]) -> m.Welcome:
         settings = self._registry.settings
         return m.Welcome(
             player_id=self.player_id,
@@ -245,7 +251,7 @@ class PlayerConnection:
             screenshot_s=settings.screenshot_s,
             chunk_bytes=CHUNK_BYTES,
             window=settings.limits.upload_window,
-            settings=dict(connected.settings),
+            settings=dict(desired),
             alerts=[],
         )
 
@@ -265,7 +271,9 @@ class PlayerConnection:
 
     def _wake(self, message: Any) -> None:
         """The bus says that something concerns this player; the database says what."""
-        if message == "commands":
+        if self._early is not None and message in ("commands", "cancel"):
+            self._early.add(message)
+        elif message == "commands":
             self._let_out()
         elif message == "cancel":
             self._spawn(self._cancels())
@@ -329,6 +337,7 @@ class PlayerConnection:
         self._pump()
 
     async def _leave(self) -> None:
+        self._registry.services.presence.doubt(self.player_id, False)
         try:
             if self._epoch:
                 await self._write_end()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import presence as rules
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
@@ -12,7 +14,7 @@ from hub.domain.events import Event
 from hub.domain.presence import Change, Connected, Device, Graces, Presence, Reason
 from hub.store import commands, events
 from hub.store.statements import Row, Statement, Unit, insert_into
-from hub.store.tables import Session
+from hub.store.tables import Player, Session
 
 _COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offline_due_at, r.reason, r.flapping,
     r.history, r.session_id, p.name, p.screen_id, s.address"""
@@ -172,6 +174,13 @@ def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
         return None
     yield from events.append(_event(found[0], name, {"detail": data}, now))
     return found[0]["team_id"]
+
+
+async def settings(session: AsyncSession, player_id: int) -> dict[str, Any]:
+    """The desired settings of a player, empty when there is no such player."""
+    found = (await session.exec(select(Player.settings).where(col(Player.id) == player_id))).first()
+    desired: dict[str, Any] = orjson.loads(found or "{}")
+    return desired
 
 
 def _facts(device: Device) -> dict[str, Any]:

@@ -22,6 +22,13 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         yield hub
 
 
+@pytest.fixture
+async def either_hub(tmp_path: Path, database_url: str) -> AsyncIterator[Hub]:
+    """A hub on either kind of database."""
+    async with running_hub(settings(tmp_path, database_url)) as hub:
+        yield hub
+
+
 def picture(colour: tuple[int, int, int] = (10, 200, 30), size: tuple[int, int] = (320, 180)) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, "PNG")
@@ -41,7 +48,8 @@ def announcement(data: bytes, number: int = 1, **changes: Any) -> dict[str, Any]
     } | changes
 
 
-async def test_a_command_travels_to_the_player_and_its_outcome_back(hub: Hub) -> None:
+async def test_a_command_travels_to_the_player_and_its_outcome_back(either_hub: Hub) -> None:
+    hub = either_hub
     player_id, token = await hub.player()
     async with hub.connected(token) as player:
         command_id = await hub.command(player_id, "set_volume", {"volume": 30})
@@ -54,8 +62,10 @@ async def test_a_command_travels_to_the_player_and_its_outcome_back(hub: Hub) ->
         )
         assert (await hub.story(command_id))["status"] == "sent"
         await player.send(type="ack", id=command_id)
+        await player.send(type="progress", id=command_id, percent=50, note="half way")
         await hub.event("command.acknowledged", command_id=command_id)
-        assert (await hub.story(command_id))["status"] == "acked"
+        story = await hub.story(command_id)
+        assert (story["status"], story["progress"]) == ("acked", {"percent": 50, "note": "half way"})
         await player.result(command_id, volume=30)
         assert await player.until("result_ok") == {"type": "result_ok", "id": command_id}
         assert (await hub.story(command_id))["status"] == "succeeded"
@@ -88,7 +98,8 @@ async def test_commands_wait_for_a_player_that_is_away_and_go_out_in_order(hub: 
         assert rest == wanted[8:]
 
 
-async def test_what_was_sent_and_never_arrived_is_sent_again(hub: Hub) -> None:
+async def test_what_was_sent_and_never_arrived_is_sent_again(either_hub: Hub) -> None:
+    hub = either_hub
     player_id, token = await hub.player()
     async with hub.connected(token) as player:
         command_id = await hub.command(player_id, "reboot")
@@ -216,6 +227,19 @@ async def test_a_player_that_falls_silent_is_dropped(tmp_path: Path) -> None:
             player.vanish()
 
 
+async def test_a_player_in_doubt_is_shown_as_such_and_still_online(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path, players={"heartbeat_s": 1, "silence_s": 3600})) as hub:
+        player_id, token = await hub.player()
+        async with hub.connected(token) as player:
+            player.connection.transport.pause_reading()
+            while not (shown := (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"])["suspect"]:
+                assert shown["connected"]
+            assert shown["status"] == "online"
+            player.connection.transport.resume_reading()
+            while (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]["suspect"]:
+                pass
+
+
 async def test_a_pong_is_life_enough(tmp_path: Path) -> None:
     async with running_hub(settings(tmp_path, players={"heartbeat_s": 1, "silence_s": 3})) as hub:
         player_id, token = await hub.player()
@@ -325,7 +349,8 @@ async def test_an_oversize_frame_is_1009(hub: Hub) -> None:
         assert (await player.closed())[0] == 1009
 
 
-async def test_a_screenshot_is_uploaded_in_chunks_and_can_be_fetched(hub: Hub) -> None:
+async def test_a_screenshot_is_uploaded_in_chunks_and_can_be_fetched(either_hub: Hub) -> None:
+    hub = either_hub
     player_id, token = await hub.player()
     data = picture(size=(1280, 720)) + b"\0" * 300_000  # several windows of chunks
     async with hub.connected(token) as player:

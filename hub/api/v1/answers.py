@@ -75,6 +75,10 @@ class PlayerDetail(Player):
     reported: dict[str, Any] = Field(description="What it says it has.")
     telemetry: dict[str, Any]
     telemetry_at: str | None
+    connected: bool = Field(
+        description="A connection is open now. A player that has just lost its own is still online."
+    )
+    suspect: bool = Field(description="Connected, but a ping has gone unanswered.")
     token_prefix: str | None
     last_screenshot_at: str | None
 
@@ -123,6 +127,11 @@ class Failure(BaseModel):
     message: str | None
 
 
+class Progress(BaseModel):
+    percent: int | None
+    note: str | None
+
+
 class Command(BaseModel):
     id: str
     player_id: int
@@ -136,6 +145,7 @@ class Command(BaseModel):
     acknowledged_at: str | None = Field(description="When it was in the player's own journal.")
     started_at: str | None
     finished_at: str | None
+    progress: Progress | None = Field(description="How far it is, while the player tells.")
     cancel_requested_at: str | None
     detail: dict[str, Any] | None = Field(description="The evidence of what was done.")
     error: Failure | None
