@@ -46,7 +46,8 @@ class Truth:
         self.moment = 0
         self.acts: Counter[str] = Counter()
         self.started: dict[str, int] = {}  # id -> moment at which the device first set out to do it
-        self.late: set[str] = set()  # started after their deadline
+        self.lag = 0.0  # how long the last welcome was under way: the device's idea of the time is behind by that
+        self.late: set[str] = set()  # started after their deadline, beyond the lag
         self.done: dict[str, list[dict[str, Any]]] = {}  # id -> outputs of acts that ran to completion
         self.boots: dict[str, int] = {"boot-0": 0}
         self.pids: dict[int, int] = {100: 0}
@@ -66,6 +67,7 @@ class Wire:
     player: PlayerSession | None
     up: deque[Any] = field(default_factory=deque)
     down: deque[Any] = field(default_factory=deque)
+    welcomed_at: float = 0.0
 
 
 @dataclass
@@ -204,6 +206,7 @@ class World:
                     self.settle_row(id, "journal_lost", None)
                 for result in verdict.results:
                     self.record(result)
+                wire.welcomed_at = self.now
                 session.welcome(
                     Welcome(
                         player_id=1,
@@ -310,6 +313,7 @@ class World:
         match event:
             case Welcome():
                 self.welcome_at = (read_time(event.server_time), self.now)
+                self.truth.lag = self.now - self.link.welcomed_at
                 for id in list(self.waiting):
                     self.decide_left_over(id)
             case Command():
@@ -350,7 +354,7 @@ class World:
             entry.state, entry.boot_before, entry.pid_before = "running", self.boot_id, self.pid
             self.running.add(id)
             self.truth.started.setdefault(id, self.truth.tick())
-            if self.now * 1000 > self.rows[id].expires_at:
+            if (self.now - self.truth.lag) * 1000 > self.rows[id].expires_at:
                 self.truth.late.add(id)
         self.flush()
 
