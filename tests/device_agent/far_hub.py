@@ -185,7 +185,8 @@ class FarConnection:
 
 
 @contextlib.asynccontextmanager
-async def far_hub(**switches):
+async def far_hub(tls=None, **switches):
+    """`tls` is a server's SSLContext for `localhost`."""
     hub = FarHub(**switches)
     async with serve(
         hub.serve,
@@ -196,6 +197,8 @@ async def far_hub(**switches):
         compression=None,
         ping_interval=None,
         close_timeout=1,
+        ssl=tls,
     ) as server:
-        hub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        port = server.sockets[0].getsockname()[1]
+        hub.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         yield hub
