@@ -228,14 +228,14 @@ def new_row(
     *,
     batch_id: str | None = None,
     held: bool = False,
-) -> Command:
+) -> store.Draft:
     """A command about to be stored. Its deadline starts now, or when a paced batch releases it. Raises Invalid."""
     encoded = orjson.dumps(payload)
     if len(encoded) > rules.MAX_PAYLOAD_BYTES:
         raise Invalid.field("payload", f"At most {rules.MAX_PAYLOAD_BYTES} bytes of JSON.")
     deadline = None if held else now + (ttl_s or spec.start_within_s) * SECOND
     actor = origin.actor
-    return Command(
+    return store.Draft(
         id=ids.command_id(),
         team_id=actor.team_id,
         player_id=player_id,

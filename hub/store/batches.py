@@ -42,7 +42,7 @@ _CANCEL_REST = Statement("""
 
 def create(
     batch: Batch,
-    rows: Sequence[Command],
+    rows: Sequence[commands.Draft],
     spec: rules.Spec,
     actor: Actor,
     now: int,
