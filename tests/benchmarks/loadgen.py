@@ -48,7 +48,7 @@ class Player(asyncio.Protocol):
         transport.write(wire.upgrade(self.token))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.fleet.lost(self)
+        self.fleet.lost(self, exc)
 
     def data_received(self, data: bytes) -> None:
         if self.rest:
@@ -82,6 +82,9 @@ class Player(asyncio.Protocol):
             elif opcode == wire.PING:
                 self.fleet.pings += 1
                 self.transport.write(wire.masked(data[start:end], wire.PONG))
+            elif opcode == wire.CLOSE:
+                code = int.from_bytes(data[start : start + 2], "big")
+                self.fleet.errors.append(f"player {self.player_id} was sent away: {code} {data[start + 2 : end]!r}")
             offset = end
         self.rest = data[offset:] if offset < size else b""
 
@@ -195,10 +198,11 @@ class Fleet:
         if self._welcomed is not None:
             self._welcomed()
 
-    def lost(self, player: Player) -> None:
+    def lost(self, player: Player, reason: Exception | None) -> None:
         if self.connected.get(player.player_id) is player:
             del self.connected[player.player_id]
             self.losses += 1
+            self.errors.append(f"player {player.player_id} lost its connection: {reason}")
 
     def refused(self, status: bytes) -> None:
         self.refusals += 1
@@ -263,6 +267,12 @@ class LoadGenerator:
         arrived = await self.fleet.connect(count, at_once)
         return {"welcomed": arrived, "seconds": time.perf_counter() - started}
 
+    async def leave(self) -> Answer:
+        """All players lose their sockets, and stay away."""
+        count = len(self.fleet.connected)
+        self.fleet.drop()
+        return {"left": count}
+
     async def hold(self, seconds: float) -> Answer:
         """Do nothing but answer pings."""
         pings, losses = self.fleet.pings, self.fleet.losses
@@ -284,7 +294,8 @@ class LoadGenerator:
             player.transport.write(wire.ack(command_id) + wire.identified(command_id))
 
         def on_confirmed() -> None:
-            confirmed.set_result(time.perf_counter())
+            if not confirmed.done():
+                confirmed.set_result(time.perf_counter())
 
         self.fleet.on_command, self.fleet.on_confirmed = on_command, on_confirmed
         prefer = {"Prefer": "wait=10"} if wait else {}
@@ -306,6 +317,7 @@ class LoadGenerator:
                 times["answered"].append(answered - started)
                 times["durable"].append(await confirmed - started)
         http.close()
+        self.fleet.on_command = self.fleet.on_confirmed = None
         return {"failures": failures} | {name: summary(values) for name, values in times.items()}
 
     async def fan_out(self, group_id: int, count: int, database: str | None) -> Answer:
@@ -336,10 +348,11 @@ class LoadGenerator:
                 await _until_acked(database, orjson.loads(answer)["batch_id"], count)
         ended = time.perf_counter()
         http.close()
+        self.fleet.on_command = None
         return {"posted_s": posted - started, "received_s": received_all - started, "seconds": ended - started}
 
     async def inserts(self, clients: int, seconds: float) -> Answer:
-        """POST commands for players that are not there, `clients` at once, each on its own connection."""
+        """POST commands for players that are not connected, `clients` at once, each on its own connection."""
         requests = [
             wire.request(
                 "POST",
@@ -348,6 +361,7 @@ class LoadGenerator:
                 {"player_id": player_id, "command": "identify", "payload": {"seconds": 10}, "ttl_s": 86_400},
             )
             for player_id, _ in self.fleet.players
+            if player_id not in self.fleet.connected
         ]
         times: list[float] = []
         failures = 0
