@@ -1,0 +1,69 @@
+"""What `reboot` and `custom:stamp` do here: write one line, with the id of the command, into a file that the agent never
+reads. Run as a program: `deed.py COMMAND STATE_FOLDER LINES_FILE`.
+
+The id comes from where the agent must have put it before it acts: its journal. With a failpoint in the environment it
+kills the agent: before the line is written, after it, or as a reboot does, when the machine has a new boot id already.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import uuid
+
+
+def main(command: str, state: str, lines: str) -> None:
+    due = _due(os.environ.get("DEED_FAILPOINT"), command)
+    if due == "before act":
+        os.kill(os.getppid(), signal.SIGKILL)
+        return
+    _write(lines, _id_of(command, os.path.join(state, "journal.db")))
+    if due == "machine down":
+        _boot(os.path.join(state, "machine.json"))
+    if due is not None:
+        os.kill(os.getppid(), signal.SIGKILL)
+
+
+def _due(failpoint: "str | None", command: str) -> "str | None":
+    """The step to die at, when this is the passing that was asked for."""
+    if failpoint is None:
+        return None
+    wanted = json.loads(failpoint)
+    if wanted["step"] == "machine down" and command != "reboot":
+        return None
+    with open(wanted["tally"], "ab") as tally:
+        tally.write(b".")
+        return wanted["step"] if tally.tell() == wanted["nth"] else None
+
+
+def _id_of(command: str, journal: str) -> str:
+    db = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=10)
+    try:
+        # Commands of the class `once` run one at a time, in order: it is the newest that has begun.
+        found = db.execute(
+            "SELECT id FROM entry WHERE command = ? AND state <> 'accepted' ORDER BY number DESC LIMIT 1", (command,)
+        ).fetchone()
+    finally:
+        db.close()
+    return found[0] if found else f"no {command} has begun"
+
+
+def _write(path: str, line: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(file, f"{line}\n".encode())
+    os.fsync(file)
+    os.close(file)
+
+
+def _boot(path: str) -> None:
+    with open(path) as file:
+        machine = json.load(file)
+    machine["boot_id"] = str(uuid.uuid4())
+    with open(f"{path}.reboot", "w") as file:
+        json.dump(machine, file)
+    os.replace(f"{path}.reboot", path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

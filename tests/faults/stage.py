@@ -1,0 +1,203 @@
+"""Processes under test and who restarts them: lives in the nursery, victims that come back without their failpoint."""
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_agent.cli import REBOOTED
+from tests.faults.failpoints import Kill, Role
+
+ROOT = Path(__file__).parent.parent.parent
+END_S = 25.0  # from SIGTERM to the end of a process, before it counts as stuck
+
+
+@dataclass(slots=True, eq=False)
+class Life:
+    """One process from its birth to its end. `status` is that of subprocess: minus the signal that killed it."""
+
+    number: int
+    log: Path
+    born: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    over: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    async def signal(self, number: int) -> None:
+        pid = await self.born
+        if not self.over.done():
+            os.kill(pid, number)
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit status. Raises TimeoutError when it does not end."""
+        await self.signal(signal.SIGTERM)
+        async with asyncio.timeout(END_S):
+            return await asyncio.shield(self.over)
+
+    async def kill(self) -> None:
+        await self.signal(signal.SIGKILL)
+        await self.over
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+class Nursery:
+    """The process of `nursery.py`. It outlives event loops; within one, use it inside `attached()`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        self._numbers = itertools.count(1)
+        self._lives: dict[int, Life] = {}
+        self._told = b""
+
+    @asynccontextmanager
+    async def attached(self) -> AsyncIterator["Nursery"]:
+        """Whoever still lives at the end of the block is killed."""
+        assert self._process.stdout is not None
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._process.stdout.fileno(), self._heard)
+        try:
+            yield self
+        finally:
+            for life in list(self._lives.values()):
+                await life.kill()
+            loop.remove_reader(self._process.stdout.fileno())
+
+    def bear(self, role: Role, log: Path, **options: Any) -> Life:
+        """A new process; its output goes to `log`."""
+        assert self._process.stdin is not None
+        life = self._lives.setdefault(number := next(self._numbers), Life(number, log))
+        order = {"number": number, "role": role, "log": str(log), "options": options}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        return life
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+    def _heard(self) -> None:
+        assert self._process.stdout is not None
+        data = os.read(self._process.stdout.fileno(), 65_536)
+        if not data:
+            raise RuntimeError("the nursery is gone")
+        *lines, self._told = (self._told + data).split(b"\n")
+        for line in lines:
+            news = json.loads(line)
+            if "pid" in news:
+                self._lives[news["number"]].born.set_result(news["pid"])
+            else:
+                self._lives.pop(news["number"]).over.set_result(news["status"])
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    born = Nursery()
+    try:
+        yield born
+    finally:
+        born.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A failpoint that was reached, at this Unix time in milliseconds."""
+
+    kill: Kill
+    at: int
+
+
+class Victim:
+    """One role, kept alive: killed at its failpoints one after the other, and started again at once."""
+
+    def __init__(
+        self,
+        nursery: Nursery,
+        role: Role,
+        folder: Path,
+        kills: Sequence[Kill],
+        options: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.deaths: list[Death] = []
+        self.violations: list[str] = []
+        self.stopping = False
+        self._nursery = nursery
+        self._role: Role = role
+        self._folder = folder
+        self._due = deque(kill for kill in kills if kill.victim == role)
+        self._options = options
+        self._life: Life | None = None
+
+    @property
+    def due(self) -> list[Kill]:
+        """Failpoints that were not reached yet."""
+        return list(self._due)
+
+    async def keep(self) -> None:
+        """Live, die and come back, until `stop` or a death of another kind."""
+        while not self.stopping:
+            kill = self._due[0] if self._due else None
+            failpoint = None
+            if kill is not None:
+                tally = self._folder / f"{self._role}-{len(self.deaths)}.tally"
+                failpoint = {"step": kill.step, "nth": kill.nth, "tally": str(tally)}
+            self._life = self._nursery.bear(
+                self._role, self._folder / f"{self._role}.log", failpoint=failpoint, **self._options()
+            )
+            status = await self._life.over
+            if status == -signal.SIGKILL and kill is not None:
+                self._due.popleft()
+                self.deaths.append(Death(kill, now_ms()))
+            elif status != (REBOOTED if self._role == "agent" else None) and not self.stopping:
+                self.violations.append(f"the {self._role} ended by itself with status {status}")
+                return
+
+    async def stop(self) -> None:
+        """A clean end."""
+        self.stopping = True
+        if self._life is not None:
+            try:
+                status = await self._life.stop()
+            except TimeoutError:
+                self.violations.append(f"the {self._role} does not stop on SIGTERM")
+                await self._life.kill()
+            else:
+                if status != 0:
+                    self.violations.append(f"the {self._role} stopped on SIGTERM with status {status}")
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def free_port() -> int:
+    """A port that is free now, outside the range from which the kernel takes ports for outgoing connections: so that
+    nobody takes it while a hub is being restarted."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
