@@ -56,6 +56,11 @@ _FINISH = Statement(f"""
 _REQUEUE = Statement("""
     UPDATE command SET state = 'queued', version = version + 1, node = NULL, epoch = NULL
     WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch RETURNING id""")
+_CALL_OFF = Statement(f"""
+    UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL,
+           cancel_requested_at = NULL
+    WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch
+          AND cancel_requested_at IS NOT NULL RETURNING {_ROW}""")
 _LOSE = Statement(f"""
     UPDATE command SET state = 'failed', version = version + 1, finished_at = :now, due_at = NULL,
            error_code = 'journal_lost', error_message = 'The player acknowledged this command and then lost it.'
@@ -257,7 +262,12 @@ def reconcile(
 ) -> Unit:
     """Unit: apply what the journal of a connecting player says of its unfinished commands."""
     for command_id in requeue:
-        yield _REQUEUE(id=command_id, player_id=player_id, epoch=epoch)
+        # What never arrived and is not wanted any more is over; everything else goes out again.
+        called_off = yield _CALL_OFF(id=command_id, player_id=player_id, epoch=epoch, now=now)
+        for row in called_off:
+            yield from events.append(finished(row, "cancelled", now))
+        if not called_off:
+            yield _REQUEUE(id=command_id, player_id=player_id, epoch=epoch)
     for command_id in acked:
         yield from acknowledge(player_id, command_id, now)
     for command_id in lost:

@@ -185,6 +185,18 @@ async def test_reconciliation_requeues_what_never_arrived_and_fails_what_was_los
     assert (story["status"], story["error"]["code"]) == ("failed", "journal_lost")
 
 
+async def test_what_never_arrived_and_was_cancelled_meanwhile_is_not_sent_again(cast: Cast) -> None:
+    first = await cast.connect()
+    sent = await cast.commands.send(cast.origin, cast.player_id, "reboot")
+    await cast.commands.claim(cast.player_id, "node-1", first, 8)
+    assert await cast.commands.cancel(cast.origin, sent["command_id"]) == "sent"
+    second = await cast.connect()
+    await cast.commands.reconcile(cast.player_id, second, requeue=[sent["command_id"]], acked=[], lost=[])
+    assert await cast.state(sent["command_id"]) == "cancelled"
+    assert await cast.commands.claim(cast.player_id, "node-1", second, 8) == []
+    assert await cast.commands.cancels(cast.player_id) == []
+
+
 async def test_a_reconciliation_of_an_older_connection_leaves_newer_claims_alone(cast: Cast) -> None:
     first = await cast.connect()
     sent = await cast.commands.send(cast.origin, cast.player_id, "reboot")
