@@ -227,7 +227,8 @@ class PlayerConnection:
         for result in plan.results:
             self._session.confirm_result(result.id)
         for command_id in connected.cancels:
-            self._session.cancel(command_id)
+            if command_id not in plan.requeue:  # those never arrived, and are over
+                self._session.cancel(command_id)
         self._pump()
         log.info("player %d connected, epoch %d", self.player_id, self._epoch)
         early, self._early = self._early or set(), None
