@@ -219,7 +219,8 @@ def _log(settings: Settings) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(_JsonLines() if settings.log.format == "json" else text)
     logging.basicConfig(level=settings.log.level.upper(), handlers=[handler])
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line per delivery
+    for talkative in ("alembic", "httpx2"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _address(settings: Settings, port: int) -> str:

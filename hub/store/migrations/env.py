@@ -10,6 +10,7 @@ context.configure(
     connection=connection,
     target_metadata=SQLModel.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
+    transactional_ddl=True,  # SQLite's is, with transactions that begin where we say: a crash leaves no half schema
     transaction_per_migration=True,
 )
 with context.begin_transaction():
