@@ -64,7 +64,8 @@ def summary(reports: list[Report], seed: int, seconds: float) -> tuple[str, bool
     lines += [
         "",
         f"seed {seed}: {len(reports)} runs, {kills.total()} kills at {len(names)} failpoints (fewest at one:"
-        f" {min(kills[name] for name in names)}), {outcomes.total()} commands, {violations} violations, {seconds:.0f} s",
+        f" {min(kills[name] for name in names)}), {outcomes.total()} commands,"
+        f" {violations} violations, {seconds:.0f} s",
         *(f"  {count:5} {outcome}" for outcome, count in sorted(outcomes.items())),
     ]
     if rare:

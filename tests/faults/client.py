@@ -1,4 +1,4 @@
-"""The operator's side: a client that repeats what was not answered, with the same Idempotency-Key, as a real one does."""
+"""The operator's side: a client that repeats what was not answered, with the same Idempotency-Key."""
 
 import asyncio
 import hashlib

@@ -1,8 +1,9 @@
-"""What `reboot` and `custom:stamp` do here: write one line, with the id of the command, into a file that the agent never
+"""What `reboot` and `custom:stamp` do here: write one line that names the command, into a file that the agent never
 reads. Run as a program: `deed.py COMMAND STATE_FOLDER LINES_FILE`.
 
-The id comes from where the agent must have put it before it acts: its journal. With a failpoint in the environment it
-kills the agent: before the line is written, after it, or as a reboot does, when the machine has a new boot id already.
+A custom command is named by its payload, which comes on standard input. A reboot has none, so its id is taken from
+where the agent must have put it before it acts: its journal. With a failpoint in the environment the deed kills the
+agent: before the line is written, after it, or as a reboot does, when the machine has a new boot id already.
 """
 
 import json
@@ -12,13 +13,15 @@ import sqlite3
 import sys
 import uuid
 
+NAMELESS = "a reboot"
+
 
 def main(command: str, state: str, lines: str) -> None:
     due = _due(os.environ.get("DEED_FAILPOINT"), command)
     if due == "before act":
         os.kill(os.getppid(), signal.SIGKILL)
         return
-    _write(lines, _id_of(command, os.path.join(state, "journal.db")))
+    _write(lines, _reboot(os.path.join(state, "journal.db")) if command == "reboot" else json.load(sys.stdin)["name"])
     if due == "machine down":
         _boot(os.path.join(state, "machine.json"))
     if due is not None:
@@ -37,16 +40,17 @@ def _due(failpoint: "str | None", command: str) -> "str | None":
         return wanted["step"] if tally.tell() == wanted["nth"] else None
 
 
-def _id_of(command: str, journal: str) -> str:
+def _reboot(journal: str) -> str:
+    """The id of the reboot that has begun; NAMELESS when the agent was killed, came back and is done with it."""
     db = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=10)
     try:
         # Commands of the class `once` run one at a time, in order: it is the newest that has begun.
         found = db.execute(
-            "SELECT id FROM entry WHERE command = ? AND state <> 'accepted' ORDER BY number DESC LIMIT 1", (command,)
+            "SELECT id FROM entry WHERE command = 'reboot' AND state <> 'accepted' ORDER BY number DESC LIMIT 1"
         ).fetchone()
     finally:
         db.close()
-    return found[0] if found else f"no {command} has begun"
+    return found[0] if found else NAMELESS
 
 
 def _write(path: str, line: str) -> None:

@@ -1,4 +1,4 @@
-"""What must be true after the storm, from what was asked, what the hub tells, and what really happened on the device."""
+"""What must be true after the storm, from what was asked, what the hub tells, and what happened on the device."""
 
 import re
 from collections import Counter
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.faults.client import Asked
+from tests.faults.deed import NAMELESS
 
 ONCE = ("reboot", "custom:stamp")
 
@@ -23,7 +24,7 @@ class Seen:
     stories     every command that the hub lists
     again       the id that each request got when it was repeated at the end, by its key
     events      the event log, oldest first
-    lines       a command id per run on the device
+    lines       one per run on the device, as `deed.py` writes it
     pictures    sha256 of each picture as served, by the command that took it
     volume      what the device is set to
     open        ids in the device's journal whose outcome is not confirmed
@@ -45,7 +46,7 @@ def judge(seen: Seen) -> list[str]:
     """What is wrong, one line each."""
     found: list[str] = []
     stories = {story["id"]: story for story in seen.stories}
-    runs = Counter(seen.lines)
+    runs = _runs(seen)
     ids = {asked.command_id for asked in seen.asked}
     found += [f"{one} was accepted and is gone" for one in ids - stories.keys()]
     found += [f"{one} exists, and nobody asked for it" for one in stories.keys() - ids]
@@ -66,6 +67,20 @@ def judge(seen: Seen) -> list[str]:
             found += [f"{story['command']} {story['id']} is {story['status']}: {fault}" for fault in faults]
     found += _left_behind(seen)
     return found
+
+
+def _runs(seen: Seen) -> Counter[str]:
+    """How often each command ran. A nameless line belongs to a reboot that was interrupted and has no line of its own;
+    where there is none it stays what nobody asked for."""
+    names = {asked.body["payload"].get("name", asked.command_id): asked.command_id for asked in seen.asked}
+    runs = Counter(names.get(line, line) for line in seen.lines)
+    interrupted = [
+        story["id"] for story in seen.stories if story["command"] == "reboot" and story["status"] == "failed"
+    ]
+    for one in [one for one in interrupted if not runs[one]][: runs[NAMELESS]]:
+        runs[one] += 1
+        runs[NAMELESS] -= 1
+    return +runs
 
 
 def _ids(asked: Sequence[Asked]) -> list[str]:

@@ -17,8 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from device_agent.cli import REBOOTED
 from tests.faults.failpoints import Kill, Role
+from tests.harness import Hub
 
 ROOT = Path(__file__).parent.parent.parent
 END_S = 25.0  # from SIGTERM to the end of a process, before it counts as stuck
@@ -183,6 +186,39 @@ class Victim:
             else:
                 if status != 0:
                     self.violations.append(f"the {self._role} stopped on SIGTERM with status {status}")
+
+
+class RemoteHub(Hub):
+    """A hub in a process of its own: there is nothing to look into but what it answers."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self.port = port
+        self.key = key
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = self.as_(key)
+
+    async def answers(self, life: Life) -> None:
+        """Wait until this process, which is to be the hub, does what it is there for."""
+        while not await self.healthy():
+            assert not life.over.done(), life.said()
+            await asyncio.sleep(0.02)  # a process that starts has no event to await
+
+    async def healthy(self) -> bool:
+        try:
+            return (await self.client.get("/healthz")).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+
+@asynccontextmanager
+async def remote_hub(life: Life, port: int, key: str) -> AsyncIterator[RemoteHub]:
+    """The hub that this process is, once it answers."""
+    hub = RemoteHub(port, key)
+    try:
+        await hub.answers(life)
+        yield hub
+    finally:
+        await hub.client.aclose()
 
 
 def now_ms() -> int:

@@ -66,7 +66,7 @@ class Storm:
         self._chance = random.Random(seed)
         self._template = template
         self._folder = folder
-        self._kills = kills
+        self._stamps = 0
         self._state = folder / "agent"
         self._lines = folder / "lines"
         port = free_port()
@@ -123,9 +123,10 @@ class Storm:
             ("set_volume", {"volume": self._chance.randint(0, 100)}),
             ("take_screenshot", {}),
             ("take_screenshot", {"max_width": 320}),
-            ("custom:stamp", {}),
+            ("custom:stamp", {"name": f"stamp-{self._stamps}"}),
             ("reboot", {}),
         ]
+        self._stamps += 1
         self._chance.shuffle(asks)
         asked = []
         if any(kill.step.endswith("commands.expire") for kill in self._hub.due):
