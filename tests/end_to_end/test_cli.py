@@ -1,0 +1,99 @@
+"""The two programs as their users know them, against each other: from an empty folder to a stop."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.end_to_end.programs import Program, Programs
+
+OWNER = {"HUB_OWNER_PASSWORD": "correct horse battery"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A hub that serves, and how to reach it; a simulated player of it, online."""
+
+    run: Programs
+    serve: Program
+    agent: Program
+    environment: dict[str, str]
+
+    async def hub(self, *arguments: str) -> tuple[int, str]:
+        """Run a `hub` command against the hub: (exit status, output)."""
+        program = await self.run.hub(*arguments, **self.environment)
+        return await program.end(), program.text()
+
+
+async def initialise(run: Programs) -> Program:
+    arguments = ("--data", "data", "--team", "Shop", "--email", "me@example.com", "--json")
+    return await run.hub("init", *arguments, **OWNER)
+
+
+@pytest.fixture
+async def shop(run: Programs, tmp_path: Path) -> Shop:
+    init = await initialise(run)
+    assert await init.end() == 0
+    key = json.loads(init.text())["api_key"]
+    serve = await run.hub("serve", "--data", "data", "--port", "0")
+    url = (await serve.line(r"listens on (http://127\.0\.0\.1:\d+)$"))[1]
+
+    pair = await run.agent("pair", "--hub", url, "--state", "device", AGENT_PLAYER__KIND="simulated")
+    code = (await pair.line(r"^Code: (\S{6})$"))[1]
+    async with httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        waiting = (await client.get(f"/api/v1/players/pair/{code}")).json()["data"]
+        assert waiting["model"] == "Simulated machine"
+        answer = await client.post("/api/v1/players/pair", json={"code": code, "name": "Lobby"})
+    assert answer.status_code == 200, answer.text
+    assert await pair.end() == 0
+    assert (tmp_path / "device" / "token").stat().st_mode & 0o077 == 0  # the token is its user's alone
+
+    agent = await run.agent("run", "--hub", url, "--state", "device", "--player", "simulated")
+    await agent.line("connected to .* as Lobby")
+    return Shop(run, serve, agent, {"HUB_URL": url, "HUB_KEY": key})
+
+
+async def test_init_makes_one_team_an_owner_and_a_key(run: Programs) -> None:
+    first = await initialise(run)
+    assert await first.end() == 0
+    made = json.loads(first.text())  # one line of JSON and nothing else
+    assert made["team_id"] == 1
+    assert made["api_key"].startswith("sbk_")
+    again = await initialise(run)
+    assert await again.end() == 1
+    assert again.lines == ["me@example.com has an account already."]
+
+
+async def test_an_operator_lists_commands_and_watches(shop: Shop) -> None:
+    watch = await shop.run.hub("watch", **shop.environment)
+    status, text = await shop.hub("players")
+    assert status == 0
+    assert any(line.split()[:3] == ["1", "Lobby", "online"] for line in text.splitlines()), text
+
+    status, text = await shop.hub("command", "1", "set_volume", "--payload", '{"volume": 35}', "--wait")
+    assert (status, text.split(maxsplit=1)[1]) == (0, 'succeeded {"volume":35}')
+    status, text = await shop.hub("command", "1", "identify")
+    assert (status, text.split()[1]) == (0, "queued")
+    status, text = await shop.hub("command", "1", "play", "--payload", '{"asset_id": 1}', "--wait")
+    assert status == 1
+    assert "rejected" in text
+    assert "unsupported_source" in text
+    status, text = await shop.hub("command", "1", "dance")
+    assert (status, "Unknown command: dance" in text) == (1, True)
+    status, text = await shop.hub("command", "2", "identify")
+    assert (status, text) == (1, "Not found.")
+
+    assert await shop.agent.stop() == 0
+    offline = await watch.line(r"player\.offline +(\{.*\})$")
+    assert json.loads(offline[1])["reason"] == "bye"
+    assert any("command.finished" in line and '"succeeded"' in line for line in watch.lines)
+
+
+async def test_a_stopping_hub_sends_its_players_away_and_ends_well(shop: Shop) -> None:
+    assert await shop.serve.stop() == 0
+    await shop.agent.line(r"disconnected .*\(4150\); next attempt in")  # told when to come back, not cut off
+    status, text = await shop.hub("players")
+    assert (status, text.startswith("No answer from")) == (1, True)
+    assert await shop.agent.stop() == 0
