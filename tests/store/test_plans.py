@@ -1,0 +1,42 @@
+"""No statement of the durable path may cost more the longer the past is."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.store import batches, commands, events, presence
+from hub.store.database import Database
+from hub.store.statements import Statement
+
+STATEMENTS = {
+    f"{module.__name__.rpartition('.')[2]}{name}": value
+    for module in (commands, presence, events, batches)
+    for name, value in vars(module).items()
+    if isinstance(value, Statement)
+}
+WHOLE_TABLE = {"presence_POSTPONE"}  # one row a player, and only while a fleet is let in slowly
+HISTORY = ("ix_command_player", "ix_command_team", "ix_session_player", "ix_event_team")
+
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
+    db = Database(f"sqlite:///{tmp_path}/hub.db")
+    await db.start()
+    await db.stop()
+    connection = sqlite3.connect(tmp_path / "hub.db")
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_a_statement_finds_its_rows_without_walking_over_the_past(
+    connection: sqlite3.Connection, name: str
+) -> None:
+    statement = STATEMENTS[name]
+    values = dict.fromkeys(statement.names, 1)
+    plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
+    if name not in WHOLE_TABLE:
+        assert not [step for step in plan if step.startswith("SCAN")], plan
+    assert not [step for step in plan if any(index in step for index in HISTORY)], plan
