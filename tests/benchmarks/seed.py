@@ -7,6 +7,7 @@ The same sizes make the same rows, up to the team's key and the day on which the
 import argparse
 import asyncio
 import itertools
+import os
 import random
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,14 @@ def make(path: Path, players: int, age: Age | None = None) -> Fleet:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         connection.close()
+    settle(path)
     return fleet
+
+
+def settle(path: Path) -> None:
+    """Bring the file to the disk, or the first commit of a hub would wait for all of it."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 async def _team(path: Path) -> tuple[int, str]:

@@ -114,6 +114,7 @@ class Stage:
             self._seeds[players] = original, seed.make(original, players)
         original, fleet = self._seeds[players]
         shutil.copyfile(original, database)
+        seed.settle(database)
         return fleet
 
     def _new(self, name: str) -> Path:
