@@ -23,6 +23,7 @@ def measure(stage: Stage) -> list[Row]:
             own.append(float(hub.load.call("reconnect")["seconds"]))
     for hub in hubs:
         hub.load.call("leave")
+        hub.load.call("inserts", clients=sizes.clients, seconds=sizes.insert_s)  # its pages come to memory
     per_insert = [
         1_000 / median(answers, lambda answer: answer["per_s"])
         for answers in inserts.interleaved(hubs, sizes.clients, sizes.insert_s, sizes.repeats)

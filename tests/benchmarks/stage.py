@@ -23,7 +23,7 @@ class Sizes:
 
     crowd: int = 10_000  # players who arrive, idle and return
     idle: int = 1_000  # sockets held while commands go back and forth
-    rounds: int = 500  # commands of one client, one after the other, a repeat
+    rounds: int = 300  # commands of one client, one after the other, a repeat
     fan_out: int = 5_000
     clients: int = 64
     insert_s: float = 4.0
