@@ -21,8 +21,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.domain.errors import Unavailable
 from hub.store.statements import Rows, Statement, Unit
 from hub.store.writer import (
+    COMMAND_S,
+    CONNECT_S,
     SQLITE_PRAGMAS,
-    TAKE_EVENT_ORDER,
+    TAKE_TURN,
     Observer,
     PostgresWriter,
     Probe,
@@ -57,28 +59,34 @@ class Database:
             path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._writer: Writer = SqliteWriter(path, probe=probe, observe=observe)
-            readers = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, pool_timeout=POOL_WAIT_S)
-            writers = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+            readers = _engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, pool_timeout=POOL_WAIT_S)
+            writers = _engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
             _configure_sqlite(readers, "BEGIN")
             _configure_sqlite(writers, "BEGIN IMMEDIATE")
-            self._readers, self._writers = readers, writers
+            self._readers = readers
+            self._writers = self._migrator = writers
         else:
             dsn = "postgresql://" + url.partition("://")[2]
             self._writer = PostgresWriter(dsn, probe=probe, observe=observe)
-            self._readers = self._writers = create_async_engine(
-                dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+            address = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+            self._readers = self._writers = _engine(
+                address,
                 pool_size=READERS,
                 pool_timeout=POOL_WAIT_S,
                 pool_pre_ping=True,
+                connect_args={"timeout": CONNECT_S, "command_timeout": COMMAND_S},
             )
+            self._migrator = _engine(address, connect_args={"timeout": CONNECT_S})  # may take as long as it takes
 
     async def start(self) -> None:
         """Bring the schema up to date, then open for writing."""
         from hub.store.migrations import upgrade
 
-        async with self._writer_errors(), self._writers.connect() as connection:
+        async with self._writer_errors(), self._migrator.connect() as connection:
             await connection.run_sync(upgrade)
             await connection.commit()
+        if self._migrator is not self._writers:
+            await self._migrator.dispose()
         await self._writer.start()
 
     async def stop(self) -> None:
@@ -111,6 +119,8 @@ class Database:
             AsyncSession(self._writers, expire_on_commit=False) as session,
             session.begin(),
         ):
+            if not self.is_sqlite:  # there BEGIN IMMEDIATE does it
+                await (await session.connection()).execute(text(TAKE_TURN))
             yield session
 
     async def run(self, session: AsyncSession, unit: Unit) -> Any:
@@ -120,8 +130,6 @@ class Database:
         try:
             while True:
                 call = next(unit) if rows is None else unit.send(rows)
-                if call.statement.ordered and not self.is_sqlite:
-                    await connection.execute(text(TAKE_EVENT_ORDER))
                 result = await connection.execute(text(call.statement.sqlite), call.values)
                 rows = [dict(row) for row in result.mappings()] if result.returns_rows else []
         except StopIteration as stop:
@@ -137,12 +145,21 @@ class Database:
             yield
         except IntegrityError:
             raise
-        except (OperationalError, PoolTimeout, ConnectionError, sqlite3.OperationalError) as error:
+        except (OperationalError, PoolTimeout, OSError, sqlite3.OperationalError) as error:
             raise Unavailable(retry_after=1) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or str(getattr(error.orig, "sqlstate", None))[:2] in _PASSING:
                 raise Unavailable(retry_after=1) from error
             raise
+
+
+_PASSING = frozenset({"08", "40", "53", "57", "58"})
+"""Classes of PostgreSQL's error codes that say nothing against the statement: connection, rolled back by the server,
+resources, an administrator, the system."""
+
+
+def _engine(url: str, **options: Any) -> AsyncEngine:
+    return create_async_engine(url, hide_parameters=True, **options)  # errors are logged, and some values are secrets
 
 
 def _configure_sqlite(engine: AsyncEngine, begin: str) -> None:

@@ -11,7 +11,6 @@ from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
 
 _INSERT = insert_into(EventRow, without=("id",), returning="id")
-_INSERT.ordered = True
 
 _DELIVERIES = Statement("""
     INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)

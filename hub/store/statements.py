@@ -34,14 +34,12 @@ class Statement:
 
     `sqlite` takes the values by name. `postgres` takes them in the order of `names`, and one more: the number of the
     unit, which comes back with each row, so that rows of many units can be told apart when they travel together.
-    `ordered` marks the insert into the event log, whose numbers must become visible in order.
     """
 
-    __slots__ = ("names", "ordered", "postgres", "reads", "returns", "sqlite")
+    __slots__ = ("names", "postgres", "reads", "returns", "sqlite")
 
-    def __init__(self, text: str, *, ordered: bool = False) -> None:
+    def __init__(self, text: str) -> None:
         self.sqlite = " ".join(text.split())
-        self.ordered = ordered
         self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.sqlite)))
         numbered = _PARAMETER.sub(lambda found: f"${self.names.index(found[1]) + 1}", self.sqlite)
         tag = f"CAST(${len(self.names) + 1} AS INTEGER) AS {_UNIT}"

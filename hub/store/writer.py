@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 20_000  # units; some seconds of work at full speed: past it callers are told to come back
 BATCH_LIMIT = 1_000  # units a transaction: keeps one commit below some tens of milliseconds
+CONNECT_S = 5.0  # to a database server
+COMMAND_S = 15.0  # for one statement there; the longest of ours, over an aged database, take less than one
 TURN_LIMIT_S = 15.0  # how long an ordinary session may hold the single writer's turn
 
 Probe = Callable[[str], None]
@@ -61,14 +64,24 @@ class _Turn:
     released: threading.Event = field(default_factory=threading.Event)
 
 
-def _unavailable(error: BaseException) -> BaseException:
+def _told(error: BaseException) -> BaseException:
     """What a caller is told: the database's own failures are the hub's, everything else stays what it is."""
-    if isinstance(error, sqlite3.IntegrityError | HubError):
-        return error
-    if isinstance(error, sqlite3.Error | OSError):
-        log.warning("the database failed: %s: %s", type(error).__name__, error)
+    if isinstance(error, sqlite3.Error | OSError) and not isinstance(error, sqlite3.IntegrityError):
         return Unavailable(retry_after=1)
     return error
+
+
+def _warn(error: BaseException) -> None:
+    log.warning("the database failed: %s: %s", type(error).__name__, error)
+
+
+def _observed(observe: Observer | None, units: int, seconds: float) -> None:
+    """Whoever counts must not stop those who work."""
+    if observe is not None:
+        try:
+            observe(units, seconds)
+        except Exception:
+            log.exception("a commit was not counted")
 
 
 def _settle(batch: list[_Work]) -> None:
@@ -95,23 +108,27 @@ class SqliteWriter:
         self._observe = observe
         self._queue: queue.SimpleQueue[_Work | _Turn | None] = queue.SimpleQueue()
         self._held: _Turn | None = None
+        self._taking = False
+        self._connection: sqlite3.Connection | None = None  # of the thread
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._taking = True
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:
         """Everything submitted so far is committed first."""
+        self._taking = False
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
     def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
-        if self._loop is None or self._thread is None or self._queue.qsize() >= QUEUE_LIMIT:
+        if self._loop is None or not self._taking or self._queue.qsize() >= QUEUE_LIMIT:
             raise Unavailable("The hub has more to store than it can right now.", code="overloaded", retry_after=2)
         work = _work(self._loop, unit, args, key, kwargs)
         self._queue.put(work)
@@ -120,7 +137,7 @@ class SqliteWriter:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """The single writer stands aside, so that an ordinary session writes without fighting for the lock."""
-        if self._loop is None or self._thread is None:
+        if self._loop is None or not self._taking:
             raise Unavailable(retry_after=1)
         turn = _Turn(self._loop.create_future())
         self._queue.put(turn)
@@ -135,21 +152,25 @@ class SqliteWriter:
 
     def _run(self) -> None:
         assert self._loop is not None
-        connection = open_sqlite(self._path)
         try:
             while True:
                 batch = self._take()
                 if batch is None:
                     return
                 started = time.perf_counter()
-                self._commit(connection, batch)
-                if self._observe is not None:
-                    self._observe(len(batch), time.perf_counter() - started)
+                self._commit(batch)
+                _observed(self._observe, len(batch), time.perf_counter() - started)
                 try:
                     self._loop.call_soon_threadsafe(_settle, batch)
                 except RuntimeError:  # the loop is closed: nobody waits any more
                     return
         finally:
+            self._close()
+
+    def _close(self) -> None:
+        """The next batch opens a new connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
             connection.close()
 
     def _take(self) -> list[_Work] | None:
@@ -188,8 +209,10 @@ class SqliteWriter:
         self._loop.call_soon_threadsafe(grant)
         turn.released.wait(TURN_LIMIT_S + 1)
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Work]) -> None:
+    def _commit(self, batch: list[_Work]) -> None:
+        """Whatever goes wrong, each unit has its answer or its error afterwards, and the thread lives on."""
         try:
+            connection = self._connection = self._connection or open_sqlite(self._path)
             connection.execute("BEGIN IMMEDIATE")
             for work in batch:
                 self._step(connection, work)
@@ -201,10 +224,14 @@ class SqliteWriter:
                 for work in batch:
                     self._probe(f"after commit {work.name}")
         except Exception as error:  # the whole batch failed: none of it is stored, each caller is told
-            if connection.in_transaction:
-                connection.rollback()
+            _warn(error)
             for work in batch:
-                work.error = work.error or _unavailable(error)
+                work.error = work.error or _told(error)
+            try:
+                if self._connection is not None:
+                    self._connection.rollback()
+            except sqlite3.Error:
+                self._close()
 
     def _step(self, connection: sqlite3.Connection, work: _Work) -> None:
         connection.execute("SAVEPOINT unit")
@@ -219,7 +246,9 @@ class SqliteWriter:
                 work.answer = stop.value
             connection.execute("RELEASE unit")
         except Exception as error:
-            work.error = _unavailable(error)
+            work.error = _told(error)
+            if work.error is not error:
+                _warn(error)
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction (disk full): so must the batch
             connection.execute("ROLLBACK TO unit")
@@ -258,7 +287,6 @@ class PostgresWriter:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._connection: Any = None
-        self._in_order = False
 
     async def start(self) -> None:
         self._stopping = False
@@ -285,8 +313,14 @@ class PostgresWriter:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """PostgreSQL has writers enough: nothing to wait for."""
-        yield
+        """PostgreSQL's own lock gives the turn, see TAKE_TURN; nobody keeps it for long."""
+        if self._task is None or self._stopping:
+            raise Unavailable(retry_after=1)
+        try:
+            async with asyncio.timeout(TURN_LIMIT_S):
+                yield
+        except TimeoutError:
+            raise Unavailable(retry_after=2) from None
 
     async def _run(self) -> None:
         while True:
@@ -296,62 +330,79 @@ class PostgresWriter:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_LIMIT))]
                 started = time.perf_counter()
                 await self._commit(batch)
-                if self._observe is not None:
-                    self._observe(len(batch), time.perf_counter() - started)
+                _observed(self._observe, len(batch), time.perf_counter() - started)
                 _settle(batch)
             if self._stopping:
                 return
 
     async def _commit(self, batch: list[_Work]) -> None:
-        try:
-            await self._attempt(batch)
-        except Exception as error:
-            if len(batch) == 1:
-                batch[0].error = self._told(error)
+        error = await self._attempt(batch)
+        if error is None:
+            return
+        if len(batch) == 1 or self._connection is None:
+            self._fail(batch, error)
+            return
+        for number, work in enumerate(batch):  # one of them is bad: each alone, so that only that one fails
+            error = await self._attempt([work])
+            if error is not None and self._connection is None:
+                self._fail(batch[number:], error)
                 return
-            for work in batch:  # one of them is bad: each alone, so that only that one fails
-                try:
-                    await self._attempt([work])
-                except Exception as alone:
-                    work.error = self._told(alone)
+            if error is not None:
+                self._fail([work], error)
 
-    def _told(self, error: BaseException) -> BaseException:
+    def _fail(self, works: list[_Work], error: Exception) -> None:
         import asyncpg
 
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-            return sqlite3.IntegrityError(str(error))  # one name for both databases
-        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError | TimeoutError):
-            log.warning("the database failed: %s: %s", type(error).__name__, error)
-            return Unavailable(retry_after=1)
-        return error
+            error = sqlite3.IntegrityError(str(error))  # one name for both databases
+        elif isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+            _warn(error)
+            error = Unavailable(retry_after=1)
+        for work in works:
+            work.error = copy(error)  # each is raised in a place of its own
 
-    async def _attempt(self, batch: list[_Work]) -> None:
+    async def _attempt(self, batch: list[_Work]) -> Exception | None:
+        """Run the batch in one transaction. Answers what went wrong, if anything; none of it is stored then. When there
+        is no connection afterwards the database itself is away, and perhaps the answer to a commit with it: then it is
+        not known what is stored, and nothing is run again."""
         import asyncpg
 
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=15)
-        for work in batch:
-            work.answer = work.error = None
-        transaction = self._connection.transaction()
-        await transaction.start()
-        self._in_order = False
+        committing = False
         try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = None
+                self._connection = await asyncpg.connect(self._dsn, timeout=CONNECT_S, command_timeout=COMMAND_S)
+            for work in batch:
+                work.answer = work.error = None
+            await self._connection.execute(f"BEGIN; {TAKE_TURN}")
             for wave in _waves(batch):
                 await self._advance(wave)
             if self._probe is not None:
                 for work in batch:
                     self._probe(f"before commit {work.name}")
-            await transaction.commit()
+            committing = True
+            await self._connection.execute("COMMIT")
             if self._probe is not None:
                 for work in batch:
                     self._probe(f"after commit {work.name}")
-        except BaseException:
-            if not self._connection.is_closed():
-                try:
-                    await transaction.rollback()
-                except Exception:  # the connection is beyond use; the next attempt makes another
-                    self._connection.terminate()
-            raise
+        except Exception as error:
+            if committing or isinstance(error, OSError) or not await self._rolled_back():
+                self._terminate()
+            return error
+        return None
+
+    async def _rolled_back(self) -> bool:
+        """Whether the connection is as good as new again."""
+        try:
+            await self._connection.execute("ROLLBACK")
+        except Exception:
+            return False
+        return True
+
+    def _terminate(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
 
     async def _advance(self, wave: list[_Work]) -> None:
         """Run the units of one wave in step: at each step, one message per distinct statement."""
@@ -366,9 +417,6 @@ class PostgresWriter:
                 await self._execute(statement, [(number, running[number].call.values) for number in numbers], answers)
 
     async def _execute(self, statement: Statement, calls: list[tuple[int, dict[str, Any]]], answers: list[Any]) -> None:
-        if statement.ordered and not self._in_order:
-            await self._connection.execute(TAKE_EVENT_ORDER)
-            self._in_order = True
         arguments = [statement.arguments(values, number) for number, values in calls]
         if not statement.returns:
             await self._connection.executemany(statement.postgres, arguments)
@@ -377,9 +425,10 @@ class PostgresWriter:
             answers[row["unit_number"]].append(row)
 
 
-TAKE_EVENT_ORDER = "SELECT pg_advisory_xact_lock(7235901447)"
+TAKE_TURN = "SELECT pg_advisory_xact_lock(7235901447)"
 """A sequence is not a commit order: whoever writes events holds this lock until its commit, so that the numbers of
-events become visible in order and a reader that has seen number N has seen all before it."""
+events become visible in order and a reader that has seen number N has seen all before it. Every transaction that writes
+takes it first, before any row: taken later, by one that has a row which the holder wants, it would be a deadlock."""
 
 
 class _Running:
@@ -410,14 +459,18 @@ class _Running:
 
 
 def _waves(batch: list[_Work]) -> list[list[_Work]]:
-    """Split a batch so that no wave has two units of one key, and each key's units keep their order."""
+    """Split a batch so that no wave has two units of one key, and each key's units keep their order. A unit without a
+    key may touch any row: it has a wave of its own, after all before it and before all after it."""
     waves: list[list[_Work]] = []
     reached: dict[object, int] = {}
+    floor = 0
     for work in batch:
-        depth = reached.get(work.key, 0) if work.key is not None else 0
+        depth = len(waves) if work.key is None else max(floor, reached.get(work.key, 0))
         if depth == len(waves):
             waves.append([])
         waves[depth].append(work)
-        if work.key is not None:
+        if work.key is None:
+            floor = len(waves)
+        else:
             reached[work.key] = depth + 1
     return waves

@@ -2,17 +2,21 @@
 
 import asyncio
 import sqlite3
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from hub.domain.errors import Conflict, Unavailable
-from hub.store import teams
+from hub.domain.events import Event
+from hub.store import events, teams
 from hub.store.database import Database
 from hub.store.statements import Statement, Unit
 from hub.store.tables import Meta
-from hub.store.writer import QUEUE_LIMIT, SqliteWriter, _waves, _work
+from hub.store.writer import QUEUE_LIMIT, PostgresWriter, SqliteWriter, _waves, _work
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, :value) RETURNING name")
 CHANGE = Statement("UPDATE meta SET value = :value WHERE name = :name AND value = :before RETURNING name")
@@ -164,7 +168,144 @@ async def test_a_full_queue_refuses_before_it_loses(tmp_path: Path) -> None:
 
 
 async def test_waves_never_run_two_units_of_a_key_side_by_side() -> None:
+    assert await waves("a", "b", "a", "c", "a", "b") == [[0, 1, 3], [2, 5], [4]]
+
+
+async def test_a_unit_without_a_key_runs_beside_no_other() -> None:
+    assert await waves("a", "b", None, "a", "b", None, None, "c") == [[0, 1], [2], [3, 4], [5], [6], [7]]
+
+
+async def waves(*keys: object) -> list[list[int]]:
     loop = asyncio.get_running_loop()
-    works = [_work(loop, nothing, (), key, {}) for key in ("a", "b", "a", None, None, "a", "b")]
-    waves = [[works.index(work) for work in wave] for wave in _waves(works)]
-    assert waves == [[0, 1, 3, 4], [2, 6], [5]]
+    works = [_work(loop, nothing, (), key, {}) for key in keys]
+    return [[works.index(work) for work in wave] for wave in _waves(works)]
+
+
+async def test_a_commit_whose_answer_was_lost_is_not_run_again(database_url: str) -> None:
+    """The rows are there, but nobody knows: each caller is told 503, and no unit writes twice."""
+    heard: list[str] = []
+
+    def probe(point: str) -> None:
+        heard.append(point)
+        if point == "after commit test_writer.put":
+            raise ConnectionResetError("the network, just now")
+
+    db = Database(database_url, probe=probe)
+    await db.start()
+    outcomes = await asyncio.gather(db.write(put, "a"), db.write(put, "b"), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+    assert heard.count("before commit test_writer.put") == 2
+    assert await db.write(get, "a") == ""
+    await db.stop()
+
+
+async def test_a_database_that_cannot_be_reached_is_asked_once_for_a_whole_batch() -> None:
+    """Each attempt may take seconds: a thousand of them in a row would outlast the outage by an hour."""
+    attempts = 0
+
+    async def hang_up(_reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        stream.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        writer = PostgresWriter(f"postgresql://hub@127.0.0.1:{port}/hub?sslmode=disable")
+        await writer.start()
+        futures = [writer.submit(put, f"n{number}") for number in range(20)]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {Unavailable}
+        assert attempts == 1
+        await writer.stop()
+
+
+async def test_an_observer_that_fails_takes_no_unit_with_it(database_url: str) -> None:
+    def observe(_units: int, _seconds: float) -> None:
+        raise RuntimeError("on purpose")
+
+    db = Database(database_url, observe=observe)
+    await db.start()
+    async with asyncio.timeout(30):
+        assert await db.write(put, "first") == "first"
+        assert await db.write(put, "second") == "second"
+    await db.stop()
+
+
+async def test_a_connection_that_is_beyond_use_is_replaced(tmp_path: Path) -> None:
+    """Whatever went wrong with it: the next batch has a new one."""
+
+    def probe(_point: str) -> None:
+        connection = db._writer._connection  # type: ignore[attr-defined]
+        if broken:
+            broken.clear()
+            connection.close()
+
+    broken: list[bool] = []
+    db = Database(f"sqlite:///{tmp_path}/hub.db", probe=probe)
+    await db.start()
+    broken.append(True)
+    async with asyncio.timeout(30):
+        with pytest.raises(Unavailable):
+            await db.write(put, "first")
+        assert await db.write(put, "second") == "second"
+        assert await db.write(get, "first") is None
+    await db.stop()
+
+
+async def test_nothing_is_taken_once_the_writer_was_told_to_stop(database_url: str) -> None:
+    """What came after the last batch would wait for ever."""
+    db = Database(database_url)
+    await db.start()
+    stopping = asyncio.create_task(db.stop())
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        db.submit(put, "too late")
+    with pytest.raises(Unavailable):
+        async with db.transaction():
+            pass
+    await stopping
+
+
+APPEND = Statement("UPDATE meta SET value = :value WHERE name = 'shared' RETURNING name")
+
+
+def event_then_row() -> Unit:
+    yield from events.append(Event("group.created", 1, 1, {}))
+    yield APPEND(value="unit")
+
+
+async def test_sessions_and_units_that_write_events_never_wait_for_each_other_in_a_circle(db: Database) -> None:
+    """A session that has a row and wants the log's turn, a unit that has the turn and wants the row."""
+    await db.write(put, "shared")
+    async with db.transaction() as session:
+        row = await session.get(Meta, "shared")
+        assert row is not None
+        row.value = "session"
+        session.add(row)
+        await session.flush()
+        unit = db.submit(event_then_row)
+        if not db.is_sqlite:
+            await somebody_waits(db)
+        await db.run(session, events.append(Event("group.created", 1, 1, {})))
+    await unit
+    async with db.session() as session:
+        assert await teams.fact(session, "shared") == "unit"
+
+
+async def somebody_waits(db: Database) -> None:
+    """Until a connection of this PostgreSQL database waits for a lock."""
+    waiting = text("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() "
+                   "AND wait_event_type = 'Lock'")  # fmt: skip
+    async with asyncio.timeout(30):
+        while True:
+            async with db.session() as session:
+                if (await session.exec(waiting)).scalar():  # type: ignore[call-overload]
+                    return
+
+
+async def test_errors_of_the_database_hold_no_values(db: Database) -> None:
+    """They end in the log, and among the values are secrets."""
+    with pytest.raises(IntegrityError) as error:
+        async with db.transaction() as session:
+            session.add_all([Meta(name="twice", value="a secret"), Meta(name="twice", value="a secret")])
+    assert "a secret" not in "".join(traceback.format_exception(error.value))
