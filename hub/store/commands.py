@@ -37,9 +37,10 @@ def _partial(text: str) -> Statement:
 
 
 _INSERT = insert_into(Command)
-_TARGET = Statement("SELECT id, name, capabilities FROM player WHERE id = :player_id AND team_id = :team_id")
-_LIVE = _partial(f"""
-    SELECT COUNT(*) AS live FROM command WHERE player_id = :player_id AND {_UNFINISHED}""")
+_TARGET = _partial(f"""
+    SELECT name, capabilities,
+           (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {_UNFINISHED}) AS live
+    FROM player WHERE id = :player_id AND team_id = :team_id""")
 _SUPERSEDE = _partial(f"""
     UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
            due_at = NULL
@@ -167,8 +168,7 @@ def send(
             code="unsupported_command",
             errors={"command": ["This player cannot do this."]},
         )
-    live = yield _LIVE(player_id=command.player_id)
-    if live[0]["live"] >= MAX_LIVE:
+    if targets[0]["live"] >= MAX_LIVE:
         raise Unavailable("This player has too many unfinished commands.", code="queue_full", retry_after=30)
     yield from queue(command, spec, actor, now)
     return None
