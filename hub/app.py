@@ -176,6 +176,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("batches", 1.0, services.batches.check),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
+        Job("connections", 60.0, registry.audit),
         Job("keys", 30.0, services.access.flush),
         Job("postpone", 5.0, postpone),
         Job("pairing", 600.0, services.pairing.sweep),

@@ -148,6 +148,10 @@ class Player:
                 return message
 
     async def hello(self, **changes: Any) -> dict[str, Any]:
+        await self.send_hello(**changes)
+        return await self.until("welcome")
+
+    async def send_hello(self, **changes: Any) -> None:
         await self.send(
             **{
                 "type": "hello",
@@ -161,7 +165,6 @@ class Player:
             }
             | changes
         )
-        return await self.until("welcome")
 
     async def result(self, command_id: str, status: str = "succeeded", **detail: Any) -> None:
         await self.send(

@@ -1,19 +1,22 @@
 """Connections coming and going, and what players report about themselves."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hub.bus.base import Bus
 from hub.domain import ids
+from hub.domain.errors import HubError
 from hub.domain.presence import Connected, Device, Graces, Reason
-from hub.domain.times import now_ms
+from hub.domain.times import SECOND, now_ms
 from hub.store import presence as store
 from hub.store.database import Database
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 SEEN_EVERY_MS = 60_000  # how stale a stored last-seen may get; the live one is in memory
-FLUSH_LIMIT = 500  # players a flush writes in one transaction
+FLUSH_LIMIT = 500  # players a flush hands to the database at once
+BLIND_MS = 5 * SECOND  # without a sweep for so long we were asleep, or the database was away, or the clock has jumped
 
 
 @dataclass(slots=True)
@@ -31,8 +34,10 @@ class _Latest:
 class PresenceService:
     """`node` names this hub process; `graces` are the settings' own."""
 
-    def __init__(self, db: Database, bus: Bus, node: str, graces: Graces) -> None:
+    def __init__(self, db: Database, bus: Bus, node: str, graces: Graces, *, clock: Callable[[], int] = now_ms) -> None:
         self.node = node
+        self._clock = clock
+        self._swept_at = clock()
         self._db = db
         self._bus = bus
         self._graces = graces
@@ -52,25 +57,33 @@ class PresenceService:
             ids.session_id(),
             address,
             device,
-            now_ms(),
+            self._clock(),
             key=player_id,
         )
-        latest = self._latest.setdefault(player_id, _Latest(now_ms()))
-        latest.seen_at, latest.address, latest.gone, latest.stored_at = now_ms(), address, False, 0
         self._bus.publish(("events", connected.team_id))
         if connected.quarantined:
             self._bus.publish(("player", player_id), "quarantined")
+            return connected
+        latest = self._latest.setdefault(player_id, _Latest(0))
+        latest.seen_at, latest.address, latest.gone, latest.stored_at = self._clock(), address, False, 0
         return connected
 
     async def disconnect(self, player_id: int, team_id: int, epoch: int, reason: Reason) -> None:
         """The connection of this epoch has ended; if a newer one lives, nothing changes."""
         current = await self._db.write(
-            store.disconnect, player_id, epoch, reason, self._graces, now_ms(), key=player_id
+            store.disconnect, player_id, epoch, reason, self._graces, self._clock(), key=player_id
         )
-        if current:
+        if current is None:
+            self._latest.pop(player_id, None)
+        elif current:
             if player_id in self._latest:
                 self._latest[player_id].gone = True
             self._bus.publish(("events", team_id))
+
+    async def held(self) -> list[tuple[int, int, int]]:
+        """(player id, team id, epoch) of the connections that this node has, as the database knows it."""
+        async with self._db.session() as session:
+            return await store.held(session, self.node)
 
     async def settings(self, player_id: int) -> dict[str, Any]:
         """The desired settings of a player as they are now. Empty when it was deleted."""
@@ -94,18 +107,18 @@ class PresenceService:
         self, player_id: int, *, telemetry: Mapping[str, Any] | None = None, reported: Mapping[str, Any] | None = None
     ) -> None:
         """Keep the latest values; they are written with the next flush."""
-        latest = self._latest.setdefault(player_id, _Latest(now_ms()))
+        latest = self._latest.setdefault(player_id, _Latest(self._clock()))
         latest.telemetry.update(telemetry or {})
         latest.reported.update(reported or {})
 
     async def noticed(self, player_id: int, name: str, data: Mapping[str, Any]) -> None:
         """A device has noticed something by itself; `name` is one of DEVICE_TYPES."""
-        team_id = await self._db.write(store.noticed, player_id, name, dict(data), now_ms(), key=player_id)
+        team_id = await self._db.write(store.noticed, player_id, name, dict(data), self._clock(), key=player_id)
         self._bus.publish(("events", team_id))
 
     async def quarantine(self, player_id: int, reason: str) -> None:
         """Put a player out until somebody lifts it: its connection closes, and no other is let in."""
-        team_id = await self._db.write(store.quarantine, player_id, reason, now_ms(), key=player_id)
+        team_id = await self._db.write(store.quarantine, player_id, reason, self._clock(), key=player_id)
         self._bus.publish(("player", player_id), "quarantined")
         self._bus.publish(("events", team_id))
 
@@ -115,34 +128,73 @@ class PresenceService:
         return latest.seen_at if latest else None
 
     async def flush(self, *, everything: bool = False) -> None:
-        """Write what has gathered; last-seen times alone only when the stored ones have grown stale."""
-        now = now_ms()
+        """Write what has gathered; last-seen times alone only when the stored ones have grown stale. What cannot be
+        written is kept for the next time."""
+        now = self._clock()
         stale = now if everything else now - SEEN_EVERY_MS
-        seen = []
-        for player_id, latest in list(self._latest.items()):
-            if latest.telemetry or latest.reported:
-                telemetry, reported = latest.telemetry, latest.reported
-                latest.telemetry, latest.reported = {}, {}
-                await self._db.write(store.report, player_id, telemetry, reported, now, key=player_id)
-            if latest.seen_at > latest.stored_at and (latest.gone or latest.stored_at <= stale):
-                seen.append((player_id, latest.seen_at, latest.address))
-                latest.stored_at = latest.seen_at
-            if latest.gone:
+        everybody = list(self._latest.items())
+        gone = [player_id for player_id, latest in everybody if latest.gone]
+        reports = [self._write_report(*one, now) for one in everybody if one[1].telemetry or one[1].reported]
+        seen = [
+            self._write_seen(player_id, latest)
+            for player_id, latest in everybody
+            if latest.seen_at > latest.stored_at and (latest.gone or latest.stored_at <= stale)
+        ]
+        await _in_bites([*reports, *seen])
+        for player_id in gone:
+            latest = self._latest.get(player_id)
+            if latest is not None and latest.gone:  # it may have come back meanwhile
                 del self._latest[player_id]
-        for start in range(0, len(seen), FLUSH_LIMIT):
-            await self._db.write(store.seen, seen[start : start + FLUSH_LIMIT])
+
+    async def _write_report(self, player_id: int, latest: _Latest, now: int) -> None:
+        telemetry, reported = latest.telemetry, latest.reported
+        latest.telemetry, latest.reported = {}, {}
+        try:
+            await self._db.write(store.report, player_id, telemetry, reported, now, key=player_id)
+        except HubError:
+            latest.telemetry, latest.reported = telemetry | latest.telemetry, reported | latest.reported
+            raise
+
+    async def _write_seen(self, player_id: int, latest: _Latest) -> None:
+        seen_at = latest.seen_at
+        await self._db.write(store.seen, player_id, seen_at, latest.address, key=player_id)
+        latest.stored_at = seen_at
 
     async def sweep(self) -> bool:
-        """Mark offline whose grace ran out. Answers whether there may be more."""
-        moved = cast(int, await self._db.write(store.sweep, now_ms(), SWEEP_LIMIT))
+        """Mark offline whose grace ran out. Answers whether there may be more.
+
+        A grace is time in which a player could have come back. When nobody looked for a while, or the clock has
+        jumped, that is not known: then everybody who is away gets the longest grace, from now.
+        """
+        now = self._clock()
+        if not 0 <= now - self._swept_at <= BLIND_MS:
+            await self.postpone()
+        moved = cast(int, await self._db.write(store.sweep, now, SWEEP_LIMIT))
+        self._swept_at = now
         if moved:
             self._bus.publish(("events", None))
         return moved == SWEEP_LIMIT
 
     async def recover(self) -> int:
-        """After a crash of this node: its players get the grace to come back. Answers how many."""
-        return cast(int, await self._db.write(store.recover, self.node, now_ms() + self._graces.crash))
+        """At the start of this node: whoever was connected when it ended has the grace to come back. Answers how many
+        had no goodbye, since it crashed."""
+        now = self._clock()
+        crashed = cast(int, await self._db.write(store.recover, self.node, now + self._graces.crash))
+        self._swept_at = now
+        return crashed
 
     async def postpone(self) -> None:
-        """While admissions are paced, a player that waits its turn is not offline for it."""
-        await self._db.write(store.postpone, "crash", now_ms() + self._graces.crash)
+        """Nobody who is away is offline for it before the longest grace has passed: they cannot come back while
+        admissions are paced, and could not while the hub did not look."""
+        await self._db.write(store.await_return, self._clock() + self._graces.crash)
+
+
+async def _in_bites(writes: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Await some at once, so that they share commits, but never a whole fleet's. Raises the first failure, when all
+    have ended."""
+    failures: list[BaseException] = []
+    for start in range(0, len(writes), FLUSH_LIMIT):
+        outcomes = await asyncio.gather(*writes[start : start + FLUSH_LIMIT], return_exceptions=True)
+        failures += [outcome for outcome in outcomes if outcome is not None]
+    if failures:
+        raise failures[0]

@@ -74,12 +74,14 @@ class Registry:
         Raises Unauthenticated, Forbidden (quarantined), Unavailable (draining, pacing, database) with `retry_after`.
         """
         if self.draining:
-            raise Unavailable("This hub is going away.", code="draining", retry_after=_spread(DRAIN_SPREAD_S))
+            raise _going_away()
         if not self._allow():
             raise Unavailable("Many players are coming back at once.", code="paced", retry_after=_spread(5))
         found = await self.services.players.by_token(token) if token else None
         if found is None:
             raise Unauthenticated
+        if self.draining:  # meanwhile
+            raise _going_away()
         player_id, digest, quarantined = found
         if quarantined:
             raise Forbidden("This player is quarantined.", code="quarantined")
@@ -131,6 +133,14 @@ class Registry:
     def get(self, player_id: int) -> PlayerConnection | None:
         return self._current.get(player_id)
 
+    async def audit(self) -> None:
+        """End what the database takes for a connection of this node and is none: the answer to its registration was
+        lost, or its end could not be written."""
+        for player_id, team_id, epoch in await self.services.presence.held():
+            if player_id not in self._current:
+                log.warning("player %d counted as connected and was not, epoch %d", player_id, epoch)
+                await self.services.presence.disconnect(player_id, team_id, epoch, "lost")
+
     async def sweep(self) -> None:
         """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
         now = time.monotonic()
@@ -155,6 +165,10 @@ class Registry:
                 await self._ended.wait()
         except TimeoutError:
             log.warning("%d players had not left when the hub did", len(self._connections))
+
+
+def _going_away() -> Unavailable:
+    return Unavailable("This hub is going away.", code="draining", retry_after=_spread(DRAIN_SPREAD_S))
 
 
 def _spread(seconds: float) -> int:

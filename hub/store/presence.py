@@ -1,7 +1,6 @@
 """Presence in the database: the durable half of `hub.domain.presence`. Only transitions are written here; last-seen and
 telemetry go to `player_status` in batches."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from hub.domain.events import Event
 from hub.domain.presence import Change, Connected, Device, Graces, Presence, Reason
 from hub.store import commands, events
 from hub.store.statements import Row, Statement, Unit, insert_into
-from hub.store.tables import Player, Session
+from hub.store.tables import Player, PresenceRow, Session
 
 _COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offline_due_at, r.reason, r.flapping,
     r.history, r.session_id, p.name, p.screen_id, s.address"""
@@ -48,9 +47,8 @@ _CRASHED_SESSIONS = Statement("""
 _CRASHED = Statement("""
     UPDATE presence SET node = NULL, reason = 'crash', offline_due_at = :due_at, due_at = :due_at, session_id = NULL
     WHERE node = :node RETURNING player_id""")
-_POSTPONE = Statement("""
-    UPDATE presence SET offline_due_at = :due_at, due_at = :due_at
-    WHERE offline_due_at < :due_at AND reason = :reason""")
+_AWAIT = Statement("""
+    UPDATE presence SET offline_due_at = :due_at, due_at = :due_at WHERE node IS NULL AND offline_due_at IS NOT NULL""")
 _SEEN = Statement("""
     UPDATE player_status SET last_seen_at = :last_seen_at, address = COALESCE(:address, address)
     WHERE player_id = :player_id""")
@@ -99,10 +97,11 @@ def connect(
 
 
 def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: int) -> Unit:
-    """Unit: the connection of this epoch has ended. Answers whether it was the current one."""
+    """Unit: the connection of this epoch has ended. Answers whether it was the current one; None: there is no such
+    player any more."""
     found = yield _READ(player_id=player_id)
     if not found:
-        return False
+        return None
     before = _presence(found[0])
     change = rules.disconnect(before, epoch=epoch, reason=reason, graces=graces, now=now)
     if change is None:
@@ -125,22 +124,22 @@ def sweep(now: int, limit: int) -> Unit:
 
 
 def recover(node: str, due_at: int) -> Unit:
-    """Unit: after a crash of this node: its sessions end at their last sign of life, its players get the grace.
-    Answers how many players that were."""
+    """Unit: at the start of this node. Whoever is away could not come back while the hub was down, and has until
+    `due_at`; sessions that a crash left open end at their last sign of life. Answers how many players those were."""
     yield _CRASHED_SESSIONS(node=node)
     rows = yield _CRASHED(node=node, due_at=due_at)
+    yield _AWAIT(due_at=due_at)
     return len(rows)
 
 
-def postpone(reason: Reason, due_at: int) -> Unit:
-    """Unit: while admissions are paced, a player that waits its turn is not offline for it."""
-    yield _POSTPONE(reason=reason, due_at=due_at)
+def await_return(due_at: int) -> Unit:
+    """Unit: everybody who is away, and not yet offline for it, has until `due_at` to come back."""
+    yield _AWAIT(due_at=due_at)
 
 
-def seen(rows: Sequence[tuple[int, int, str | None]]) -> Unit:
-    """Unit: (player id, last seen, address) of many players."""
-    for player_id, last_seen_at, address in rows:
-        yield _SEEN(player_id=player_id, last_seen_at=last_seen_at, address=address)
+def seen(player_id: int, last_seen_at: int, address: str | None) -> Unit:
+    """Unit: the latest sign of life of one player."""
+    yield _SEEN(player_id=player_id, last_seen_at=last_seen_at, address=address)
 
 
 def report(player_id: int, telemetry: dict[str, Any], reported: dict[str, Any], at: int) -> Unit:
@@ -174,6 +173,12 @@ def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
         return None
     yield from events.append(_event(found[0], name, {"detail": data}, now))
     return found[0]["team_id"]
+
+
+async def held(session: AsyncSession, node: str) -> list[tuple[int, int, int]]:
+    """(player id, team id, epoch) of the connections that this node holds, as the database has it."""
+    query = select(PresenceRow.player_id, PresenceRow.team_id, PresenceRow.epoch).where(col(PresenceRow.node) == node)
+    return [(player_id, team_id, epoch) for player_id, team_id, epoch in await session.exec(query)]
 
 
 async def settings(session: AsyncSession, player_id: int) -> dict[str, Any]:
