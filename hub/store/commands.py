@@ -15,7 +15,7 @@ from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.events import Event
 from hub.store import events
-from hub.store.statements import Row, Statement, Unit, insert_into
+from hub.store.statements import Row, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
 
 MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
@@ -36,7 +36,6 @@ def _partial(text: str) -> Statement:
     return statement
 
 
-_INSERT = insert_into(Command)
 _TARGET = _partial(f"""
     SELECT name, capabilities,
            (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {_UNFINISHED}) AS live
@@ -139,7 +138,7 @@ class Draft:
 
 
 _DRAFTED = tuple(field.name for field in fields(Draft))
-_EMPTY: dict[str, Any] = dict.fromkeys(name for name in _INSERT.names if name not in _DRAFTED)
+_INSERT = insert_into(Command, without=tuple(name for name in columns(Command) if name not in _DRAFTED))
 
 
 def send(
@@ -208,7 +207,7 @@ def queue(command: Draft, spec: rules.Spec, actor: Actor | None, now: int) -> Un
         older = yield _SUPERSEDE(newer=command.id, player_id=command.player_id, command=command.command, now=now)
         for row in older:
             yield from events.append(finished(row, "cancelled", now, superseded_by=command.id))
-    values = _EMPTY | {name: getattr(command, name) for name in _DRAFTED}
+    values = {name: getattr(command, name) for name in _DRAFTED}
     yield _INSERT(**values)
     if command.state == "queued":
         yield from events.append(event("command.queued", values, "queued", now, actor=actor, face=command.face))
