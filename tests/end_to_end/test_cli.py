@@ -32,27 +32,44 @@ async def initialise(run: Programs) -> Program:
     return await run.hub("init", *arguments, **OWNER)
 
 
-@pytest.fixture
-async def shop(run: Programs, tmp_path: Path) -> Shop:
+async def serving(run: Programs) -> tuple[Program, str, str]:
+    """A new hub that serves: (its process, its address, its first key)."""
     init = await initialise(run)
     assert await init.end() == 0
     key = json.loads(init.text())["api_key"]
     serve = await run.hub("serve", "--data", "data", "--port", "0")
-    url = (await serve.line(r"listens on (http://127\.0\.0\.1:\d+)$"))[1]
+    return serve, (await serve.line(r"listens on (http://127\.0\.0\.1:\d+)$"))[1], key
 
-    pair = await run.agent("pair", "--hub", url, "--state", "device", AGENT_PLAYER__KIND="simulated")
-    code = (await pair.line(r"^Code: (\S{6})$"))[1]
-    async with httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
-        waiting = (await client.get(f"/api/v1/players/pair/{code}")).json()["data"]
-        assert waiting["model"] == "Simulated machine"
-        answer = await client.post("/api/v1/players/pair", json={"code": code, "name": "Lobby"})
-    assert answer.status_code == 200, answer.text
-    assert await pair.end() == 0
-    assert (tmp_path / "device" / "token").stat().st_mode & 0o077 == 0  # the token is its user's alone
 
-    agent = await run.agent("run", "--hub", url, "--state", "device", "--player", "simulated")
+def client(url: str, key: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+
+@pytest.fixture
+async def shop(run: Programs, tmp_path: Path) -> Shop:
+    serve, url, key = await serving(run)
+    async with client(url, key) as operator:
+        player_id = (await operator.post("/api/v1/players", json={"name": "Lobby"})).json()["data"]["id"]
+        (tmp_path / "token").write_text((await operator.post(f"/api/v1/players/{player_id}/token")).json()["token"])
+    device = ("--state", "device", "--player", "simulated", "--token-file", "token")
+    agent = await run.agent("run", "--hub", url, *device)
     await agent.line("connected to .* as Lobby")
     return Shop(run, serve, agent, {"HUB_URL": url, "HUB_KEY": key})
+
+
+async def test_a_device_is_paired_by_the_code_that_it_shows(run: Programs, tmp_path: Path) -> None:
+    _, url, key = await serving(run)
+    pair = await run.agent("pair", "--hub", url, "--state", "device", AGENT_PLAYER__KIND="simulated")
+    code = (await pair.line(r"^Code: (\S{6})$"))[1]
+    async with client(url, key) as operator:
+        waiting = (await operator.get(f"/api/v1/players/pair/{code}")).json()["data"]
+        assert waiting["model"] == "Simulated machine"
+        answer = await operator.post("/api/v1/players/pair", json={"code": code, "name": "Lobby"})
+        assert answer.status_code == 200, answer.text
+    assert await pair.end() == 0
+    assert (tmp_path / "device" / "token").stat().st_mode & 0o077 == 0  # the token is its user's alone
+    agent = await run.agent("run", "--hub", url, "--state", "device", "--player", "simulated")
+    await agent.line("connected to .* as Lobby")
 
 
 async def test_init_makes_one_team_an_owner_and_a_key(run: Programs) -> None:

@@ -1,9 +1,10 @@
 """A process that has loaded hub and agent once and forks them, so that a life costs milliseconds instead of seconds.
 
 What it forks are processes like any other: own memory, own files, killed for good by SIGKILL. Orders come as lines of
-JSON on standard input, births and deaths go out on standard output; at the end of its input everybody dies.
+JSON on standard input, births and deaths go out on standard output; when its input ends, or itself, everybody dies.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -20,6 +21,8 @@ from tests.faults import agent_process, hub_process
 ROLES: dict[str, Callable[..., None]] = {"hub": hub_process.live, "agent": agent_process.live}
 BROKEN = 70
 """Exit status of a life that ended in an exception."""
+
+PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent dies
 
 LOADED_LATE = (
     "aiosqlite",
@@ -73,6 +76,7 @@ def _live(order: dict[str, Any]) -> None:
     """In the child; does not return."""
     status = BROKEN
     try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for ours, theirs in ((nothing, 0), (log, 1), (log, 2)):

@@ -24,6 +24,7 @@ from tests.faults.failpoints import Kill, Role
 from tests.harness import Hub
 
 ROOT = Path(__file__).parent.parent.parent
+START_S = 30.0  # from birth to the first answer
 END_S = 25.0  # from SIGTERM to the end of a process, before it counts as stuck
 
 
@@ -102,7 +103,13 @@ class Nursery:
         assert self._process.stdout is not None
         data = os.read(self._process.stdout.fileno(), 65_536)
         if not data:
-            raise RuntimeError("the nursery is gone")
+            asyncio.get_running_loop().remove_reader(self._process.stdout.fileno())
+            for life in self._lives.values():
+                for end in (life.born, life.over):
+                    if not end.done():
+                        end.set_exception(RuntimeError("the nursery is gone"))
+            self._lives.clear()
+            return
         *lines, self._told = (self._told + data).split(b"\n")
         for line in lines:
             news = json.loads(line)
@@ -199,9 +206,10 @@ class RemoteHub(Hub):
 
     async def answers(self, life: Life) -> None:
         """Wait until this process, which is to be the hub, does what it is there for."""
-        while not await self.healthy():
-            assert not life.over.done(), life.said()
-            await asyncio.sleep(0.02)  # a process that starts has no event to await
+        async with asyncio.timeout(START_S):
+            while not await self.healthy():
+                assert not life.over.done(), life.said()
+                await asyncio.sleep(0.02)  # a process that starts has no event to await
 
     async def healthy(self) -> bool:
         try:
