@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_S = 30.0  # between attempts of a job that keeps failing
+LONGEST_PAUSE_S = 5.0  # between attempts of a job that keeps failing: so soon a hub is well again after its database
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,12 @@ class PostgresServer:
             os.chown(self._folder, account.pw_uid, account.pw_gid)
         data = self._folder / "data"
         self._run("initdb", "-D", str(data), "-U", "hub", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self.up()
+
+    def up(self) -> None:
+        """Start the server, again after `down`."""
         self._process = subprocess.Popen(
-            self._command("postgres", "-D", str(data), "-p", str(self._port), "-k", str(self._folder),
+            self._command("postgres", "-D", str(self._folder / "data"), "-p", str(self._port), "-k", str(self._folder),
                           "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off"),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
@@ -42,13 +46,17 @@ class PostgresServer:
         return f"postgresql://hub@127.0.0.1:{self._port}/{name}"
 
     def stop(self) -> None:
+        self.down()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def down(self) -> None:
+        """Stop the server; the databases stay."""
         self._process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         command = [str(self._bin / program), *arguments]

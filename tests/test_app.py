@@ -1,0 +1,77 @@
+"""The whole hub when the ground gives way: refusals that say so, and recovery by itself."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.harness import running_hub, settings
+from tests.postgres import PostgresServer
+from tests.requirements import require
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that this test may stop."""
+    server = PostgresServer(require("postgres"))
+    yield server
+    server.stop()
+
+
+async def test_a_database_that_goes_and_returns(tmp_path: Path, own_postgres: PostgresServer) -> None:
+    async with (
+        running_hub(settings(tmp_path, own_postgres.database())) as hub,
+        hub.as_("sbk_unknown00_" + "x" * 32) as nobody,
+    ):
+        idle_id, idle_token = await hub.player("Idle")
+        busy_id, busy_token = await hub.player("Busy")
+        async with hub.connected(idle_token) as idle, hub.connected(busy_token) as busy:
+            command_id = await hub.command(busy_id, "set_volume", {"volume": 5})
+            await busy.until("command")
+            await asyncio.to_thread(own_postgres.down)
+
+            calls = [
+                hub.client.get("/api/v1/players"),
+                hub.client.get(f"/api/v1/commands/{command_id}"),
+                hub.client.post("/api/v1/commands", json={"player_id": idle_id, "command": "identify"}),
+                hub.client.post("/api/v1/players", json={"name": "Another"}),
+                hub.client.patch(f"/api/v1/players/{idle_id}", json={"name": "Renamed"}),
+                hub.client.get("/api/v1/events"),
+                hub.client.get("/readyz"),
+                nobody.get("/api/v1/players"),
+            ]
+            for answer in await asyncio.gather(*calls):
+                assert answer.status_code == 503, f"{answer.request.url}: {answer.text}"
+                assert "retry-after" in answer.headers or answer.request.url.path == "/readyz"
+            await busy.result(command_id, volume=5)
+            assert (await busy.closed())[0] == 1012
+            with pytest.raises(InvalidStatus) as refusal:
+                async with hub.socket(busy_token):
+                    pass
+            assert refusal.value.response.status_code == 503
+
+            await asyncio.to_thread(own_postgres.up)
+            while (await hub.client.get("/readyz")).status_code != 200:
+                pass
+            journal = [
+                {
+                    "id": command_id,
+                    "state": "finished",
+                    "result": {
+                        "id": command_id,
+                        "status": "succeeded",
+                        "detail": {"volume": 5},
+                        "finished_at": "2026-01-01T00:00:01Z",
+                        "boot_id": "boot-1",
+                    },
+                }
+            ]
+            async with hub.connected(busy_token, journal=journal) as again:
+                assert (await again.until("result_ok"))["id"] == command_id
+                assert (await hub.story(command_id))["status"] == "succeeded"
+                other = await hub.command(idle_id, "identify")
+                assert (await idle.until("command"))["id"] == other
+                log = (await hub.client.get("/api/v1/events", params={"limit": 1000})).json()["data"]
+                assert not [event for event in log if event["event"] == "player.offline"]
