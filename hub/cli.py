@@ -2,11 +2,13 @@
 running hub take its address and a key from `--url` and `--key`, or HUB_URL and HUB_KEY."""
 
 import asyncio
+import fcntl
 import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -108,9 +110,23 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         ready(port)
 
     hub = HubServer(uvicorn_config, started)
-    hub.run()
+    with _alone(server.data):
+        hub.run()
     if not hub.started:
         sys.exit(1)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A second hub on the folder would take the players of the first for the victims of a crash. The lock is the
+    system's own: it ends with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "hub.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _fail(f"Another hub runs on the data folder {folder} already.")
+        yield
 
 
 @app.command()
