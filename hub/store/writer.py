@@ -1,8 +1,9 @@
 """Group commit: many units, one transaction, one fsync.
 
 Units wait in one bounded queue. Whatever has gathered while the last commit ran makes the next batch, so an idle hub
-commits at once and a busy one in large batches, without a timer. Within a batch every unit stands alone (a savepoint
-each): a bad one fails by itself. A unit's answer is given only after the commit that made it durable.
+commits at once and a busy one in large batches, without a timer. Within a batch every unit stands alone: when one
+fails half-way, all run again with a savepoint each, so that it fails by itself. A unit's answer is given only after the
+commit that made it durable.
 """
 
 import asyncio
@@ -214,8 +215,12 @@ class SqliteWriter:
         try:
             connection = self._connection = self._connection or open_sqlite(self._path)
             connection.execute("BEGIN IMMEDIATE")
-            for work in batch:
-                self._step(connection, work)
+            if not all(self._step(connection, work) for work in batch):
+                # Seldom, so the savepoints that would part what one wrote from the others' are only made now.
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                for work in batch:
+                    self._step_apart(connection, work)
             if self._probe is not None:
                 for work in batch:
                     self._probe(f"before commit {work.name}")
@@ -233,8 +238,10 @@ class SqliteWriter:
             except sqlite3.Error:
                 self._close()
 
-    def _step(self, connection: sqlite3.Connection, work: _Work) -> None:
-        connection.execute("SAVEPOINT unit")
+    def _step(self, connection: sqlite3.Connection, work: _Work) -> bool:
+        """Run one unit. False: it failed and what it wrote before is still there."""
+        work.answer = work.error = None
+        wrote = False
         try:
             unit = work.make()
             rows: Rows | None = None
@@ -242,17 +249,23 @@ class SqliteWriter:
                 while True:
                     call = unit.send(rows) if rows is not None else next(unit)
                     rows = connection.execute(call.statement.sqlite, call.values).fetchall()
+                    wrote = wrote or not call.statement.reads
             except StopIteration as stop:
                 work.answer = stop.value
-            connection.execute("RELEASE unit")
         except Exception as error:
             work.error = _told(error)
             if work.error is not error:
                 _warn(error)
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction (disk full): so must the batch
+            return not wrote
+        return True
+
+    def _step_apart(self, connection: sqlite3.Connection, work: _Work) -> None:
+        connection.execute("SAVEPOINT unit")
+        if not self._step(connection, work):
             connection.execute("ROLLBACK TO unit")
-            connection.execute("RELEASE unit")
+        connection.execute("RELEASE unit")
 
 
 def open_sqlite(path: str) -> sqlite3.Connection:
