@@ -16,7 +16,7 @@ STATEMENTS = {
     for name, value in vars(module).items()
     if isinstance(value, Statement)
 }
-WHOLE_TABLE = {"presence_POSTPONE"}  # one row a player, and only while a fleet is let in slowly
+WHOLE_TABLE = {"presence_AWAIT"}  # a row a player: when the hub starts, or a fleet is let in slowly
 HISTORY = ("ix_command_player", "ix_command_team", "ix_session_player", "ix_event_team")
 
 
