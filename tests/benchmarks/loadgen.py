@@ -33,7 +33,7 @@ Answer = dict[str, Any]
 class Player(asyncio.Protocol):
     """One player's socket."""
 
-    __slots__ = ("fleet", "player_id", "rest", "sending", "token", "transport", "upgraded")
+    __slots__ = ("fleet", "player_id", "rest", "sending", "token", "transport", "upgraded", "uploads")
 
     def __init__(self, fleet: "Fleet", player_id: int, token: str) -> None:
         self.fleet = fleet
@@ -42,6 +42,7 @@ class Player(asyncio.Protocol):
         self.rest = b""
         self.upgraded = False
         self.sending: Upload | None = None
+        self.uploads = 0  # announced on this connection: each has its own number
         self.transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -111,6 +112,7 @@ class Upload:
         self.screenshot = screenshot
         self.interval = CHUNK * 8 / bits_per_s if bits_per_s else 0.0
         self.number = 0
+        self.ended = asyncio.Event()
         self.done = 0
         self.failed: list[str] = []
         self.data = b""
@@ -120,7 +122,8 @@ class Upload:
         self.stopped = False
 
     def start(self) -> None:
-        self.number += 1
+        self.player.uploads += 1
+        self.number = self.player.uploads
         self.data = picture.distinct(self.screenshot, f"{self.player.player_id}/{self.number}/{time.time_ns()}")
         self.offset = self.credit = 0
         announced = {
@@ -138,10 +141,13 @@ class Upload:
     def heard(self, message: bytes) -> None:
         if message.startswith(b'{"type":"upload_done"'):
             self.done += 1
-            if not self.stopped:
+            if self.stopped:
+                self.ended.set()
+            else:
                 self.start()
         elif message.startswith(b'{"type":"upload_failed"'):
             self.failed.append(message.decode())
+            self.ended.set()
         else:
             self.credit = wire.number(message, b"received")
             self.push()
@@ -151,7 +157,7 @@ class Upload:
         if self.timer is not None:
             return
         now = time.monotonic()
-        while self.offset < len(self.data) and self.offset - self.credit < WINDOW and not self.stopped:
+        while self.offset < len(self.data) and self.offset - self.credit < WINDOW:
             if self.free_at > now:
                 self.timer = asyncio.get_running_loop().call_later(self.free_at - now, self.resume)
                 return
@@ -165,10 +171,10 @@ class Upload:
         self.timer = None
         self.push()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Finish the one under way, and begin no other."""
         self.stopped = True
-        if self.timer is not None:
-            self.timer.cancel()
+        await self.ended.wait()
 
 
 class Fleet:
@@ -422,8 +428,8 @@ class LoadGenerator:
             sender.player.sending = sender
             sender.start()
         await self.stop.wait()
-        for sender in senders:
-            sender.stop()
+        async with asyncio.timeout(ROUND_LIMIT_S):
+            await asyncio.gather(*(sender.stop() for sender in senders))
         failed = [text for sender in senders for text in sender.failed]
         self.fleet.errors.extend(failed)
         return {
