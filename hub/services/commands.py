@@ -49,7 +49,7 @@ class Commands:
         self._db = db
         self._bus = bus
         self._count = count
-        self._progress: dict[str, dict[str, Any]] = {}
+        self._progress: dict[tuple[int, str], dict[str, Any]] = {}
 
     async def send(
         self,
@@ -86,7 +86,7 @@ class Commands:
             row = await store.get(session, actor.team_id, command_id)
         if row is None:
             raise NotFound
-        return describe(row) | {"progress": self._progress.get(command_id)}
+        return self._story(row)
 
     async def listing(
         self,
@@ -109,7 +109,7 @@ class Commands:
                 before=before,
                 limit=limit,
             )
-        return [describe(row) | {"progress": self._progress.get(row.id)} for row in rows]
+        return [self._story(row) for row in rows]
 
     async def cancel(self, origin: Origin, command_id: str) -> str:
         """Call a command back. Answers the state after: `cancelled` means it will not run; `sent` or `acked` means the
@@ -133,8 +133,8 @@ class Commands:
                 try:
                     async with asyncio.timeout_at(deadline):
                         await heard.wait()
-                except TimeoutError:
-                    return story
+                except TimeoutError:  # not every step is worth a wake-up
+                    return await self.get(actor, command_id)
                 heard.clear()
                 story = await self.get(actor, command_id)
             return story
@@ -164,18 +164,20 @@ class Commands:
             self._count("acked")
             self._bus.publish(("command", command_id))
 
-    def progress(self, command_id: str, percent: int | None, note: str | None) -> None:
-        """How far a command is: a latest value, kept in memory and lost with it."""
+    def progress(self, player_id: int, command_id: str, percent: int | None, note: str | None) -> None:
+        """How far a command is, in the words of this player: a latest value, kept in memory and lost with it. Shown
+        only if the command is the player's own."""
+        self._progress.pop((player_id, command_id), None)
         if len(self._progress) >= PROGRESS_LIMIT:
-            self._progress.clear()
-        self._progress[command_id] = {"percent": percent, "note": note}
+            del self._progress[next(iter(self._progress))]  # the one that was quiet for longest
+        self._progress[player_id, command_id] = {"percent": percent, "note": note}
         self._bus.publish(("progress", command_id))
 
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
         player repeats what it was not thanked for."""
         row: Row | None = await self._db.write(store.record, player_id, outcome, now_ms(), key=player_id)
-        self._progress.pop(outcome.id, None)
+        self._progress.pop((player_id, outcome.id), None)
         if row is not None:
             self.settled(row)
 
@@ -186,6 +188,9 @@ class Commands:
         await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, now_ms(), key=player_id)
         for command_id in (*acked, *lost):
             self._bus.publish(("command", command_id))
+
+    def _story(self, row: Command) -> dict[str, Any]:
+        return describe(row) | {"progress": self._progress.get((row.player_id, row.id))}
 
     # For the supervised loops ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,47 @@
+"""What callers of the command service see; the life of a command itself is in tests/store/test_commands.py."""
+
+import asyncio
+
+from hub.bus.local import LocalBus
+from hub.services import commands
+from hub.services.commands import Commands, Origin
+from hub.store import commands as store
+from hub.store.database import Database
+from tests.cast import player_of, team_owner
+
+
+async def test_who_waited_in_vain_is_told_how_it_stands_now(db: Database) -> None:
+    owner = await team_owner(db, "team")
+    player_id = (await player_of(db, owner)).id or 0
+    service = Commands(db, LocalBus())
+    command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
+    waiting = asyncio.create_task(service.wait(owner, command_id, 1))
+    while not service._bus._listeners:  # type: ignore[attr-defined]  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await db.write(store.acknowledge, player_id, command_id, 1)  # on another node, whose wake-up was lost
+    assert (await waiting)["status"] == "acked"
+
+
+async def test_progress_is_the_word_of_the_commands_own_player(sqlite_db: Database) -> None:
+    owner = await team_owner(sqlite_db, "team")
+    player_id = (await player_of(sqlite_db, owner)).id or 0
+    stranger = (await player_of(sqlite_db, await team_owner(sqlite_db, "other"))).id or 0
+    service = Commands(sqlite_db, LocalBus())
+    command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
+    service.progress(player_id, command_id, 40, "half way")
+    service.progress(stranger, command_id, 99, "not mine")
+    assert (await service.get(owner, command_id))["progress"] == {"percent": 40, "note": "half way"}
+
+
+async def test_remembered_progress_is_bounded_and_the_latest_stays(sqlite_db: Database) -> None:
+    owner = await team_owner(sqlite_db, "team")
+    player_id = (await player_of(sqlite_db, owner)).id or 0
+    service = Commands(sqlite_db, LocalBus())
+    command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
+    service.progress(player_id, command_id, 10, None)
+    for number in range(commands.PROGRESS_LIMIT - 1):
+        service.progress(player_id, f"other-{number}", 50, None)
+    service.progress(player_id, command_id, 20, None)
+    service.progress(player_id, "one-more", 50, None)
+    assert (await service.get(owner, command_id))["progress"] == {"percent": 20, "note": None}
+    assert len(service._progress) == commands.PROGRESS_LIMIT
