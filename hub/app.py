@@ -159,6 +159,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         db,
         {
             "commands": settings.commands.retention_days,
+            "batches": settings.commands.retention_days,
             "events": settings.events.retention_days,
             "sessions": settings.players.sessions_retention_days,
         },

@@ -1,5 +1,6 @@
 """One command to a group: members frozen at creation, paced, stopped after too many failures, or tried dry."""
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from hub.domain import commands as rules
 from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Replay
-from hub.domain.errors import Invalid, NotFound
+from hub.domain.errors import HubError, Invalid, NotFound, Unavailable
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.commands import Commands, Origin, new_row
 from hub.store import batches as store
@@ -99,9 +100,12 @@ class Batches:
             "commands": [{"player_id": row.player_id, "command_id": row.id} for row in rows],
             "skipped": skipped,
         }
-        replay: Replay | None = await self._db.write(
-            store.create, batch, rows, spec, actor, now, idempotency, orjson.dumps(answer).decode()
-        )
+        try:
+            replay: Replay | None = await self._db.write(
+                store.create, batch, rows, spec, actor, now, idempotency, orjson.dumps(answer).decode()
+            )
+        except sqlite3.IntegrityError:
+            raise Unavailable("The group changed at the same moment.", code="moved", retry_after=1) from None
         if replay is not None:
             return cast("dict[str, Any]", orjson.loads(replay.answer))
         if held:
@@ -147,10 +151,13 @@ class Batches:
 
     async def check(self) -> None:
         """Abort the batches of which more failed than their makers allow (a supervised loop calls this each second)."""
-        touched = set(self._touched)
-        self._touched -= touched
-        for batch_id in touched:
-            self._settle(await self._db.write(store.check_failures, batch_id, now_ms()))
+        for batch_id in tuple(self._touched):
+            self._touched.discard(batch_id)
+            try:
+                self._settle(await self._db.write(store.check_failures, batch_id, now_ms()))
+            except HubError:
+                self._touched.add(batch_id)
+                raise
 
     def _settle(self, rows: list[Row]) -> None:
         for row in rows:

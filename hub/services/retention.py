@@ -12,7 +12,7 @@ FIXED_MS: dict[str, int] = {
 
 
 class Retention:
-    """`days` by kind: commands, events, sessions."""
+    """`days` by kind: commands, batches (while none of their commands is left), events, sessions."""
 
     def __init__(self, db: Database, days: Mapping[str, int]) -> None:
         self._db = db

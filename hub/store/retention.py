@@ -11,6 +11,12 @@ _FORGET = {
             SELECT id FROM command WHERE id < :before_id AND state NOT IN ('held', 'queued', 'sent', 'acked')
             ORDER BY id LIMIT :limit)
         RETURNING id"""),
+    "batches": Statement("""
+        DELETE FROM batch WHERE id IN (
+            SELECT id FROM batch
+            WHERE id < :before_id AND NOT EXISTS (SELECT 1 FROM command WHERE command.batch_id = batch.id)
+            ORDER BY id LIMIT :limit)
+        RETURNING id"""),
     "sessions": Statement("""
         DELETE FROM player_session WHERE id IN (
             SELECT id FROM player_session WHERE id < :before_id AND ended_at IS NOT NULL ORDER BY id LIMIT :limit)
@@ -23,7 +29,11 @@ _FORGET = {
             SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)
         RETURNING key"""),
 }
-_PREFIXES = {"commands": "cmd_", "sessions": "ses_"}  # their ids hold the time they were made: no second index
+_PREFIXES = {
+    "commands": "cmd_",
+    "batches": "bat_",
+    "sessions": "ses_",
+}  # their ids hold the time they were made: no second index
 KINDS = tuple(_FORGET)
 
 

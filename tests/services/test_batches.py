@@ -1,5 +1,6 @@
 """One command to many players: frozen members, pace, abort, dry run."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome
-from hub.domain.errors import Conflict, Invalid, NotFound
+from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.presence import Graces
 from hub.domain.times import now_ms
 from hub.services.batches import Batches
@@ -15,6 +16,7 @@ from hub.services.commands import Commands, Origin
 from hub.services.players import Players
 from hub.services.presence import PresenceService
 from hub.store import batches as store
+from hub.store import players as player_store
 from hub.store.database import Database
 from tests.cast import player_of, team_owner
 
@@ -38,6 +40,10 @@ class Stage:
 
 @pytest.fixture
 async def stage(db: Database) -> Stage:
+    return await _stage(db)
+
+
+async def _stage(db: Database) -> Stage:
     owner = await team_owner(db, "team")
     players = [(await player_of(db, owner, f"P{number}")).id or 0 for number in range(5)]
     bus = LocalBus()
@@ -129,3 +135,37 @@ async def test_another_teams_batch_and_group_are_not_there(stage: Stage) -> None
         await stage.batches.abort(Origin(stranger, "test"), answer["batch_id"])
     with pytest.raises(NotFound):
         await stage.batches.send(Origin(stranger, "test"), stage.group_id, "reboot")
+
+
+async def test_a_member_deleted_in_the_moment_of_sending_is_no_fault_of_the_hubs(sqlite_db: Database) -> None:
+    stage = await _stage(sqlite_db)
+    async with sqlite_db.transaction() as session:
+        sending = asyncio.create_task(send(stage))
+        while not sqlite_db._writer._queue.qsize():  # type: ignore[attr-defined]  # noqa: ASYNC110  (it reads first)
+            await asyncio.sleep(0)
+        await player_store.remove(session, await player_store.get(session, stage.owner.team_id, stage.players[0]))
+    with pytest.raises(Unavailable) as refusal:
+        await sending
+    assert refusal.value.retry_after
+    answer = await send(stage)
+    assert await stage.states(answer["batch_id"]) == {"queued": 4}
+
+
+async def test_a_batch_is_judged_again_when_the_database_was_away(database_url: str) -> None:
+    def probe(point: str) -> None:
+        if away and point == "before commit batches.check_failures":
+            away.clear()
+            raise ConnectionResetError("gone")
+
+    away: list[bool] = []
+    db = Database(database_url, probe=probe)
+    await db.start()
+    stage = await _stage(db)
+    answer = await send(stage, max_failures=0)
+    await stage.fail(answer["commands"][0]["command_id"], stage.players[0])
+    away.append(True)
+    with pytest.raises(Unavailable):
+        await stage.batches.check()
+    await stage.batches.check()
+    assert await stage.states(answer["batch_id"]) == {"failed": 1, "cancelled": 4}
+    await db.stop()

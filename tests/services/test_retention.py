@@ -1,8 +1,15 @@
 """What is forgotten, and what never is."""
 
+import pytest
+
 from hub.bus.local import LocalBus
+from hub.domain.errors import NotFound
+from hub.domain.presence import Graces
 from hub.domain.times import DAY, now_ms
+from hub.services.batches import Batches
 from hub.services.commands import Commands, Origin
+from hub.services.players import Players
+from hub.services.presence import PresenceService
 from hub.store import commands, retention
 from hub.store.database import Database
 from tests.cast import player_of, team_owner
@@ -19,6 +26,26 @@ async def test_finished_commands_go_and_unfinished_ones_stay_however_old(db: Dat
     assert len(await service.listing(owner)) == 2
     await db.write(retention.forget, "commands", now_ms() + DAY)
     assert [one["id"] for one in await service.listing(owner)] == [waiting["command_id"]]
+
+
+async def test_a_batch_goes_when_none_of_its_commands_is_left(db: Database) -> None:
+    owner = await team_owner(db, "team")
+    player = await player_of(db, owner)
+    bus = LocalBus()
+    service = Commands(db, bus)
+    batches = Batches(db, bus, service)
+    players = Players(db, bus, PresenceService(db, bus, "node", Graces()))
+    group = await players.create_group(owner, name="All", player_ids=[player.id or 0], face="test")
+    batch_id = (await batches.send(Origin(owner, "test"), group["id"], "reboot"))["batch_id"]
+    await batches.abort(Origin(owner, "test"), batch_id)
+    await db.write(retention.forget, "batches", now_ms() + DAY)
+    assert (await batches.get(owner, batch_id))["total"] == 1
+    await db.write(retention.forget, "commands", now_ms() + DAY)
+    await db.write(retention.forget, "batches", now_ms() - DAY)
+    assert (await batches.get(owner, batch_id))["total"] == 0
+    await db.write(retention.forget, "batches", now_ms() + DAY)
+    with pytest.raises(NotFound):
+        await batches.get(owner, batch_id)
 
 
 async def test_old_events_go_and_numbers_are_never_used_again(db: Database) -> None:
