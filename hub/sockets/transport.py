@@ -11,7 +11,7 @@ import email.utils
 import http
 import json
 import logging
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -212,7 +212,7 @@ class PlayerSocket(asyncio.Protocol):
         except Exception:
             log.exception("a player's handshake failed")
             refusal = HubError("Something went wrong on the hub.", code="internal")
-        if self._gone:
+        if self._gone or self._transport.is_closing():
             if connection is not None:
                 connection.on_lost()
             return
@@ -239,16 +239,24 @@ class PlayerSocket(asyncio.Protocol):
         networks = self._registry.trusted_proxies
         hops = [hop.strip() for value in request.headers.get_all("X-Forwarded-For") for hop in value.split(",")]
         while address is not None and hops and _within(address, networks):
-            address = hops.pop()
+            claim = _parsed(hops.pop())
+            if claim is None:
+                break
+            address = str(claim)
         return address
 
 
 def _within(address: str, networks: Any) -> bool:
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        parsed = ip_address(address)
+        address = ip_address(text)
     except ValueError:
-        return False
-    return any(parsed in network for network in networks)
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _select_subprotocol(_protocol: ServerProtocol, offered: Any) -> Subprotocol | None:

@@ -41,3 +41,19 @@ async def test_a_player_that_was_being_let_in_when_the_hub_left_is_sent_away(tmp
         with pytest.raises(Unavailable) as refusal:
             await arriving
         assert refusal.value.code == "draining"
+
+
+async def test_behind_a_proxy_only_addresses_are_believed(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path, server={"trusted_proxies": ["127.0.0.0/8"]})) as hub:
+        player_id, token = await hub.player()
+        for claim, believed in (
+            ("203.0.113.7", "203.0.113.7"),
+            ("192.0.2.1, ::ffff:203.0.113.8", "203.0.113.8"),
+            ("<script>, 127.0.0.9", "127.0.0.9"),
+        ):
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": claim}
+            async with hub.socket(None, additional_headers=headers) as player:
+                await player.hello()
+                await hub.services.presence.flush()
+                told = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
+                assert told["ip_address"] == believed
