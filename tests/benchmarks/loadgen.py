@@ -110,7 +110,7 @@ class Upload:
     def __init__(self, player: Player, screenshot: bytes, bits_per_s: int) -> None:
         self.player = player
         self.screenshot = screenshot
-        self.interval = CHUNK * 8 / bits_per_s if bits_per_s else 0.0
+        self.interval = CHUNK * 8 / bits_per_s
         self.number = 0
         self.ended = asyncio.Event()
         self.done = 0
