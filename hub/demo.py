@@ -84,6 +84,7 @@ class Demo:
         await self._start_hub(port)
         why = "" if self._kind == "mpv" else " (mpv is not installed)"
         self._say("players", f"three agents, each driving a {self._kind} player{why}")
+        # One after the other: they share this machine's identity, and a device that asks again gives up its first code.
         for name, colour in zip(NAMES, COLOURS, strict=True):
             await self._pair(name, colour)
         for name in NAMES:
