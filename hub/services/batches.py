@@ -61,11 +61,14 @@ class Batches:
             await player_store.group(session, actor.team_id, group_id)
             members = await player_store.members(session, group_id)
             targets = await store.targets(session, actor.team_id, members)
+            full = await store.full(session, members)
         able, skipped = [], []
         for player, online in targets:
             about = {"player_id": player.id, "name": player.name, "status": "online" if online else "offline"}
             if player.quarantined_at is not None:
                 skipped.append(about | {"reason": "quarantined"})
+            elif player.id in full:
+                skipped.append(about | {"reason": "has too many unfinished commands"})
             elif not command_store.can(player.capabilities, spec.name):
                 skipped.append(about | {"reason": f"cannot do {spec.name}"})
             else:

@@ -240,17 +240,11 @@ class Players:
         await store.set_members(session, group.id or 0, player_ids)
 
     async def _join_groups(self, session: Any, actor: Actor, player_id: int, group_ids: Sequence[int]) -> None:
-        for group, _ in await store.groups(session, actor.team_id):
-            assert group.id is not None
-            members = await store.members(session, group.id)
-            wanted = group.id in group_ids
-            if wanted != (player_id in members):
-                rest = [member for member in members if member != player_id]
-                await store.set_members(session, group.id, [*rest, player_id] if wanted else rest)
         known = {group.id for group, _ in await store.groups(session, actor.team_id)}
         unknown = sorted(set(group_ids) - known)
         if unknown:
             raise Invalid.field("group_ids", f"Unknown groups: {', '.join(map(str, unknown[:10]))}.")
+        await store.set_groups(session, player_id, group_ids)
 
     def _describe(self, found: Found) -> dict[str, Any]:
         player, presence, status = found.player, found.presence, found.status

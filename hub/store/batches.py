@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -106,6 +106,18 @@ async def counts(session: AsyncSession, batch_id: str) -> dict[str, int]:
     """{state: how many}."""
     query = select(Command.state, func.count()).where(col(Command.batch_id) == batch_id).group_by(col(Command.state))
     return {state: int(number) for state, number in await session.exec(query)}
+
+
+async def full(session: AsyncSession, player_ids: Sequence[int]) -> set[int]:
+    """Those of the players that have as many unfinished commands as may be."""
+    query = (
+        select(Command.player_id)
+        .with_hint(Command, "INDEXED BY ix_command_live", "sqlite")
+        .where(text(commands.UNFINISHED), col(Command.player_id).in_(player_ids))
+        .group_by(col(Command.player_id))
+        .having(func.count() >= commands.MAX_LIVE)
+    )
+    return set(await session.exec(query))
 
 
 async def targets(session: AsyncSession, team_id: int, player_ids: Sequence[int]) -> list[tuple[Player, bool]]:

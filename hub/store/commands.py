@@ -23,14 +23,14 @@ MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anyth
 _ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
     acked_at, error_code, cancel_requested_at"""
 
-_UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
+UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
 
 
 def _partial(text: str) -> Statement:
     """A statement over some commands of one player, which SQLite shall find by the partial index that has only those.
     Having no statistics it would take the index over all rows and walk the player's whole past; PostgreSQL has some."""
-    index = "ix_command_live" if _UNFINISHED in text else "ix_command_cancel"
+    index = "ix_command_live" if UNFINISHED in text else "ix_command_cancel"
     statement = Statement(text)
     statement.sqlite = statement.sqlite.replace("FROM command WHERE", f"FROM command INDEXED BY {index} WHERE")
     return statement
@@ -38,13 +38,13 @@ def _partial(text: str) -> Statement:
 
 _TARGET = _partial(f"""
     SELECT name, capabilities,
-           (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {_UNFINISHED}) AS live
+           (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {UNFINISHED}) AS live
     FROM player WHERE id = :player_id AND team_id = :team_id""")
 _SUPERSEDE = _partial(f"""
     UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
            due_at = NULL
     WHERE state = 'queued' AND id IN (
-        SELECT id FROM command WHERE player_id = :player_id AND {_UNFINISHED} AND command = :command)
+        SELECT id FROM command WHERE player_id = :player_id AND {UNFINISHED} AND command = :command)
     RETURNING {_ROW}""")
 _KEEP_KEY = Statement("""
     INSERT INTO idempotency_key (team_id, key, request, status, answer, created_at)
@@ -54,7 +54,7 @@ _CLAIM = _partial(f"""
     UPDATE command SET state = 'sent', version = version + 1, node = :node, epoch = :epoch, sent_at = :now
     WHERE state = 'queued' AND id IN (
               SELECT id FROM command
-              WHERE player_id = :player_id AND {_UNFINISHED} AND state = 'queued' AND expires_at > :now
+              WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' AND expires_at > :now
               ORDER BY id LIMIT :room)
           AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch AND node = :node)
     RETURNING id, team_id, player_id, batch_id, command, payload, delivery, state, expires_at""")
@@ -95,7 +95,7 @@ _ASK_CANCEL = Statement(f"""
     WHERE id = :id AND team_id = :team_id AND state IN ('sent', 'acked') RETURNING {_ROW}""")
 _OWN = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND team_id = :team_id")
 _STATES = _partial(f"""
-    SELECT id, state FROM command WHERE player_id = :player_id AND {_UNFINISHED} AND state <> 'held'""")
+    SELECT id, state FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state <> 'held'""")
 _CANCELS = _partial("""
     SELECT id FROM command WHERE player_id = :player_id AND cancel_requested_at IS NOT NULL ORDER BY id LIMIT 1000""")
 _UNSUPPORTED = Statement(f"""
@@ -103,7 +103,7 @@ _UNSUPPORTED = Statement(f"""
            error_code = 'unsupported_command', error_message = 'The player cannot do this.'
     WHERE id = :id AND state = 'queued' RETURNING {_ROW}""")
 _QUEUED = _partial(f"""
-    SELECT id, command FROM command WHERE player_id = :player_id AND {_UNFINISHED} AND state = 'queued' ORDER BY id""")
+    SELECT id, command FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' ORDER BY id""")
 _SCREENSHOT = Statement("SELECT id FROM screenshot WHERE id = :id AND player_id = :player_id")
 _SETTINGS = Statement("SELECT settings FROM player WHERE id = :player_id")
 _KEEP_SETTINGS = Statement("UPDATE player SET settings = :settings WHERE id = :player_id")

@@ -140,6 +140,13 @@ async def set_members(session: AsyncSession, group_id: int, player_ids: Sequence
     await session.flush()
 
 
+async def set_groups(session: AsyncSession, player_id: int, group_ids: Sequence[int]) -> None:
+    """Make the player a member of these groups and no others; the caller has checked that all are of the team."""
+    await session.exec(delete(GroupMember).where(col(GroupMember.player_id) == player_id))
+    session.add_all(GroupMember(group_id=group_id, player_id=player_id) for group_id in dict.fromkeys(group_ids))
+    await session.flush()
+
+
 async def of_team(session: AsyncSession, team_id: int, player_ids: Sequence[int]) -> set[int]:
     """Those of the ids that are players of the team."""
     query = select(Player.id).where(col(Player.team_id) == team_id, col(Player.id).in_(player_ids))

@@ -307,13 +307,18 @@ class PostgresWriter:
 
     async def stop(self) -> None:
         """Everything submitted so far is committed first."""
+        import asyncpg
+
         self._stopping = True
         self._wake.set()
         if self._task is not None:
             await self._task
             self._task = None
         if self._connection is not None:
-            await self._connection.close()
+            try:
+                await self._connection.close(timeout=CONNECT_S)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._connection.terminate()
             self._connection = None
 
     def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":

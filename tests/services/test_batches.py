@@ -17,6 +17,7 @@ from hub.services.players import Players
 from hub.services.presence import PresenceService
 from hub.store import batches as store
 from hub.store import players as player_store
+from hub.store.commands import MAX_LIVE
 from hub.store.database import Database
 from tests.cast import player_of, team_owner
 
@@ -169,3 +170,13 @@ async def test_a_batch_is_judged_again_when_the_database_was_away(database_url: 
     await stage.batches.check()
     assert await stage.states(answer["batch_id"]) == {"failed": 1, "cancelled": 4}
     await db.stop()
+
+
+async def test_a_member_whose_queue_is_full_is_passed_over(stage: Stage) -> None:
+    full, *others = stage.players
+    await asyncio.gather(*(stage.commands.send(stage.origin, full, "reboot") for _ in range(MAX_LIVE)))
+    answer = await send(stage)
+    assert [command["player_id"] for command in answer["commands"]] == others
+    assert [(one["player_id"], one["reason"]) for one in answer["skipped"]] == [
+        (full, "has too many unfinished commands")
+    ]
