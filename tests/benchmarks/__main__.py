@@ -39,20 +39,21 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     sockets = raise_file_limit()
     print(f"{machine()}; {sockets:,} files a process\n", flush=True)
     rows: list[Row] = []
+    broken = False
     for name, measure in chosen.items():
         try:
             with Stage(sizes, lambda text: print(text, flush=True), age) as stage:
                 rows += measure(stage)
         except Failed as failure:
             print(f"{name} failed: {failure}", file=sys.stderr)
-            return 2
+            broken = True
     print(f"\n{table(rows)}\n\n{time.monotonic() - started:.0f} s")
     if options.json:
         options.json.write_bytes(orjson.dumps([row.as_json() for row in rows], option=orjson.OPT_INDENT_2))
     failed = missed(rows, everything=options.check_all) if options.check or options.check_all else []
     for row in failed:
         print(f"missed: {row.measurement}, {row.what}: {row.bound}", file=sys.stderr)
-    return 1 if failed else 0
+    return 2 if broken else 1 if failed else 0
 
 
 def machine() -> str:
