@@ -13,13 +13,14 @@ import shutil
 import signal
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
+from rich.status import Status
 
 from hub.app import create_app
 from hub.config import load
@@ -49,7 +50,8 @@ async def tour(*, once: bool, port: int) -> int:
             demo = Demo(console, Path(folder), "mpv" if shutil.which("mpv") else "simulated", stack)
             showing = asyncio.create_task(demo.show(port))
             stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait([showing, stopped], return_when=asyncio.FIRST_COMPLETED)
+            with demo.progress:
+                await asyncio.wait([showing, stopped], return_when=asyncio.FIRST_COMPLETED)
             if not showing.done():
                 showing.cancel()
                 await asyncio.wait([showing])
@@ -78,6 +80,7 @@ class Demo:
         self._client: httpx2.AsyncClient
         self._url = ""
         self._key = ""
+        self.progress = console.status("starting a hub") if console.is_terminal else nullcontext()
 
     async def show(self, port: int) -> None:
         """The tour, step by step. Raises StepFailed."""
@@ -86,7 +89,9 @@ class Demo:
         self._say("players", f"three agents, each driving a {self._kind} player{why}")
         # One after the other: they share this machine's identity, and a device that asks again gives up its first code.
         for name, colour in zip(NAMES, COLOURS, strict=True):
+            self._doing(f"pairing {name}")
             await self._pair(name, colour)
+        self._doing("waiting for the players")
         for name in NAMES:
             await self._start_agent(name)
         for name in NAMES:
@@ -185,6 +190,7 @@ class Demo:
                 after = page.json()["meta"]["next"]
 
     async def _command(self, name: str, command: str, payload: dict[str, Any], outcome: Any) -> dict[str, Any]:
+        self._doing(f"{command} for {name}")
         body = {"player_id": self._ids[name], "command": command, "payload": payload}
         answer = await self._client.post("/api/v1/commands", json=body)
         if answer.is_error:
@@ -212,6 +218,7 @@ class Demo:
         self._agents[name].kill()
         await self._agents[name].wait()
         self._say("killed", f"the agent of {name}, without a goodbye; it is offline after {GRACE_S} s of grace")
+        self._doing(f"waiting for {name} to be missed")
         event = await self._until("offline", name, after)
         await self._start_agent(name)
         await self._until("online", name, event["cursor"])
@@ -237,6 +244,11 @@ class Demo:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+    def _doing(self, text: str) -> None:
+        """Tell, on a terminal, what takes so long."""
+        if isinstance(self.progress, Status):
+            self.progress.update(text)
 
     def _say(self, what: str, text: str) -> None:
         self._console.print(f"[bold cyan]{what:8}[/] {text}", soft_wrap=True)
