@@ -76,6 +76,7 @@ class Demo:
         self._kind = kind
         self._stack = stack
         self._agents: dict[str, asyncio.subprocess.Process] = {}
+        self._processes: list[asyncio.subprocess.Process] = []
         self._ids: dict[str, int] = {}
         self._client: httpx2.AsyncClient
         self._url = ""
@@ -226,15 +227,17 @@ class Demo:
     # Around them
 
     async def _agent(self, *arguments: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "device_agent.cli", *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if arguments[0] == "pair" else asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.STDOUT if arguments[0] == "pair" else asyncio.subprocess.DEVNULL,
         )  # fmt: skip
+        self._processes.append(process)
+        return process
 
     async def _stop_agents(self) -> None:
-        running = [process for process in self._agents.values() if process.returncode is None]
+        running = [process for process in self._processes if process.returncode is None]
         for process in running:
             process.terminate()
         for process in running:
