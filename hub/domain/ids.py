@@ -4,6 +4,7 @@ A secret is shown once and kept as its SHA-256: it carries 190 bits of chance, s
 """
 
 import hashlib
+import random
 import secrets
 import time
 
@@ -22,10 +23,12 @@ class _Sortable:
     def __init__(self, length: int) -> None:
         self._length = length
         self._last = 0
+        # Unique, not secret: the system's own source would let other threads run at each draw.
+        self._chance = random.Random(secrets.randbits(256))
 
     def next(self) -> str:
         chance = 5 * (self._length - 10)
-        value = time.time_ns() // 1_000_000 << chance | secrets.randbits(chance)
+        value = time.time_ns() // 1_000_000 << chance | self._chance.getrandbits(chance)
         self._last = value if value > self._last else self._last + 1
         return "".join(CROCKFORD[self._last >> shift & 31] for shift in range(5 * (self._length - 1), -1, -5))
 

@@ -110,6 +110,7 @@ class SqliteWriter:
         self._queue: queue.SimpleQueue[_Work | _Turn | None] = queue.SimpleQueue()
         self._held: _Turn | None = None
         self._taking = False
+        self._fresh: list[_Work] = []  # submitted in this turn of the loop
         self._connection: sqlite3.Connection | None = None  # of the thread
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -124,16 +125,26 @@ class SqliteWriter:
         """Everything submitted so far is committed first."""
         self._taking = False
         if self._thread is not None:
+            self._hand_over()
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
     def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
-        if self._loop is None or not self._taking or self._queue.qsize() >= QUEUE_LIMIT:
+        if self._loop is None or not self._taking or self._queue.qsize() + len(self._fresh) >= QUEUE_LIMIT:
             raise Unavailable("The hub has more to store than it can right now.", code="overloaded", retry_after=2)
         work = _work(self._loop, unit, args, key, kwargs)
-        self._queue.put(work)
+        if not self._fresh:
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(work)
         return work.future
+
+    def _hand_over(self) -> None:
+        """What one turn of the loop has brought, together: handed over one by one, the first would wake the thread, and
+        both would fight for the interpreter while the others are still being read."""
+        fresh, self._fresh = self._fresh, []
+        for work in fresh:
+            self._queue.put(work)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -141,6 +152,7 @@ class SqliteWriter:
         if self._loop is None or not self._taking:
             raise Unavailable(retry_after=1)
         turn = _Turn(self._loop.create_future())
+        self._hand_over()
         self._queue.put(turn)
         try:
             async with asyncio.timeout(TURN_LIMIT_S):
