@@ -116,7 +116,10 @@ class Players(Group):
         description="Unsent bytes at which a player is too slow and is closed (4130); four of the largest messages.",
     )
     admissions_per_s: int = Field(
-        500, ge=1, le=100_000, description="New connections a second: a returning fleet must not starve operators."
+        200,
+        ge=1,
+        le=100_000,
+        description="New connections a second: half of what one core lets in, so operators go on.",
     )
     sessions_retention_days: Days = Field(
         400, description="Days sessions are kept: the uptime of a year, and a month more."

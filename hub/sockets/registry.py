@@ -33,7 +33,7 @@ class SocketSettings:
     telemetry_s: int = 60
     screenshot_s: int = 300
     outbox_bytes: int = 1_048_576
-    admissions_per_s: int = 500
+    admissions_per_s: int = 200
     trusted_proxies: Sequence[Any] = ()
 
 
