@@ -35,7 +35,7 @@ from hub.services.services import Services
 from hub.services.teams import prepare, url_secret
 from hub.services.uploads import Uploads
 from hub.services.webhooks import Deliverer, Webhooks
-from hub.sockets.registry import Registry, SocketSettings
+from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 
@@ -170,7 +170,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
             await services.presence.postpone()
 
     return [
-        Job("sockets", 1.0, registry.sweep),
+        Job("sockets", SWEEP_S, registry.sweep),
         Job("presence", 0.5, services.presence.sweep),
         Job("deadlines", 0.5, services.commands.sweep),
         Job("pace", 0.5, services.batches.release),

@@ -1,4 +1,4 @@
-"""Who may do what: scopes, roles and the actor that a credential stands for. Rules: teams own everything, nobody
+"""Who may do what: scopes and the actor that a credential stands for. Rules: teams own everything, nobody
 grants what they lack, a player's token reaches its own player only."""
 
 from collections.abc import Iterable
@@ -15,13 +15,6 @@ SCOPES: dict[str, str] = {
     "read:analytics": "Access analytics and reports",
     "webhooks": "Manage webhook registrations",
     "admin": "Create and delete players, tokens, pairing, keys, members and updates",
-}
-
-ROLES: dict[str, frozenset[str]] = {
-    "owner": frozenset(SCOPES),
-    "admin": frozenset(SCOPES),
-    "operator": frozenset(SCOPES) - {"admin"},
-    "viewer": frozenset({"read:players", "read:content", "read:analytics"}),
 }
 
 ActorKind = Literal["key", "user", "player", "system"]

@@ -195,7 +195,6 @@ _CATALOGUE = (
 
 CATALOGUE: dict[str, Spec] = {spec.name: spec for spec in _CATALOGUE}
 ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in spec.aliases}
-SPOT_COMMANDS = ("reboot", "reload_content", "take_screenshot")
 
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
 MAX_TTL_S = 7 * 86_400

@@ -15,7 +15,6 @@ from hub.store.tables import ApiKey
 
 CACHE_LIMIT = 10_000  # keys remembered as good; a busy hub then asks the database once a minute a key
 CACHE_MS = 60_000  # a revocation is heard of at once here and within a second elsewhere; this is only the net below
-NAME_LENGTH = 100
 
 
 class Access:

@@ -11,7 +11,6 @@ from hub.store import events as store
 from hub.store.database import Database
 from hub.store.tables import EventRow
 
-PAGE_LIMIT = 1_000  # events one answer carries
 POLL_S = 1.0  # how often the log itself is looked at, whatever the bus says
 
 SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:players", "group": "read:players",
