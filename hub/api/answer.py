@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Send
 
-Owner = Literal["own", "spot"]
+Owner = Literal["own", "spot", "adcast", "hangar", "hangar_media"]
 """Whose document describes a route. It decides the headers, per route and never per prefix."""
 
 _COMMON: Final = {
@@ -25,6 +25,9 @@ _COMMON: Final = {
 HEADERS: Final[Mapping[Owner, Mapping[str, str]]] = {
     "own": {"cache-control": "no-store", **_COMMON},
     "spot": {"cache-control": "no-cache, private", **_COMMON},
+    "adcast": {"cache-control": "no-cache, private", **_COMMON},
+    "hangar": {"cache-control": "no-store", **_COMMON},
+    "hangar_media": {"cache-control": "no-cache, private", **_COMMON},
 }
 
 PREFLIGHT: Final = {

@@ -121,6 +121,8 @@ class Endpoint:
     """Error statuses beside those that follow from the rest of the entry."""
     max_body_bytes: int = MAX_BODY_BYTES
     needs_auth: bool = True
+    anonymous: bool = False
+    """Without `needs_auth`: whoever brings a credential is known by it, and a bad one is refused."""
     callers: frozenset[ActorKind] = OPERATORS
     form: bool = False
     """The body may also be a form, as OAuth's calls are written."""
@@ -172,7 +174,7 @@ class _Prepared:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         services = scope["state"]["services"]
         caller = None
-        if endpoint.needs_auth:
+        if endpoint.needs_auth or (endpoint.anonymous and b"authorization" in headers):
             caller = await authenticate(scope, headers, services, trusted)
             if caller.kind not in endpoint.callers:
                 raise Forbidden

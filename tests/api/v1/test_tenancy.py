@@ -47,7 +47,7 @@ BODIES: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "PUT /api/v1/player-groups/{group_id}": lambda scene: {"name": "Renamed acme"},
     "POST /api/v1/player-groups/{group_id}/commands": lambda scene: {"command": "reboot"},
     "POST /api/v1/batches": lambda scene: {"group_id": scene.group_id, "command": "identify"},
-    "POST /api/v1/keys": lambda scene: {"name": "Another", "scopes": ["read:players"]},
+    "POST /api/v1/api-keys": lambda scene: {"name": "Another", "scopes": ["read:players"]},
     "POST /api/v1/webhooks": lambda scene: {"url": "https://example.com/", "events": ["*"]},
 }
 NAMES_ANOTHERS_THING = {"POST /api/v1/players/pair", "POST /api/v1/commands", "POST /api/v1/batches"}
@@ -72,7 +72,7 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient) -> Scene:
     logs = await hub.upload(player, "logs", "text/plain", b"acme started\n")
     group = (await made("/api/v1/player-groups", name="Acme group", player_ids=[player]))["data"]["id"]
     webhook = (await made("/api/v1/webhooks", url="https://acme.example.com/", events=["player.online"]))["data"]["id"]
-    key = (await made("/api/v1/keys", name="Acme key", scopes=["read:players"]))["data"]["id"]
+    key = (await made("/api/v1/api-keys", name="Acme key", scopes=["read:players"]))["data"]["id"]
     command = (await made("/api/v1/commands", player_id=player, command="identify"))["command_id"]
     batch = (await made("/api/v1/batches", group_id=group, command="identify"))["batch_id"]
     asked = await hub.client().post(

@@ -8,7 +8,7 @@ Client = httpx2.AsyncClient
 
 
 async def made(owner: Client, **body: object) -> dict[str, object]:
-    answer = await owner.post("/api/v1/keys", json={"name": "Wall", "scopes": ["read:players"], **body})
+    answer = await owner.post("/api/v1/api-keys", json={"name": "Wall", "scopes": ["read:players"], **body})
     assert answer.status_code == 201, answer.text
     key: dict[str, object] = answer.json()["data"]
     return key
@@ -21,7 +21,7 @@ async def status_with(hub: WholeHub, key: object) -> int:
 async def test_a_key_is_shown_once_and_works(hub: WholeHub, owner: Client) -> None:
     key = await made(owner)
     assert await status_with(hub, key["key"]) == 200
-    listed = await owner.get("/api/v1/keys")
+    listed = await owner.get("/api/v1/api-keys")
     assert str(key["key"]) not in listed.text
     [found] = [one for one in listed.json()["data"] if one["id"] == key["id"]]
     assert str(key["key"]).startswith(found["prefix"])
@@ -31,7 +31,7 @@ async def test_a_key_is_shown_once_and_works(hub: WholeHub, owner: Client) -> No
 async def test_a_rotated_key_has_a_new_secret_and_the_same_rights(hub: WholeHub, owner: Client) -> None:
     key = await made(owner)
     assert await status_with(hub, key["key"]) == 200
-    rotated = (await owner.post(f"/api/v1/keys/{key['id']}/rotate")).json()["data"]
+    rotated = (await owner.post(f"/api/v1/api-keys/{key['id']}/rotate")).json()["data"]
     assert rotated["id"] == key["id"]
     assert await status_with(hub, key["key"]) == 401
     assert await status_with(hub, rotated["key"]) == 200
@@ -40,24 +40,24 @@ async def test_a_rotated_key_has_a_new_secret_and_the_same_rights(hub: WholeHub,
 async def test_a_revoked_key_is_dead_and_off_the_list(hub: WholeHub, owner: Client) -> None:
     key = await made(owner)
     assert await status_with(hub, key["key"]) == 200
-    assert (await owner.delete(f"/api/v1/keys/{key['id']}")).json() == {"message": "Key revoked."}
+    assert (await owner.delete(f"/api/v1/api-keys/{key['id']}")).json() == {"message": "Key revoked."}
     assert await status_with(hub, key["key"]) == 401
-    assert key["id"] not in [one["id"] for one in (await owner.get("/api/v1/keys")).json()["data"]]
-    assert (await owner.delete(f"/api/v1/keys/{key['id']}")).status_code == 404
-    assert (await owner.post(f"/api/v1/keys/{key['id']}/rotate")).status_code == 404
+    assert key["id"] not in [one["id"] for one in (await owner.get("/api/v1/api-keys")).json()["data"]]
+    assert (await owner.delete(f"/api/v1/api-keys/{key['id']}")).status_code == 404
+    assert (await owner.post(f"/api/v1/api-keys/{key['id']}/rotate")).status_code == 404
 
 
 async def test_nobody_grants_or_rotates_what_they_lack(hub: WholeHub, owner: Client) -> None:
     admin = await hub.as_owner("admin", "read:players")
-    answer = await admin.post("/api/v1/keys", json={"name": "More", "scopes": ["write:players"]})
+    answer = await admin.post("/api/v1/api-keys", json={"name": "More", "scopes": ["write:players"]})
     assert answer.status_code == 403
     strong = await made(owner, scopes=["write:players"])
-    assert (await admin.post(f"/api/v1/keys/{strong['id']}/rotate")).status_code == 403
+    assert (await admin.post(f"/api/v1/api-keys/{strong['id']}/rotate")).status_code == 403
 
 
 async def test_scopes_must_exist(owner: Client) -> None:
     for scopes in (["fly"], [], "admin", [5], ["admin"] * 21):
-        answer = await owner.post("/api/v1/keys", json={"name": "K", "scopes": scopes})
+        answer = await owner.post("/api/v1/api-keys", json={"name": "K", "scopes": scopes})
         assert answer.status_code == 422, scopes
 
 
@@ -68,6 +68,8 @@ async def test_a_key_may_have_an_end(owner: Client, given: str) -> None:
 
 async def test_an_end_lies_in_the_future_and_is_a_time(owner: Client) -> None:
     for given in ("soon", "2020-01-01T00:00:00Z", "2026-02-30", rfc3339(now_ms() - 1000), 5, "", "9999999999"):
-        answer = await owner.post("/api/v1/keys", json={"name": "K", "scopes": ["read:players"], "expires_at": given})
+        answer = await owner.post(
+            "/api/v1/api-keys", json={"name": "K", "scopes": ["read:players"], "expires_at": given}
+        )
         assert answer.status_code == 422, given
         assert list(answer.json()["errors"]) == ["expires_at"]

@@ -2,7 +2,7 @@
 
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
-from hub.api.v1.origin import face
+from hub.api.origin import face
 from hub.api.v1.shapes import done, many, one
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
-from hub.api.v1.origin import idempotency, origin
+from hub.api.origin import idempotency, origin
 from hub.domain.commands import FINAL
 from hub.domain.errors import Conflict
 

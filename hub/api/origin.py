@@ -6,7 +6,13 @@ from hub.api.endpoint import Call
 from hub.domain.commands import IdempotencyKey
 from hub.services.commands import Origin
 
-FACE: Final = {"own": "signalbox", "spot": "spot"}
+FACE: Final = {
+    "own": "signalbox",
+    "spot": "spot",
+    "adcast": "adcast",
+    "hangar": "hangar",
+    "hangar_media": "hangar.media",
+}
 
 
 def face(call: Call) -> str:

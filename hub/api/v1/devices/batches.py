@@ -2,7 +2,7 @@
 
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
-from hub.api.v1.origin import idempotency, origin
+from hub.api.origin import idempotency, origin
 
 
 async def send_group_command(call: Call) -> Answer:

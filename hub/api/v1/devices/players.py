@@ -2,8 +2,8 @@
 
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
+from hub.api.origin import face
 from hub.api.v1.bodies import changes_of
-from hub.api.v1.origin import face
 from hub.api.v1.shapes import PER_PAGE, done, many, one
 
 

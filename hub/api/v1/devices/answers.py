@@ -1,0 +1,214 @@
+"""What is answered about players, groups, commands, events and webhooks."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from hub.api.v1.devices.bodies import State
+
+
+class Player(BaseModel):
+    id: int
+    screen_id: str
+    name: str
+    status: Literal["online", "offline"]
+    status_since: str
+    last_seen_at: str | None
+    ip_address: str | None
+    model: str | None
+    os_version: str | None
+    app_version: str | None
+    group_ids: list[int]
+    quarantined: bool = Field(description="Kept out because two devices used its token at once.")
+    paired: bool = Field(description="Whether a device holds its token.")
+
+
+class Software(BaseModel):
+    kind: str
+    version: str | None
+
+
+class PlayerDetail(Player):
+    layout: dict[str, Any] | None
+    playlist: dict[str, Any] | None
+    group_id: int | None = Field(description="The first of its groups.")
+    created_at: str
+    updated_at: str
+    version: int
+    hardware_id: str | None
+    agent: str | None
+    player: Software | None = Field(description="The program that plays.")
+    capabilities: list[str] | None = Field(description="Commands that it can do; null before its first connection.")
+    settings: dict[str, Any] = Field(description="What it should have.")
+    reported: dict[str, Any] = Field(description="What it says it has.")
+    telemetry: dict[str, Any]
+    telemetry_at: str | None
+    connected: bool = Field(
+        description="A connection is open now. A player that has just lost its own is still online."
+    )
+    suspect: bool = Field(description="Connected, but a ping has gone unanswered.")
+    token_prefix: str | None
+    last_screenshot_at: str | None
+
+
+class Token(BaseModel):
+    token: str = Field(description="Shown this once.")
+
+
+class Group(BaseModel):
+    id: int
+    name: str
+    players_count: int
+    created_at: str
+
+
+class GroupDetail(Group):
+    player_ids: list[int]
+    version: int
+
+
+class PairingRequest(BaseModel):
+    status: Literal["pending", "approved", "denied", "redeemed"]
+    model: str | None
+    hardware_id: str
+    address: str | None
+    requested_at: str
+    expires_at: str
+
+
+class PairingApproved(PairingRequest):
+    player_id: int
+    screen_id: str
+    name: str
+
+
+class Requester(BaseModel):
+    kind: str
+    id: int
+    name: str
+    face: str | None = Field(description="The API document whose call it was.")
+    address: str | None
+
+
+class Failure(BaseModel):
+    code: str
+    message: str | None
+
+
+class Progress(BaseModel):
+    percent: int | None
+    note: str | None
+
+
+class Command(BaseModel):
+    id: str
+    player_id: int
+    batch_id: str | None
+    command: str
+    payload: dict[str, Any]
+    status: State
+    created_at: str
+    expires_at: str | None = Field(description="The player must have taken it by then.")
+    sent_at: str | None
+    acknowledged_at: str | None = Field(description="When it was in the player's own journal.")
+    started_at: str | None
+    finished_at: str | None
+    progress: Progress | None = Field(description="How far it is, while the player tells.")
+    cancel_requested_at: str | None
+    detail: dict[str, Any] | None = Field(description="The evidence of what was done.")
+    error: Failure | None
+    late: bool = Field(description="The result came after the hub had given up.")
+    superseded_by: str | None
+    requested_by: Requester
+
+
+class CommandAccepted(BaseModel):
+    command_id: str
+    status: State
+
+
+class CommandFinished(BaseModel):
+    command_id: str
+    status: State
+    command: Command
+
+
+class CommandCancelled(BaseModel):
+    command_id: str
+    status: State
+    message: str
+
+
+class Member(BaseModel):
+    player_id: int
+    name: str
+    status: Literal["online", "offline"]
+
+
+class Skipped(Member):
+    reason: str
+
+
+class Sent(BaseModel):
+    player_id: int
+    command_id: str
+
+
+class BatchAccepted(BaseModel):
+    batch_id: str
+    command_id: str = Field(description="The first of `commands`.")
+    commands: list[Sent]
+    skipped: list[Skipped]
+
+
+class BatchTried(BaseModel):
+    would_send: list[Member]
+    skipped: list[Skipped]
+
+
+class Batch(BaseModel):
+    id: str
+    command: str
+    group_id: int | None
+    status: Literal["running", "finished", "aborted"]
+    total: int
+    counts: dict[State, int]
+    rate_per_minute: int | None
+    max_failures: int | None
+    created_at: str
+    created_by: str
+    aborted_at: str | None
+
+
+class Screenshot(BaseModel):
+    id: int
+    player_id: int
+    url: str = Field(description="A link to the picture that needs no credential, good for an hour.")
+    captured_at: str
+    source: str
+    mime: str
+    size: int
+    sha256: str
+    command_id: str | None
+
+
+class Event(BaseModel):
+    cursor: str
+    event: str
+    timestamp: str
+    data: dict[str, Any]
+    actor: Requester | None = None
+
+
+class Webhook(BaseModel):
+    id: int
+    url: str
+    events: list[str]
+    status: Literal["active", "failing", "disabled"]
+    created_at: str
+    failing_since: str | None
+    disabled_at: str | None
+
+
+class WebhookCreated(Webhook):
+    secret: str = Field(description="Shown this once.")

@@ -1,0 +1,143 @@
+"""What callers send about players, groups, commands, events and webhooks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, example
+from hub.domain.commands import MAX_TTL_S, STATES
+
+State = Literal[
+    "held",
+    "queued",
+    "sent",
+    "acked",
+    "succeeded",
+    "failed",
+    "rejected",
+    "cancelled",
+    "expired",
+    "timed_out",
+    "delivered",
+]
+assert State.__args__ == STATES  # type: ignore[attr-defined]  # the API names exactly the states that there are
+
+MAX_MEMBERS = 10_000  # players of one group: what one batch can carry
+MAX_EVENTS = 50  # names one webhook can listen to; there are fewer
+
+
+# Players -------------------------------------------------------------------------------------------------------------
+
+
+class PlayerFilter(Tolerant):
+    status: Literal["online", "offline"] | None = None
+    group_id: QueryId | None = Field(None, description="Members of this group only.")
+    search: str | None = Field(None, max_length=100, description="Part of the name, in any case.")
+    page: int | None = Field(None, ge=1, le=1_000_000, description="Which page; without page and per_page: all.")
+    per_page: int | None = Field(None, ge=1, le=1_000, description="Players a page; 50 when only page is given.")
+
+
+class NewPlayer(Strict):
+    model_config = example(name="Lobby Display")
+
+    name: Name
+
+
+class PlayerChanges(Changes):
+    model_config = example(name="Lobby Display", group_ids=[1])
+
+    name: Name | None = None
+    group_ids: list[Id] | None = Field(None, max_length=1_000, description="All groups that it is to be a member of.")
+    quarantined: Literal[False] | None = Field(None, description="false lets it in again; needs the admin scope.")
+
+
+class NewGroup(Strict):
+    model_config = example(name="Lobby", player_ids=[1, 2])
+
+    name: Name
+    player_ids: list[Id] = Field([], max_length=MAX_MEMBERS)
+
+
+class GroupChanges(Changes):
+    model_config = example(player_ids=[1, 2, 3])
+
+    name: Name | None = None
+    player_ids: list[Id] | None = Field(None, max_length=MAX_MEMBERS, description="All members from now on.")
+
+
+class PairingDecision(Strict):
+    model_config = example(code="BCD-234", name="Lobby Display")
+
+    code: str = Field(min_length=1, max_length=50, description="As the screen shows it; case and dashes do not matter.")
+    name: Name | None = Field(None, description="Name of the new player; without one it is called by its model.")
+    player_id: Id | None = Field(
+        None, description="Instead of a new player: the one whose device this replaces, identity and history kept."
+    )
+
+
+# Commands ------------------------------------------------------------------------------------------------------------
+
+
+class SpotCommand(Tolerant):
+    """One of Spot's three commands. `POST /api/v1/commands` knows all."""
+
+    model_config = example(command="reboot")
+
+    command: Literal["reboot", "reload_content", "take_screenshot"]
+
+
+class _Instruction(Strict):
+    command: str = Field(min_length=1, max_length=60, description="A name of the catalogue, or custom:NAME.")
+    payload: dict[str, Any] | None = Field(None, description="The command's arguments.")
+    ttl_s: int | None = Field(
+        None, ge=1, le=MAX_TTL_S, strict=True, description="Seconds it may wait for the player; else the command's own."
+    )
+
+
+class NewCommand(_Instruction):
+    model_config = example(player_id=1, command="set_volume", payload={"volume": 40})
+
+    player_id: Id
+
+
+class NewBatch(_Instruction):
+    model_config = example(group_id=1, command="reboot", rate_per_minute=10, max_failures=3)
+
+    group_id: Id
+    rate_per_minute: int | None = Field(
+        None, ge=1, le=100_000, strict=True, description="Players a minute; without it all at once."
+    )
+    max_failures: int | None = Field(
+        None, ge=0, le=MAX_MEMBERS, strict=True, description="More failures than this stop the rest."
+    )
+    dry_run: bool = Field(False, strict=True, description="Only say who would get it, and who not and why.")
+
+
+class CommandFilter(Strict):
+    player_id: QueryId | None = None
+    batch_id: str | None = Field(None, max_length=64)
+    status: list[State] = Field([], max_length=len(STATES), description="Repeat it for several.")
+    before: str | None = Field(None, max_length=64, description="`meta.next` of the page before.")
+    limit: int = Field(50, ge=1, le=500)
+
+
+# The rest ------------------------------------------------------------------------------------------------------------
+
+
+class EventFilter(Strict):
+    after: str | None = Field(None, max_length=64, description="A cursor; without one from the beginning.")
+    limit: int = Field(100, ge=1, le=1_000)
+
+
+class ImageLink(Tolerant):
+    expires: str = Field("", max_length=20, description="As the link has it.")
+    signature: str = Field("", max_length=128, description="As the link has it.")
+
+
+class NewWebhook(Tolerant):
+    model_config = example(url="https://example.com/webhooks/spot", events=["player.online", "player.offline"])
+
+    url: str = Field(min_length=1, max_length=2_000, description="HTTPS; plain HTTP to networks that are allowed.")
+    events: list[Annotated[str, Field(max_length=64)]] = Field(
+        min_length=1, max_length=MAX_EVENTS, description="Event names, or * for all."
+    )

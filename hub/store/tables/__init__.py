@@ -1,0 +1,96 @@
+"""Every table. Ids that clients see are integers except where a documented face wants its own form. Migrations in
+`../migrations/` make exactly these tables.
+"""
+
+from sqlmodel import SQLModel
+
+from hub.store.tables.analytics import Downtime, Export, Play, PlaySum
+from hub.store.tables.commands import Batch, Command, IdempotencyKey
+from hub.store.tables.content import Asset, Folder, StoredFile, UploadTicket
+from hub.store.tables.events import Delivery, EventRow, Limit, Subscription, Webhook
+from hub.store.tables.people import (
+    AccountToken,
+    ApiKey,
+    Meta,
+    OAuthClient,
+    OAuthCode,
+    OAuthGrant,
+    OAuthToken,
+    Team,
+    User,
+)
+from hub.store.tables.playback import Campaign, Holiday, Layout, Playlist, PlaylistItem, Schedule, ScheduleTarget, Zone
+from hub.store.tables.players import (
+    Alert,
+    AlertTarget,
+    GroupMember,
+    Licence,
+    Location,
+    Pairing,
+    Player,
+    PlayerGroup,
+    PollingDevice,
+    PresenceRow,
+    Release,
+    Screenshot,
+    Session,
+    Status,
+    Upload,
+)
+
+__all__ = [
+    "AccountToken",
+    "Alert",
+    "AlertTarget",
+    "ApiKey",
+    "Asset",
+    "Batch",
+    "Campaign",
+    "Command",
+    "Delivery",
+    "Downtime",
+    "EventRow",
+    "Export",
+    "Folder",
+    "GroupMember",
+    "Holiday",
+    "IdempotencyKey",
+    "Layout",
+    "Licence",
+    "Limit",
+    "Location",
+    "Meta",
+    "OAuthClient",
+    "OAuthCode",
+    "OAuthGrant",
+    "OAuthToken",
+    "Pairing",
+    "Play",
+    "PlaySum",
+    "Player",
+    "PlayerGroup",
+    "Playlist",
+    "PlaylistItem",
+    "PollingDevice",
+    "PresenceRow",
+    "Release",
+    "Schedule",
+    "ScheduleTarget",
+    "Screenshot",
+    "Session",
+    "Status",
+    "StoredFile",
+    "Subscription",
+    "Team",
+    "Upload",
+    "UploadTicket",
+    "User",
+    "Webhook",
+    "Zone",
+]
+
+for _table in SQLModel.metadata.tables.values():
+    # SQLite would give the number of a deleted newest row to the next one: a client's saved id would then mean another
+    # player, and a cursor could skip an event.
+    if _table.primary_key.columns.values()[0].autoincrement is True:
+        _table.dialect_options["sqlite"]["autoincrement"] = True
