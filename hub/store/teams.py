@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func
+from sqlalchemy import func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -65,3 +65,10 @@ async def fact(session: AsyncSession, name: str) -> str | None:
 async def keep_fact(session: AsyncSession, name: str, value: str) -> None:
     session.add(Meta(name=name, value=value))
     await session.flush()
+
+
+async def touch_content(session: AsyncSession, team_id: int) -> None:
+    """What the team's players might show has changed."""
+    await session.exec(
+        update(Team).where(col(Team.id) == team_id).values(content_version=col(Team.content_version) + 1)
+    )
