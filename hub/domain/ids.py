@@ -52,7 +52,16 @@ def batch_id() -> str:
 
 def screen_id() -> str:
     """The player's id on the Hangar.Media face: `scr_` and 13 characters."""
-    return "scr_" + "".join(secrets.choice(CROCKFORD) for _ in range(13))
+    return "scr_" + _crockford(13)
+
+
+def schedule_id() -> str:
+    """The schedule's, likewise."""
+    return "sch_" + _crockford(13)
+
+
+def _crockford(length: int) -> str:
+    return "".join(secrets.choice(CROCKFORD) for _ in range(length))
 
 
 def upload_id() -> str:
