@@ -116,6 +116,8 @@ class Endpoint:
     """Rate class, by name."""
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    query_in_body: bool = False
+    """The parameters may also come as a JSON body, as Spot's samples send them; the query string wins per field."""
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=lambda: {200: None})
     errors: tuple[int, ...] = ()
     """Error statuses beside those that follow from the rest of the entry."""
@@ -142,6 +144,8 @@ class Endpoint:
         """A mistake in an entry stops the start, not a request."""
         if self.scope is not None and self.scope not in SCOPES:
             raise ValueError(f"{self.method} {self.path}: there is no scope {self.scope}")
+        if self.query_in_body and (self.query is None or self.body is not None):
+            raise ValueError(f"{self.method} {self.path}: query_in_body takes a query model and no body model")
         for model in filter(None, (self.body, self.query)):
             if unbounded := reading.unbounded_fields(model):
                 raise ValueError(f"{self.method} {self.path}: without limits: {', '.join(unbounded)}")
@@ -181,12 +185,14 @@ class _Prepared:
             caller.require(endpoint.scope)
         address = caller.address if caller else client_address(scope, headers, trusted)
         call = Call(endpoint, scope, receive, services, path, caller, address)
-        if endpoint.body is not None:
+        document: dict[str, Any] = {}
+        if endpoint.body is not None or endpoint.query_in_body:
             call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
             document = reading.parse_body(call.raw_body, headers, form=endpoint.form)
+        if endpoint.body is not None:
             call.body = reading.validated(endpoint.body, document)
         if self.query is not None:
-            call.query = self.query.read(scope["query_string"])
+            call.query = self.query.read(scope["query_string"], document if endpoint.query_in_body else {})
         if endpoint.waits and b"prefer" in headers:
             call.prefer_wait = _preferred_wait(scope["headers"])
         if endpoint.versioned and (tag := headers.get(b"if-match")) is not None:

@@ -170,6 +170,8 @@ def route(content: dict[str, Any]) -> Route:
 def _models(entry: Endpoint) -> Iterable[tuple[type[BaseModel], JsonSchemaMode]]:
     if entry.body is not None:
         yield entry.body, "validation"
+    if entry.query is not None and entry.query_in_body:
+        yield entry.query, "validation"
     for answer in entry.answers.values():
         if answer is not None:
             yield answer, "serialization"
@@ -197,6 +199,12 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
         kinds = ["application/json", *(["application/x-www-form-urlencoded"] if entry.form else [])]
         required = any(field.is_required() for field in entry.body.model_fields.values())
         operation["requestBody"] = {"required": required, "content": dict.fromkeys(kinds, schema)}
+    if entry.query is not None and entry.query_in_body:
+        operation["requestBody"] = {
+            "description": "The query parameters, each of which may come here instead. The query string wins.",
+            "required": False,
+            "content": {"application/json": {"schema": refs[entry.query, "validation"]}},
+        }
     return operation
 
 
@@ -214,7 +222,8 @@ def _parameters(entry: Endpoint) -> Iterable[dict[str, Any]]:
             raise ValueError(f"{entry.method} {entry.path}: query parameters are plain values or lists of them")
         required = schema.get("required", [])
         for name, kind in schema["properties"].items():
-            parameter = {"name": name, "in": "query", "required": name in required}
+            needed = name in required and not entry.query_in_body
+            parameter = {"name": name, "in": "query", "required": needed}
             if "description" in kind:
                 parameter["description"] = kind["description"]
             yield {**parameter, "schema": {k: v for k, v in kind.items() if k not in ("title", "description")}}
@@ -246,7 +255,7 @@ def _error_statuses(entry: Endpoint) -> set[int]:
         statuses.add(404)
     if entry.query is not None:
         statuses |= {400, 422}
-    if entry.body is not None:
+    if entry.body is not None or entry.query_in_body:
         statuses |= {400, 413, 415, 422}
     if entry.idempotent:
         statuses |= {400, 409}

@@ -127,7 +127,8 @@ class QueryReader:
         properties = model.model_json_schema()["properties"]
         self._lists = {name for name, schema in properties.items() if _takes_list(schema)}
 
-    def read(self, query_string: bytes) -> BaseModel:
+    def read(self, query_string: bytes, fallback: Mapping[str, Any]) -> BaseModel:
+        """`fallback` has values for what the query string does not name."""
         values: dict[str, Any] = {}
         if query_string:
             for name, value in _pairs(query_string.decode("utf-8", "replace"), "query"):
@@ -135,7 +136,7 @@ class QueryReader:
                     values.setdefault(name, []).append(value)
                 else:
                     values[name] = value
-        return validated(self._model, values)
+        return validated(self._model, {**fallback, **values})
 
 
 def _takes_list(schema: Mapping[str, Any]) -> bool:

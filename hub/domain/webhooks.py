@@ -39,7 +39,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 def checked_url(text: str, allow_networks: Sequence[Network]) -> str:
     """The address as it is kept, judged by all that can be judged without looking a name up. Raises Invalid (`url`)."""
-    text = text.replace("\\/", "/").strip()  # the documented Python sample sends `https:\/\/`
+    text = text.strip()
     if len(text) > URL_LIMIT or re.search(r"[\x00-\x20\x7f\\]", text):
         raise _wrong(f"At most {URL_LIMIT} characters, none of them a space or a backslash.")
     try:

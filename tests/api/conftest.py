@@ -76,6 +76,10 @@ async def list_things(call: Call) -> Answer:
     return Answer(200, {"data": [], "meta": call.query.model_dump()})
 
 
+async def search_things(call: Call) -> Answer:
+    return Answer(200, call.query.model_dump())
+
+
 async def create_thing(call: Call) -> Answer:
     return Answer(201, {"data": call.body.model_dump(), "by": call.actor.name}, {"location": "/api/v1/things/1"})
 
@@ -132,6 +136,8 @@ THINGS = ("Things",)
 ENTRIES = (
     Endpoint("GET", "/api/v1/things", list_things, summary="List", tags=THINGS, scope="read:players", owner="spot",
              query=ThingFilter),
+    Endpoint("GET", "/api/v1/search", search_things, summary="Search", tags=THINGS, needs_auth=False,
+             query=ThingFilter, query_in_body=True),
     Endpoint("POST", "/api/v1/things", create_thing, summary="Create", tags=THINGS, scope="write:players", owner="spot",
              body=NewThing, answers={201: Thing}, max_body_bytes=100_000),
     Endpoint("GET", "/api/v1/things/{thing_id:int}", get_thing, summary="Get", tags=THINGS, scope="read:players",

@@ -148,6 +148,26 @@ async def test_other_paths_are_not_found(client, path):
     assert (await client.get(str(client.base_url) + path)).status_code == 404
 
 
+async def test_parameters_may_come_as_a_body_where_the_entry_says_so(client):
+    async def search(**request):
+        return await client.request("GET", "/api/v1/search", **request)
+
+    body = {"status": "online", "limit": 50, "ids": [1, 2], "unknown": True}
+    assert (await search(json=body)).json() == {"status": "online", "limit": 50, "ids": [1, 2]}
+    both = await search(json=body, params={"limit": 7, "ids": 3})
+    assert both.json() == {"status": "online", "limit": 7, "ids": [3]}
+    nothing = await search(headers={"content-type": "application/json"})
+    assert nothing.json() == {"status": None, "limit": 25, "ids": []}
+    assert (await search(json={"limit": 0}, params={"limit": 1})).status_code == 200
+    wrong = await search(json={"limit": 0, "ids": "x"})
+    assert wrong.status_code == 422
+    assert set(wrong.json()["errors"]) == {"limit", "ids"}
+    assert (await search(content=b"{", headers={"content-type": "application/json"})).status_code == 400
+    assert (await search(content=b"limit=1")).status_code == 415
+    elsewhere = await client.request("GET", "/api/v1/things", json={"limit": 0})
+    assert elsewhere.status_code == 200
+
+
 async def test_answers_may_carry_their_own_headers_and_no_body(wire):
     created = await wire.post("/api/v1/things", json={"name": "Lobby"})
     assert created.status_code == 201
@@ -242,6 +262,7 @@ def _entry(method="GET", path="/x", **rest):
     [
         (lambda: _entry(scope="read:minds"), "no scope read:minds"),
         (lambda: _entry("POST", body=Unlimited), "Unlimited.count, Unlimited.names"),
+        (lambda: _entry(query_in_body=True), "query_in_body"),
         (lambda: RouteTable([_entry(), _entry()]), "GET /x"),
         (lambda: RouteTable([_entry(path="/x/{a:int}"), _entry("PUT", path="/x/{b:int}")]), "already has /x/{a}"),
         (lambda: RouteTable([_entry(path="/x/{a:int}"), _entry(path="/x/{a}/y")]), "integer in one path"),

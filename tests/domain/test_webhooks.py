@@ -25,7 +25,6 @@ def refusal(url: str, allowed: list[rules.Network] | None = None) -> str:
     ("given", "kept"),
     [
         ("https://example.com/webhooks/spot", "https://example.com/webhooks/spot"),
-        ("https:\\/\\/example.com\\/webhooks\\/spot", "https://example.com/webhooks/spot"),
         ("HTTPS://EXAMPLE.com:8443", "https://example.com:8443/"),
         ("https://example.com/a?b=c&d=%20", "https://example.com/a?b=c&d=%20"),
         ("https://bücher.example/täg", "https://xn--bcher-kva.example/t%C3%A4g"),

@@ -134,7 +134,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
 
 @both
 async def test_the_secret_is_shown_once(stage: Stage) -> None:
-    made = await stage.register("https:\\/\\/example.com\\/hook", "player.online", "screen.offline", "player.online")
+    made = await stage.register("https://example.com/hook", "player.online", "screen.offline", "player.online")
 
     assert made["secret"].startswith("whsec_")
     [listed] = await stage.webhooks.list(stage.owner)

@@ -6,7 +6,7 @@ refuse it, so that a typing error is not taken for a wish. In changes, null mean
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.api.reading import MAX_INTEGER
 from hub.domain.times import parse
@@ -33,6 +33,14 @@ def _moment(text: str) -> str:
 
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_moment)]
+
+
+def _unescaped(value: Any) -> Any:
+    return value.replace("\\/", "/") if isinstance(value, str) else value
+
+
+# Spot's Python samples send `image\/jpeg` and `https:\/\/`: PHP's escape, which Python keeps as a backslash.
+Unescaped = Annotated[str, BeforeValidator(_unescaped)]
 
 
 class Tolerant(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, example
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example
 from hub.domain.commands import MAX_TTL_S, STATES
 
 State = Literal[
@@ -137,7 +137,9 @@ class ImageLink(Tolerant):
 class NewWebhook(Tolerant):
     model_config = example(url="https://example.com/webhooks/spot", events=["player.online", "player.offline"])
 
-    url: str = Field(min_length=1, max_length=2_000, description="HTTPS; plain HTTP to networks that are allowed.")
+    url: Unescaped = Field(
+        min_length=1, max_length=2_000, description="HTTPS; plain HTTP to networks that are allowed."
+    )
     events: list[Annotated[str, Field(max_length=64)]] = Field(
         min_length=1, max_length=MAX_EVENTS, description="Event names, or * for all."
     )
