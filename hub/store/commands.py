@@ -27,20 +27,17 @@ UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
 
 
-def _partial(text: str) -> Statement:
+def partial(text: str) -> Statement:
     """A statement over some commands of one player, which SQLite shall find by the partial index that has only those.
     Having no statistics it would take the index over all rows and walk the player's whole past; PostgreSQL has some."""
-    index = "ix_command_live" if UNFINISHED in text else "ix_command_cancel"
-    statement = Statement(text)
-    statement.sqlite = statement.sqlite.replace("FROM command WHERE", f"FROM command INDEXED BY {index} WHERE")
-    return statement
+    return Statement(text, index="ix_command_live" if UNFINISHED in text else "ix_command_cancel")
 
 
-_TARGET = _partial(f"""
+_TARGET = partial(f"""
     SELECT name, capabilities,
            (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {UNFINISHED}) AS live
     FROM player WHERE id = :player_id AND team_id = :team_id""")
-_SUPERSEDE = _partial(f"""
+_SUPERSEDE = partial(f"""
     UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
            due_at = NULL
     WHERE state = 'queued' AND id IN (
@@ -50,7 +47,7 @@ _KEEP_KEY = Statement("""
     INSERT INTO idempotency_key (team_id, key, request, status, answer, created_at)
     VALUES (:team_id, :key, :request, :status, :answer, :now) ON CONFLICT DO NOTHING RETURNING team_id""")
 _READ_KEY = Statement("SELECT request, status, answer FROM idempotency_key WHERE team_id = :team_id AND key = :key")
-_CLAIM = _partial(f"""
+_CLAIM = partial(f"""
     UPDATE command SET state = 'sent', version = version + 1, node = :node, epoch = :epoch, sent_at = :now
     WHERE state = 'queued' AND id IN (
               SELECT id FROM command
@@ -94,15 +91,15 @@ _ASK_CANCEL = Statement(f"""
     UPDATE command SET cancel_requested_at = COALESCE(cancel_requested_at, CAST(:now AS BIGINT)), version = version + 1
     WHERE id = :id AND team_id = :team_id AND state IN ('sent', 'acked') RETURNING {_ROW}""")
 _OWN = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND team_id = :team_id")
-_STATES = _partial(f"""
+_STATES = partial(f"""
     SELECT id, state FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state <> 'held'""")
-_CANCELS = _partial("""
+_CANCELS = partial("""
     SELECT id FROM command WHERE player_id = :player_id AND cancel_requested_at IS NOT NULL ORDER BY id LIMIT 1000""")
 _UNSUPPORTED = Statement(f"""
     UPDATE command SET state = 'rejected', version = version + 1, finished_at = :now, due_at = NULL,
            error_code = 'unsupported_command', error_message = 'The player cannot do this.'
     WHERE id = :id AND state = 'queued' RETURNING {_ROW}""")
-_QUEUED = _partial(f"""
+_QUEUED = partial(f"""
     SELECT id, command FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' ORDER BY id""")
 _SCREENSHOT = Statement("SELECT id FROM screenshot WHERE id = :id AND player_id = :player_id")
 _SETTINGS = Statement("SELECT settings FROM player WHERE id = :player_id")

@@ -100,9 +100,9 @@ class Database:
         return self._writer.submit(unit, *args, key=key, **kwargs)
 
     async def write(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> Any:
-        """Run a unit durably and return its answer, after the commit. Shielded: a caller that goes away (a client that
-        hangs up) does not undo what was handed over."""
-        return await asyncio.shield(self._writer.submit(unit, *args, key=key, **kwargs))
+        """Run a unit durably and return its answer, after the commit. A caller that goes away (a client that hangs up)
+        does not undo what was handed over: the writer runs it all the same, and tells nobody."""
+        return await self._writer.submit(unit, *args, key=key, **kwargs)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -130,7 +130,7 @@ class Database:
         try:
             while True:
                 call = next(unit) if rows is None else unit.send(rows)
-                result = await connection.execute(text(call.statement.sqlite), call.values)
+                result = await connection.execute(text(call.statement.named), call.values)
                 rows = [dict(row) for row in result.mappings()] if result.returns_rows else []
         except StopIteration as stop:
             return stop.value

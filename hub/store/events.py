@@ -10,7 +10,12 @@ from hub.domain.events import Event, names_for
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
 
-_INSERT = insert_into(EventRow, without=("id",), returning="id")
+# Most events have no webhook to go to; those stop here.
+_INSERT = insert_into(
+    EventRow,
+    without=("id",),
+    returning="id, EXISTS (SELECT 1 FROM webhook_subscription WHERE team_id = :team_id) AS heard",
+)
 
 _DELIVERIES = Statement("""
     INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)
@@ -39,6 +44,8 @@ def append(event: Event) -> Unit:
         address=actor.address if actor else None,
     )
     number: int = rows[0]["id"]
+    if not rows[0]["heard"]:
+        return number
     names = [name for name in names_for(event.type) if name != "*"]
     yield _DELIVERIES(event_id=number, own_name=names[0], other_name=names[-1], now=event.at, team_id=event.team_id)
     return number

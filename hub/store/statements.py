@@ -9,7 +9,8 @@ are pure but for these calls, so a writer may run one again from its start. They
 """
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlmodel import SQLModel
@@ -32,16 +33,22 @@ Unit = Generator[Call, Rows, Any]
 class Statement:
     """One SQL statement. It either starts with SELECT, or may end with a RETURNING list; called, it makes a `Call`.
 
-    `sqlite` takes the values by name. `postgres` takes them in the order of `names`, and one more: the number of the
-    unit, which comes back with each row, so that rows of many units can be told apart when they travel together.
+    `named` takes the values by name, `sqlite` and `postgres` in the order of `names`. `postgres` takes one more: the
+    number of the unit, which comes back with each row, so that rows of many units can be told apart when they travel
+    together. `index` is the one by which SQLite shall find commands.
     """
 
-    __slots__ = ("names", "postgres", "reads", "returns", "sqlite")
+    __slots__ = ("in_order", "named", "names", "postgres", "reads", "returns", "sqlite")
 
-    def __init__(self, text: str) -> None:
-        self.sqlite = " ".join(text.split())
-        self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.sqlite)))
-        numbered = _PARAMETER.sub(lambda found: f"${self.names.index(found[1]) + 1}", self.sqlite)
+    def __init__(self, text: str, *, index: str | None = None) -> None:
+        self.named = " ".join(text.split())
+        self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.named)))
+        self.in_order = _picker(self.names)
+        numbered = _PARAMETER.sub(lambda found: f"${self.names.index(found[1]) + 1}", self.named)
+        if index is not None:
+            self.named = self.named.replace("FROM command WHERE", f"FROM command INDEXED BY {index} WHERE")
+        # By number and not by name: SQLite would look each name up again at every call.
+        self.sqlite = _PARAMETER.sub(lambda found: f"?{self.names.index(found[1]) + 1}", self.named)
         tag = f"CAST(${len(self.names) + 1} AS INTEGER) AS {_UNIT}"
         self.reads = numbered.startswith("SELECT ")
         self.returns = self.reads or " RETURNING " in numbered
@@ -56,8 +63,15 @@ class Statement:
 
     def arguments(self, values: Mapping[str, Any], unit: int) -> tuple[Any, ...]:
         """The values in PostgreSQL's order, the unit's number last where rows come back."""
-        ordered = tuple(values[name] for name in self.names)
+        ordered = self.in_order(values)
         return (*ordered, unit) if self.returns else ordered
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Takes the values of these names out of a mapping, in their order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def columns(table: type[SQLModel], *, without: tuple[str, ...] = ()) -> list[str]:

@@ -260,7 +260,7 @@ class SqliteWriter:
             try:
                 while True:
                     call = unit.send(rows) if rows is not None else next(unit)
-                    rows = connection.execute(call.statement.sqlite, call.values).fetchall()
+                    rows = connection.execute(call.statement.sqlite, call.statement.in_order(call.values)).fetchall()
                     wrote = wrote or not call.statement.reads
             except StopIteration as stop:
                 work.answer = stop.value

@@ -91,7 +91,7 @@ def _fill(connection: sqlite3.Connection, insert: Statement, rows: Iterable[dict
     rows = iter(rows)
     while chunk := list(itertools.islice(rows, ROWS)):
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(insert.sqlite, chunk)
+        connection.executemany(insert.named, chunk)
         connection.execute("COMMIT")
 
 

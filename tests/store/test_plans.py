@@ -35,7 +35,7 @@ async def test_a_statement_finds_its_rows_without_walking_over_the_past(
     connection: sqlite3.Connection, name: str
 ) -> None:
     statement = STATEMENTS[name]
-    values = dict.fromkeys(statement.names, 1)
+    values = [1] * len(statement.names)
     plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
     if name not in WHOLE_TABLE:
         assert not [step for step in plan if step.startswith("SCAN")], plan

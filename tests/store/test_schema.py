@@ -71,7 +71,7 @@ async def understand(db: Database, statement: Statement) -> None:
         def explain() -> None:
             connection = open_sqlite(db._writer._path)  # type: ignore[attr-defined]
             try:
-                connection.execute("EXPLAIN " + statement.sqlite, dict.fromkeys(statement.names))
+                connection.execute("EXPLAIN " + statement.sqlite, [None] * len(statement.names))
             finally:
                 connection.close()
 
