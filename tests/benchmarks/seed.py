@@ -124,7 +124,7 @@ def _fleet(connection: sqlite3.Connection, team_id: int, key: str, count: int) -
     blank = _blank(PresenceRow) | {"team_id": team_id, "since": now}
     _fill(connection, insert_into(PresenceRow), (blank | {"player_id": number} for number in numbers))
     _fill(connection, insert_into(Status), (_blank(Status) | {"player_id": number} for number in numbers))
-    group = {"id": 1, "team_id": team_id, "name": "All", "created_at": now, "version": 1}
+    group = _blank(PlayerGroup) | {"id": 1, "team_id": team_id, "name": "All", "created_at": now}
     _fill(connection, insert_into(PlayerGroup), [group])
     _fill(connection, insert_into(GroupMember), ({"group_id": 1, "player_id": number} for number in numbers))
     return Fleet(key, list(zip(numbers, tokens, strict=True)), 1)
