@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from hub.api import openapi, operations
+from hub.api.adcast.routes import ENTRIES as ADCAST
 from hub.api.endpoint import RouteTable
 from hub.api.errors import HANDLERS
 from hub.api.oauth.routes import ENTRIES as OAUTH
@@ -23,12 +24,16 @@ from hub.jobs import Job, Jobs
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
 from hub.services.access import Access
+from hub.services.accounts import Accounts
+from hub.services.alerts import Alerts
 from hub.services.batches import Batches
 from hub.services.commands import Commands
 from hub.services.events import Events
+from hub.services.licences import Licences
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.presence import PresenceService
+from hub.services.releases import Releases
 from hub.services.retention import Retention
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
@@ -43,6 +48,9 @@ VERSION = "0.1.0"
 NODE = "hub"
 """The name of this process in presence rows: one hub, one process."""
 
+ENTRIES = (*V1, *ADCAST, *OAUTH)
+"""Every call of every face."""
+
 Probe = Callable[[str], None]
 
 log = logging.getLogger(__name__)
@@ -55,7 +63,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     """
     metrics = Metrics()
     checks: dict[str, operations.Check] = {}
-    table = RouteTable([*V1, *OAUTH], trusted_proxies=settings.server.trusted_proxies, observe=metrics.observe_request)
+    table = RouteTable(ENTRIES, trusted_proxies=settings.server.trusted_proxies, observe=metrics.observe_request)
     document = openapi.document(table.entries, title="Signalbox", version=VERSION)
     routes: list[Any] = [
         *operations.routes(checks, metrics.render, CONTENT_TYPE),
@@ -105,8 +113,17 @@ async def running(
             keep_per_player=settings.screenshots.keep_per_player,
             retention_days=settings.screenshots.retention_days,
         )
+        access = Access(db, bus)
         services = Services(
-            access=Access(db, bus),
+            access=access,
+            accounts=Accounts(
+                db,
+                bus,
+                access,
+                open_registration=settings.accounts.open_registration,
+                idle_days=settings.accounts.login_idle_days,
+                longest_days=settings.accounts.login_days,
+            ),
             players=Players(db, bus, presence),
             presence=presence,
             commands=commands,
@@ -116,6 +133,9 @@ async def running(
             pairing=PairingService(db, bus, settings.server.public_url),
             events=Events(db, bus),
             webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks),
+            alerts=Alerts(db, bus),
+            releases=Releases(db, bus),
+            licences=Licences(db, bus),
         )
         registry = Registry(
             services,
@@ -175,10 +195,12 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("deadlines", 0.5, services.commands.sweep),
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
+        Job("alerts", 1.0, services.alerts.sweep),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("connections", 60.0, registry.audit),
         Job("keys", 30.0, services.access.flush),
+        Job("logins", 600.0, services.accounts.sweep),
         Job("postpone", 5.0, postpone),
         Job("pairing", 600.0, services.pairing.sweep),
         Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),

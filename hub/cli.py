@@ -43,7 +43,8 @@ def init(
     The owner's password comes from HUB_OWNER_PASSWORD or a prompt.
     """
     from hub.domain.errors import HubError
-    from hub.services.teams import PASSWORD_LENGTH, create_team, prepare
+    from hub.services.passwords import PASSWORD_LENGTH
+    from hub.services.teams import create_team, prepare
     from hub.store.database import Database
 
     shortest, longest = PASSWORD_LENGTH

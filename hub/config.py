@@ -132,6 +132,14 @@ class Players(Group):
         return self
 
 
+class Accounts(Group):
+    open_registration: bool = Field(
+        True, description="Whether strangers may make an account, which is a team of its own on the plan free."
+    )
+    login_idle_days: Days = Field(30, description="Days without a use after which a login ends; holidays fit in.")
+    login_days: Days = Field(365, description="Days after which a login ends in any case.")
+
+
 class Commands(Group):
     retention_days: Days = Field(90, description="Days finished commands are kept; a quarter, as audits ask for.")
 
@@ -178,6 +186,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     blobs: Blobs = Blobs()
     players: Players = Players()
+    accounts: Accounts = Accounts()
     commands: Commands = Commands()
     webhooks: Webhooks = Webhooks()
     events: Events = Events()

@@ -17,7 +17,7 @@ async def team_owner(db: Database, team: str) -> Actor:
         row = await teams.create(session, Team(name=team, plan="unlimited", created_at=now), user)
     assert row.id is not None
     assert user.id is not None
-    return Actor("user", user.id, row.id, "Owner", frozenset(SCOPES))
+    return Actor("user", user.id, row.id, "Owner", frozenset(SCOPES), user_id=user.id, role="owner")
 
 
 async def player_of(db: Database, owner: Actor, name: str = "Lobby") -> Player:

@@ -17,9 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from hub.api import openapi
 from hub.api.endpoint import RouteTable
-from hub.api.oauth.routes import ENTRIES as OAUTH
-from hub.api.v1.routes import ENTRIES as V1
-from hub.app import create_app
+from hub.app import ENTRIES, create_app
 from hub.config import load
 from hub.domain import ids
 from hub.domain.access import Actor
@@ -37,7 +35,7 @@ CAPTURED_AT = 1_774_795_800_000  # 2026-03-29T14:50:00Z
 @cache
 def _strict_document() -> dict[str, Any]:
     """The OpenAPI document, but successes may hold nothing that it does not name."""
-    document = openapi.document([*V1, *OAUTH], title="Signalbox", version="0")
+    document = openapi.document(ENTRIES, title="Signalbox", version="0")
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
         if "properties" in schema and name != "Error":

@@ -13,13 +13,16 @@ from hub.domain.errors import Unauthenticated
 Network = IPv4Network | IPv6Network
 
 # Characters of RFC 6750 and `|`, which account tokens contain. The longest credential, a JWT, stays far below 4 KiB.
-_BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/=|]{1,4096}) *", re.IGNORECASE)
+# Hangar's clients say `HangarAuth` or put the bare JWT there: its document leaves the scheme open.
+_BEARER = re.compile(rb"(?:bearer|hangarauth) +([A-Za-z0-9\-._~+/=|]{1,4096}) *", re.IGNORECASE)
+_BARE_JWT = re.compile(rb"([A-Za-z0-9\-_]{1,1024}\.[A-Za-z0-9\-_]{1,2048}\.[A-Za-z0-9\-_]{0,1024})")
 _AGENT_CHARACTERS = 200  # enough to recognise a client by; longer ones are padding
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> str | None:
     """The token of `Authorization: Bearer <token>`; None when there is none or it cannot be one."""
-    found = _BEARER.fullmatch(headers.get(b"authorization", b""))
+    value = headers.get(b"authorization", b"")
+    found = _BEARER.fullmatch(value) or _BARE_JWT.fullmatch(value)
     return found and found[1].decode("ascii")
 
 

@@ -46,8 +46,15 @@ TYPES = (
     "batch.updated",
     "screenshot.created",
     "key.created",
+    "key.updated",
     "key.rotated",
     "key.revoked",
+    "member.created",
+    "member.updated",
+    "member.deleted",
+    "login.started",
+    "login.ended",
+    "team.updated",
     "token.issued",
     "token.revoked",
     "group.created",
@@ -56,10 +63,22 @@ TYPES = (
     "webhook.created",
     "webhook.deleted",
     "webhook.disabled",
+    "alert.created",
+    "alert.updated",
+    "alert.deleted",
+    "alert.triggered",
+    "alert.cleared",
+    "release.created",
+    "release.updated",
+    "release.deleted",
+    "licence.created",
+    "licence.updated",
+    "licence.activated",
+    "licence.deleted",
 )
 """Every type the hub writes."""
 
-DOCUMENTED_TYPES = ("content.published", "content.deleted", "playlist.updated", "schedule.activated", "alert.triggered")
+DOCUMENTED_TYPES = ("content.published", "content.deleted", "playlist.updated", "schedule.activated")
 """Types that the API documents name and a webhook may subscribe to, though their sources are other parts of the hub."""
 
 SCREEN_ALIASES: dict[str, str] = {"screen." + name.partition(".")[2]: name for name in PLAYER_TYPES}

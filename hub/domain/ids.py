@@ -7,11 +7,14 @@ import hashlib
 import random
 import secrets
 import time
+import uuid
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: nothing to misread
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 API_KEY_PREFIX = "sbk_"
+ACCESS_TOKEN_PREFIX = "sbo_"  # of OAuth 2.0, as is the next
+REFRESH_TOKEN_PREFIX = "sbr_"
 PLAYER_TOKEN_PREFIX = "sbp_"
 WEBHOOK_SECRET_PREFIX = "whsec_"
 
@@ -60,12 +63,22 @@ def schedule_id() -> str:
     return "sch_" + _crockford(13)
 
 
+def content_id() -> str:
+    """An asset's, likewise."""
+    return "cnt_" + _crockford(13)
+
+
 def _crockford(length: int) -> str:
     return "".join(secrets.choice(CROCKFORD) for _ in range(length))
 
 
 def upload_id() -> str:
     return "upl_" + _sortable.next()
+
+
+def asset_key() -> str:
+    """What a direct upload is asked for by, before there is an asset."""
+    return "key_" + _sortable.next()
 
 
 def session_id() -> str:
@@ -83,7 +96,7 @@ def new_secret(prefix: str) -> str:
 
 def visible_part(secret: str) -> str:
     """What lists show of a credential: everything before the secret part."""
-    return secret.rpartition("_")[0]
+    return secret.rpartition("_")[0] or secret.partition(".")[0]
 
 
 def digest(secret: str) -> str:
@@ -91,9 +104,32 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def login_secret() -> str:
+    """The secret part of an account token, `<id>|<secret>`."""
+    return _chance(40)
+
+
+def one_time_password() -> str:
+    """Sixteen characters to pass on once; whoever gets it chooses another."""
+    return _chance(16)
+
+
+def identified_key() -> str:
+    """An API key as Hangar's clients know them, `<identifier>.<secret>`: two random UUIDs, 122 bits of chance each."""
+    return f"{uuid.uuid4()}.{uuid.uuid4()}"
+
+
+_TYPED = "23456789BCDFGHJKMNPQRSTVWXZ"  # no 0 and O, 1 and I, and no vowels that make words
+
+
 def user_code() -> str:
-    """Six characters to read off a screen and type: no 0 and O, 1 and I, and no vowels that make words."""
-    return "".join(secrets.choice("23456789BCDFGHJKMNPQRSTVWXZ") for _ in range(6))
+    """Six characters to read off a screen and type."""
+    return "".join(secrets.choice(_TYPED) for _ in range(6))
+
+
+def licence_key() -> str:
+    """`ADCAST-XXXX-YYYY`, as the devices that send one know it."""
+    return "ADCAST-" + "-".join("".join(secrets.choice(_TYPED) for _ in range(4)) for _ in range(2))
 
 
 def device_code() -> str:

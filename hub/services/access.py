@@ -1,82 +1,157 @@
-"""Credentials: who is calling, and the API keys of a team."""
+"""Credentials: who is calling. Every kind of credential is resolved here, and remembered for a minute; API keys are
+made and ended here too."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.bus.base import Bus
 from hub.domain import ids
-from hub.domain.access import Actor, grantable
+from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable
 from hub.domain.errors import Invalid
 from hub.domain.events import Event
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
-from hub.store import events, teams
+from hub.store import events, people, players, teams
 from hub.store.database import Database
+from hub.store.people import Use
 from hub.store.tables import ApiKey
+from hub.store.teams import FoundKey
+from hub.store.writer import UnitMaker
 
-CACHE_LIMIT = 10_000  # keys remembered as good; a busy hub then asks the database once a minute a key
+CACHE_LIMIT = 10_000  # credentials remembered as good; a busy hub then asks the database once a minute for each
 CACHE_MS = 60_000  # a revocation is heard of at once here and within a second elsewhere; this is only the net below
 
 
+class Found(NamedTuple):
+    """Who a credential stands for, and when it ends (Unix ms; None: not by itself)."""
+
+    actor: Actor
+    ends_at: int | None = None
+
+
+Lookup = Callable[[str], Awaitable[Found | None]]
+"""Finds who a credential of one kind stands for. Called when it is not remembered; what it finds is remembered until it
+ends, for a minute at most, or until ("credentials", None) names it on the bus."""
+
+
 class Access:
+    """Resolves credentials. Other services add the kinds they keep: `access.accept("grant", self.by_access_token)`.
+
+    Whoever ends or changes a credential publishes ("credentials", None) with what it is about: a `Credential`, or
+    ("user", id) or ("team", id) for all of theirs.
+    """
+
     def __init__(self, db: Database, bus: Bus) -> None:
         self._db = db
         self._bus = bus
+        self._lookups: dict[CredentialKind, Lookup] = {}
+        self._writers: dict[str, UnitMaker] = {}
         self._known: dict[str, tuple[Actor, int]] = {}  # digest: (actor, good until)
-        self._used: dict[int, tuple[int, str | None, str | None]] = {}
-        bus.subscribe(("keys", None), self.forget)
+        self._used: dict[Credential, Use] = {}
+        self._forgotten = 0
+        self.accept("key", self._by_key, teams.used)
+        self.accept("player", self._by_player_token)
+        bus.subscribe(("credentials", None), self.forget)
+        bus.subscribe(("player", None), self._player_changed)
+
+    def accept(self, kind: CredentialKind, lookup: Lookup, used: UnitMaker | None = None) -> None:
+        """Ask `lookup` about credentials of this kind; `used` writes their latest uses, where those are kept."""
+        self._lookups[kind] = lookup
+        if used is not None:
+            self._writers[kind] = used
 
     async def authenticate(self, token: str, *, address: str | None, agent: str | None) -> Actor | None:
-        """The actor behind a bearer token, or None: unknown, expired, revoked, or of a kind that is no caller."""
-        if not token.startswith(ids.API_KEY_PREFIX):
-            return None
+        """The actor behind a credential, or None: unknown, expired, revoked, or its user locked."""
         digest = ids.digest(token)
         now = now_ms()
         known = self._known.get(digest)
         if known is None or known[1] <= now:
-            async with self._db.session() as session:
-                key = await teams.key_by_digest(session, digest)
-            if key is None or key.revoked_at is not None or (key.expires_at or now + 1) <= now:
-                self._known.pop(digest, None)
+            known = await self._look_up(token, digest, now)
+            if known is None:
                 return None
-            assert key.id is not None
-            actor = Actor("key", key.id, key.team_id, key.name, frozenset(key.scopes.split()))
-            if len(self._known) >= CACHE_LIMIT:
-                self._known.clear()
-            known = (actor, min(now + CACHE_MS, key.expires_at or now + CACHE_MS))
-            self._known[digest] = known
         actor = known[0]
-        self._used[actor.id] = (now, address, agent[:200] if agent else None)
+        if actor.credential is not None:
+            self._used[actor.credential] = (actor.credential.id, now, address, agent[:200] if agent else None)
         return replace(actor, address=address, agent=agent)
 
-    async def flush(self) -> None:
-        """Write when, from where and with what each key was last used."""
-        used, self._used = self._used, {}
-        if used:
-            await self._db.write(teams.used, [(key_id, *use) for key_id, use in used.items()])
+    async def _look_up(self, token: str, digest: str, now: int) -> tuple[Actor, int] | None:
+        kind = credential_kind(token)
+        lookup = self._lookups.get(kind) if kind else None
+        before = self._forgotten
+        found = await lookup(token) if lookup else None
+        if found is None or (found.ends_at is not None and found.ends_at <= now):
+            self._known.pop(digest, None)
+            return None
+        known = (found.actor, min(now + CACHE_MS, found.ends_at or now + CACHE_MS))
+        if before == self._forgotten:  # else a revocation came meanwhile, and what was read may be older
+            if len(self._known) >= CACHE_LIMIT:
+                self._known.clear()
+            self._known[digest] = known
+        return known
 
-    def forget(self, key_id: int) -> None:
-        """A key was revoked or rotated, here or on another node."""
-        self._known = {digest: known for digest, known in self._known.items() if known[0].id != key_id}
+    async def _by_key(self, token: str) -> Found | None:
+        async with self._db.session() as session:
+            found = await teams.key_by_digest(session, ids.digest(token))
+        return key_actor(found)
+
+    async def _by_player_token(self, token: str) -> Found | None:
+        async with self._db.session() as session:
+            player = await players.by_token(session, ids.digest(token))
+            if player is None or player.id is None or player.quarantined_at is not None:
+                return None
+            plan = await people.plan(session, player.team_id)
+        credential = Credential("player", player.id)
+        return Found(
+            Actor("player", player.id, player.team_id, player.name, frozenset(), plan=plan, credential=credential)
+        )
+
+    async def flush(self) -> None:
+        """Write when, from where and with what each credential was last used."""
+        used, self._used = self._used, {}
+        for kind, writer in self._writers.items():
+            uses = [use for credential, use in used.items() if credential.kind == kind]
+            if uses:
+                await self._db.write(writer, uses)
+
+    def forget(self, subject: Sequence[Any]) -> None:
+        """A credential, or all of a user or a team, ended or changed, here or on another node."""
+        kind, number = subject
+        self._forgotten += 1
+        self._known = {digest: known for digest, known in self._known.items() if not _concerns(known[0], kind, number)}
+
+    def _player_changed(self, message: Any) -> None:
+        # The message does not say whose token died, and this is rare: all players' are looked up again.
+        if message in ("revoked", "quarantined"):
+            self._forgotten += 1
+            self._known = {digest: known for digest, known in self._known.items() if known[0].kind != "player"}
+
+    # API keys --------------------------------------------------------------------------------------------------------
 
     async def keys(self, actor: Actor) -> list[dict[str, Any]]:
         actor.require("admin")
         async with self._db.session() as session:
-            return [_describe(key) for key in await teams.keys(session, actor.team_id)]
+            return [describe_key(key) for key in await teams.keys(session, actor.team_id)]
 
     async def create_key(
-        self, actor: Actor, *, name: str, scopes: list[str], expires_at: int | None, face: str
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        scopes: list[str],
+        expires_at: int | None,
+        face: str,
+        secret: str | None = None,
     ) -> dict[str, Any]:
-        """A new key; its `key` is shown this once. Raises Forbidden, Invalid."""
+        """A new key, which acts as the caller's user; its `key` is shown this once. Raises Forbidden, Invalid."""
         actor.require("admin")
         now = now_ms()
         if expires_at is not None and expires_at <= now:
             raise Invalid.field("expires_at", "This time is over.")
-        granted = grantable(actor, scopes)
-        if not granted:
-            raise Invalid.field("scopes", "Give at least one scope.")
-        secret = ids.new_secret(ids.API_KEY_PREFIX)
+        granted = _granted(actor, scopes)
+        secret = secret or ids.new_secret(ids.API_KEY_PREFIX)
         key = ApiKey(
             team_id=actor.team_id,
+            user_id=actor.user_id,
             name=name,
             prefix=ids.visible_part(secret),
             digest=ids.digest(secret),
@@ -89,24 +164,43 @@ class Access:
             await session.flush()
             await self._db.run(session, events.append(_event("key.created", key, actor, face, now)))
         self._bus.publish(("events", actor.team_id))
-        return _describe(key) | {"key": secret}
+        return describe_key(key) | {"key": secret}
+
+    async def change_key(
+        self, actor: Actor, key_id: int, *, name: str | None, scopes: list[str] | None, face: str
+    ) -> dict[str, Any]:
+        """Another name, or other scopes, at once. Raises Forbidden (the key may do what the caller may not), NotFound,
+        Invalid."""
+        actor.require("admin")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            key = await teams.key(session, actor.team_id, key_id)
+            grantable(actor, key.scopes.split())
+            if name is not None:
+                key.name = name
+            if scopes is not None:
+                key.scopes = " ".join(sorted(_granted(actor, scopes)))
+            session.add(key)
+            await self._db.run(session, events.append(_event("key.updated", key, actor, face, now)))
+        self._revoked(actor, key_id)
+        return describe_key(key)
 
     async def rotate_key(self, actor: Actor, key_id: int, *, face: str) -> dict[str, Any]:
         """A new secret for the key; the old one is dead on return. Raises Forbidden, NotFound."""
         actor.require("admin")
         now = now_ms()
-        secret = ids.new_secret(ids.API_KEY_PREFIX)
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
             grantable(actor, key.scopes.split())
+            secret = ids.new_secret(ids.API_KEY_PREFIX)
             key.prefix, key.digest = ids.visible_part(secret), ids.digest(secret)
             session.add(key)
             await self._db.run(session, events.append(_event("key.rotated", key, actor, face, now)))
         self._revoked(actor, key_id)
-        return _describe(key) | {"key": secret}
+        return describe_key(key) | {"key": secret}
 
     async def revoke_key(self, actor: Actor, key_id: int, *, face: str) -> None:
-        """The key is dead on return. Raises Forbidden, NotFound."""
+        """The key is dead on return, and every token that came of it. Raises Forbidden, NotFound."""
         actor.require("admin")
         now = now_ms()
         async with self._db.transaction() as session:
@@ -117,8 +211,48 @@ class Access:
         self._revoked(actor, key_id)
 
     def _revoked(self, actor: Actor, key_id: int) -> None:
-        self.forget(key_id)
+        self._bus.publish(("credentials", None), Credential("key", key_id))
         self._bus.publish(("events", actor.team_id))
+
+
+def _concerns(actor: Actor, kind: str, number: int) -> bool:
+    if kind == "user":
+        return actor.user_id == number
+    if kind == "team":
+        return actor.team_id == number
+    return actor.credential == (kind, number)
+
+
+def key_actor(found: FoundKey | None) -> Found | None:
+    """Who a stored key stands for now; it never holds more than its user's role gives."""
+    if found is None or found.key.revoked_at is not None:
+        return None
+    key, user = found.key, found.user
+    assert key.id is not None
+    scopes = frozenset(key.scopes.split())
+    if user is not None:
+        if user.locked_at is not None:
+            return None
+        scopes &= ROLES[user.role]
+    actor = Actor(
+        "key",
+        key.id,
+        key.team_id,
+        key.name,
+        scopes,
+        user_id=key.user_id,
+        role=user.role if user else None,
+        plan=found.plan,
+        credential=Credential("key", key.id),
+    )
+    return Found(actor, key.expires_at)
+
+
+def _granted(actor: Actor, scopes: list[str]) -> frozenset[str]:
+    granted = grantable(actor, scopes)
+    if not granted:
+        raise Invalid.field("scopes", "Give at least one scope.")
+    return granted
 
 
 def _event(kind: str, key: ApiKey, actor: Actor, face: str, now: int) -> Event:
@@ -126,12 +260,13 @@ def _event(kind: str, key: ApiKey, actor: Actor, face: str, now: int) -> Event:
     return Event(kind, key.team_id, now, data, actor=actor, face=face)
 
 
-def _describe(key: ApiKey) -> dict[str, Any]:
+def describe_key(key: ApiKey) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
         "prefix": key.prefix,
         "scopes": key.scopes.split(),
+        "user_id": key.user_id,
         "created_at": rfc3339(key.created_at),
         "expires_at": rfc3339_or_none(key.expires_at),
         "last_used_at": rfc3339_or_none(key.last_used_at),

@@ -14,7 +14,17 @@ from hub.store.tables import EventRow
 POLL_S = 1.0  # how often the log itself is looked at, whatever the bus says
 
 SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:players", "group": "read:players",
-            "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin"}  # fmt: skip
+            "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin",
+            "licence": "admin", "member": "admin", "login": "admin", "grant": "admin", "team": "admin"}  # fmt: skip
+
+_CREDENTIALS = {
+    "key": ("key", "key_id"),
+    "login": ("login", "login_id"),
+    "grant": ("grant", "grant_id"),
+    "member": ("user", "user_id"),
+    "team": ("team", "team_id"),
+}
+"""Whose credentials an event concerns, by its first word: the kind of subject, and where its data has the id."""
 
 
 class Events:
@@ -73,8 +83,10 @@ class Events:
             rows = [] if self._followed is None else await store.revocations(session, self._followed, newest)
         self._followed = newest
         for row in rows:
-            if row.type.startswith("key."):
-                self._bus.publish(("keys", None), store.as_data(row)["key_id"])
+            concerned = _CREDENTIALS.get(row.type.partition(".")[0])
+            if concerned is not None:
+                kind, field = concerned
+                self._bus.publish(("credentials", None), (kind, store.as_data(row)[field]))
             else:
                 message = "quarantined" if row.type == "player.quarantined" else "revoked"
                 self._bus.publish(("player", row.player_id), message)

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from hub.services.access import Access
+from hub.services.accounts import Accounts
+from hub.services.alerts import Alerts
 from hub.services.batches import Batches
 from hub.services.commands import Commands
 from hub.services.events import Events
+from hub.services.licences import Licences
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.presence import PresenceService
+from hub.services.releases import Releases
 from hub.services.screenshots import Screenshots
 from hub.services.uploads import Uploads
 from hub.services.webhooks import Webhooks
@@ -17,6 +21,7 @@ from hub.services.webhooks import Webhooks
 @dataclass(frozen=True, slots=True)
 class Services:
     access: Access
+    accounts: Accounts
     players: Players
     presence: PresenceService
     commands: Commands
@@ -26,3 +31,6 @@ class Services:
     pairing: PairingService
     events: Events
     webhooks: Webhooks
+    alerts: Alerts
+    releases: Releases
+    licences: Licences

@@ -1,19 +1,16 @@
 """Making a team: what `hub init` does."""
 
-import asyncio
 import secrets
-
-from argon2 import PasswordHasher
 
 from hub.domain import ids
 from hub.domain.access import SCOPES
 from hub.domain.errors import Conflict
 from hub.domain.times import now_ms
+from hub.services.accounts import plain_email
+from hub.services.passwords import Passwords
 from hub.store import teams as store
 from hub.store.database import Database
 from hub.store.tables import ApiKey, Team, User
-
-PASSWORD_LENGTH = (8, 200)  # characters
 
 
 async def prepare(db: Database) -> None:
@@ -29,7 +26,8 @@ async def create_team(db: Database, *, name: str, email: str, password: str) -> 
 
     Raises Conflict when the e-mail address has an account already.
     """
-    password_hash = await asyncio.to_thread(PasswordHasher().hash, password)
+    email = plain_email(email)
+    password_hash = await Passwords().hash(password)
     now = now_ms()
     secret = ids.new_secret(ids.API_KEY_PREFIX)
     async with db.transaction() as session:

@@ -70,7 +70,8 @@ def as_data(row: EventRow) -> dict[str, Any]:
     return data
 
 
-REVOCATIONS = ("key.revoked", "key.rotated", "token.issued", "token.revoked", "player.deleted", "player.paired",
+REVOCATIONS = ("key.revoked", "key.rotated", "key.updated", "login.ended", "grant.revoked", "member.updated",
+               "member.deleted", "team.updated", "token.issued", "token.revoked", "player.deleted", "player.paired",
                "player.quarantined")  # fmt: skip
 
 

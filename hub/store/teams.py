@@ -1,12 +1,14 @@
 """Teams, their people and their API keys."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
+from hub.store.people import Use
 from hub.store.statements import Statement, Unit
 from hub.store.tables import ApiKey, Meta, Team, User
 
@@ -46,13 +48,36 @@ async def key(session: AsyncSession, team_id: int, key_id: int) -> ApiKey:
     return found
 
 
-async def key_by_digest(session: AsyncSession, digest: str) -> ApiKey | None:
-    return (await session.exec(select(ApiKey).where(col(ApiKey.digest) == digest))).first()
+class FoundKey(NamedTuple):
+    """A key, the person it acts as (None: it belongs to nobody), and the team's plan."""
+
+    key: ApiKey
+    user: User | None
+    plan: str
 
 
-def used(rows: Sequence[tuple[int, int, str | None, str | None]]) -> Unit:
-    """Unit: (key id, time, address, User-Agent) of the latest use of each key."""
-    for key_id, at, address, agent in rows:
+async def key_by_digest(session: AsyncSession, digest: str) -> FoundKey | None:
+    return await _found_key(session, col(ApiKey.digest) == digest)
+
+
+async def key_by_id(session: AsyncSession, key_id: int) -> FoundKey | None:
+    return await _found_key(session, col(ApiKey.id) == key_id)
+
+
+async def _found_key(session: AsyncSession, condition: ColumnElement[bool]) -> FoundKey | None:
+    query = (
+        select(ApiKey, User, Team.plan)
+        .join(Team, col(Team.id) == col(ApiKey.team_id))
+        .join(User, col(User.id) == col(ApiKey.user_id), isouter=True)
+        .where(condition)
+    )
+    row = (await session.exec(query)).first()
+    return None if row is None else FoundKey(*row)
+
+
+def used(uses: Sequence[Use]) -> Unit:
+    """Unit: the latest use of each key."""
+    for key_id, at, address, agent in uses:
         yield _USED(id=key_id, at=at, address=address, agent=agent)
 
 

@@ -4,12 +4,13 @@ Spot's calls ignore what they do not know, since clients in the field may send m
 refuse it, so that a typing error is not taken for a wish. In changes, null means the same as absent: leave it as it is.
 """
 
+import re
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.api.reading import MAX_INTEGER
-from hub.domain.times import parse
+from hub.domain.times import parse, rfc3339
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
 QueryId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
@@ -24,9 +25,24 @@ def _not_blank(text: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
 
 
+def _email(text: str) -> str:
+    text = text.strip()
+    if not _EMAIL.fullmatch(text) or not text.isprintable():
+        raise ValueError("Give an e-mail address, such as name@example.com.")
+    return text
+
+
+# Whether somebody reads there only a message can tell; this catches what cannot be an address.
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)*")
+Email = Annotated[
+    str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)
+]
+Password = Annotated[str, Field(min_length=8, max_length=200, json_schema_extra={"format": "password"})]
+
+
 def _moment(text: str) -> str:
     try:
-        parse(text)
+        rfc3339(parse(text))  # and can be told again
     except (ValueError, OverflowError):
         raise ValueError("Give a time as RFC 3339 has it, such as 2027-01-01T00:00:00Z.") from None
     return text
@@ -69,5 +85,5 @@ def example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-def changes_of(body: Changes) -> dict[str, Any]:
+def changes_of(body: BaseModel) -> dict[str, Any]:
     return body.model_dump(exclude_none=True)

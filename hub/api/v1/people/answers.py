@@ -8,6 +8,7 @@ class Key(BaseModel):
     name: str
     prefix: str
     scopes: list[str]
+    user_id: int | None = Field(description="Whom the key acts as; it never holds more than their role gives.")
     created_at: str
     expires_at: str | None
     last_used_at: str | None

@@ -1,0 +1,234 @@
+"""Accounts: people with an e-mail address and a password, what a login gives them, and how a team begins."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from hub.bus.base import Bus
+from hub.domain import ids
+from hub.domain.access import ROLES, Actor, Credential
+from hub.domain.errors import Forbidden, Invalid, Unauthenticated
+from hub.domain.events import Event
+from hub.domain.pairing import Allowance
+from hub.domain.times import DAY, MINUTE, SECOND, now_ms
+from hub.services.access import Access, Found
+from hub.services.passwords import Passwords
+from hub.store import events, people, teams
+from hub.store.database import Database
+from hub.store.pairing import Spending, refund, spend
+from hub.store.tables import AccountToken, Team, User
+
+# A person mistypes a few times; an office shares one address; a program that guesses gets 2,880 guesses a day.
+TRIES_PER_ACCOUNT = Allowance(30 * SECOND, 10)
+TRIES_PER_NETWORK = Allowance(6 * SECOND, 30)
+REGISTRATIONS_PER_NETWORK = Allowance(MINUTE, 10)
+LOGINS_KEPT = 100  # of one account; the one that was made first gives way
+
+
+class Accounts:
+    """`open_registration`: whether strangers may make teams. A login ends after `idle_days` without a use, and after
+    `longest_days` in any case."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        access: Access,
+        *,
+        open_registration: bool = True,
+        idle_days: int = 30,
+        longest_days: int = 365,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._open = open_registration
+        self._idle_ms = idle_days * DAY
+        self._longest_ms = longest_days * DAY
+        self._clock = clock
+        self.passwords = Passwords()
+        access.accept("login", self.by_token, people.logins_used)
+
+    async def register(
+        self, *, name: str, email: str, password: str, team_name: str, address: str | None, face: str
+    ) -> dict[str, Any]:
+        """A new team on the plan `free`, its owner, and a login: {"token", "user", "team"}.
+
+        Raises Forbidden (closed), Invalid (the address has an account), TooMany.
+        """
+        if not self._open:
+            raise Forbidden("New accounts are not open here.", code="registration_closed")
+        now = self._clock()
+        if address:
+            await self._db.write(spend, [Spending(f"registrations {network(address)}", REGISTRATIONS_PER_NETWORK)], now)
+        email = plain_email(email)
+        async with self._db.session() as session:
+            if await teams.user_by_email(session, email) is not None:
+                raise email_taken()
+        password_hash = await self.passwords.hash(password)
+        user = User(team_id=0, name=name, email=email, password_hash=password_hash, role="owner", created_at=now)
+        try:
+            async with self._db.transaction() as session:
+                team = await teams.create(session, Team(name=team_name, plan="free", created_at=now), user)
+                actor = user_actor(user, team, address=address)
+                await self._db.run(session, events.append(person_event("member.created", user, actor, face, now)))
+                token = await self._begin(session, actor, face, now)
+        except IntegrityError:
+            raise email_taken() from None
+        return {"token": token, "user": describe_user(user), "team": describe_team(team)}
+
+    async def login(self, *, email: str, password: str, address: str | None, face: str) -> dict[str, Any]:
+        """A login: {"token", "user", "team"}. Raises Unauthenticated, TooMany."""
+        actor = await self.check_password(email, password, address)
+        if actor is None:
+            raise Unauthenticated("Invalid credentials.")
+        now = self._clock()
+        async with self._db.transaction() as session:
+            token = await self._begin(session, actor, face, now)
+            found = await people.user_with_team(session, actor.id)
+            dropped = await people.drop_logins(session, actor.id, keep=LOGINS_KEPT)
+        for login_id in dropped:
+            self._bus.publish(("credentials", None), Credential("login", login_id))
+        self._bus.publish(("events", actor.team_id))
+        if found is None:
+            raise Unauthenticated("Invalid credentials.")
+        user, team = found
+        return {"token": token, "user": describe_user(user), "team": describe_team(team)}
+
+    async def check_password(self, email: str, password: str, address: str | None) -> Actor | None:
+        """The person with this e-mail address and password (an actor of kind `user`, with the scopes of their role), or
+        None: no such account, another password, or locked. Raises TooMany.
+
+        Takes the same time whether the account exists or not. Failures are paced by account and by address; a right
+        password costs nothing.
+        """
+        email = plain_email(email)
+        spendings = [Spending(f"logins of {ids.digest(email)[:32]}", TRIES_PER_ACCOUNT)]
+        if address:
+            spendings.append(Spending(f"logins {network(address)}", TRIES_PER_NETWORK))
+        await self._db.write(spend, spendings, self._clock())
+        async with self._db.session() as session:
+            found = await people.by_email(session, email)
+        right = await self.passwords.verify(found[0].password_hash if found else None, password)
+        if found is None or not right or found[0].locked_at is not None:
+            return None
+        await self._db.write(refund, spendings)
+        return user_actor(*found, address=address)
+
+    async def logout(self, actor: Actor, *, face: str) -> None:
+        """The login that the actor came with is dead on return. Raises Forbidden for any other kind of credential."""
+        if actor.credential is None or actor.credential.kind != "login":
+            raise Forbidden
+        now = self._clock()
+        async with self._db.transaction() as session:
+            if await people.end_login(session, actor.credential.id):
+                await self._db.run(
+                    session, events.append(_login_event("login.ended", actor, actor.credential, face, now))
+                )
+        self._bus.publish(("credentials", None), actor.credential)
+        self._bus.publish(("events", actor.team_id))
+
+    async def who(self, actor: Actor) -> dict[str, Any]:
+        """The person behind the actor: {"user", "team"}. Raises Forbidden when there is none."""
+        if actor.user_id is None:
+            raise Forbidden
+        async with self._db.session() as session:
+            found = await people.user_with_team(session, actor.user_id)
+        if found is None:
+            raise Forbidden
+        user, team = found
+        return {"user": describe_user(user), "team": describe_team(team)}
+
+    async def by_token(self, token: str) -> Found | None:
+        """Who an account token stands for."""
+        async with self._db.session() as session:
+            found = await people.login_by_digest(session, ids.digest(token))
+        if found is None:
+            return None
+        login, user, team = found
+        if user.locked_at is not None:
+            return None
+        ends_at = min(login.expires_at, (login.last_used_at or login.created_at) + self._idle_ms)
+        return Found(user_actor(user, team, credential=Credential("login", login.id or 0)), ends_at)
+
+    async def sweep(self) -> None:
+        """Forget logins that have ended."""
+        now = self._clock()
+        await self._db.write(people.forget_logins, now, now - self._idle_ms)
+
+    async def _begin(self, session: Any, actor: Actor, face: str, now: int) -> str:
+        """A login of this person: its token, `<id>|<secret>`."""
+        secret = ids.login_secret()
+        login = AccountToken(
+            user_id=actor.id,
+            team_id=actor.team_id,
+            digest=ids.digest(secret),
+            created_at=now,
+            expires_at=now + self._longest_ms,
+            last_address=actor.address,
+        )
+        session.add(login)
+        await session.flush()
+        assert login.id is not None
+        token = f"{login.id}|{secret}"
+        login.digest = ids.digest(token)
+        session.add(login)
+        await session.flush()
+        started = _login_event("login.started", actor, Credential("login", login.id), face, now)
+        await self._db.run(session, events.append(started))
+        return token
+
+
+def plain_email(email: str) -> str:
+    """An e-mail address as it is kept: nobody tells two people apart by its capitals."""
+    return email.strip().lower()
+
+
+def email_taken() -> Invalid:
+    return Invalid.field("email", "The email has already been taken.", code="email_taken")
+
+
+def user_actor(user: User, team: Team, *, credential: Credential | None = None, address: str | None = None) -> Actor:
+    """A person as an actor, with all that their role gives."""
+    assert user.id is not None
+    return Actor(
+        "user",
+        user.id,
+        user.team_id,
+        user.name,
+        ROLES[user.role],
+        address=address,
+        user_id=user.id,
+        role=user.role,
+        plan=team.plan,
+        credential=credential,
+    )
+
+
+def network(address: str) -> str:
+    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
+
+
+def person_event(kind: str, user: User, actor: Actor | None, face: str, now: int, **more: Any) -> Event:
+    data = {"user_id": user.id, "name": user.name, "role": user.role} | more
+    return Event(kind, user.team_id, now, data, actor=actor, face=face)
+
+
+def _login_event(kind: str, actor: Actor, login: Credential, face: str, now: int) -> Event:
+    data = {"login_id": login.id, "user_id": actor.user_id, "name": actor.name}
+    return Event(kind, actor.team_id, now, data, actor=actor, face=face)
+
+
+def describe_user(user: User) -> dict[str, Any]:
+    return {"id": user.id, "name": user.name, "email": user.email, "role": user.role}
+
+
+def describe_team(team: Team) -> dict[str, Any]:
+    return {"id": team.id, "name": team.name, "plan": team.plan, "timezone": team.timezone}
