@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from hub.api import openapi, operations
 from hub.api.adcast.routes import ENTRIES as ADCAST
-from hub.api.endpoint import RouteTable
 from hub.api.errors import HANDLERS
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
+from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
 from hub.config import Settings
@@ -196,6 +196,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
+        Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("connections", 60.0, registry.audit),

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from hub.api import openapi
-from hub.api.endpoint import RouteTable
+from hub.api.table import RouteTable
 from hub.app import ENTRIES, create_app
 from hub.config import load
 from hub.domain import ids

@@ -18,8 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from hub.api import operations
 from hub.api.answer import Answer
-from hub.api.endpoint import Call, Endpoint, RouteTable
+from hub.api.endpoint import Call, Endpoint
 from hub.api.errors import HANDLERS
+from hub.api.table import RouteTable
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, TooMany, Unavailable
 from hub.metrics import CONTENT_TYPE, Metrics

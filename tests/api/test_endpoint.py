@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from pydantic import BaseModel
 
-from hub.api.endpoint import Endpoint, RouteTable
+from hub.api.endpoint import Endpoint
+from hub.api.table import RouteTable
 
 SPOT = {
     "cache-control": "no-cache, private",
