@@ -7,7 +7,9 @@ from hub.store.tables import columns as c
 
 
 class Play(SQLModel, table=True):
-    """One showing of one asset, as the player proved it. `entry` is the player's own id: told twice, kept once."""
+    """One showing of one asset, as the player proved it. `entry` is the player's own id: told twice, kept once.
+
+    `campaign_id` is of the team's own campaigns only, and `revenue_micros` its price when the play was stored."""
 
     __tablename__ = "play"
     id: int | None = c.key()
@@ -21,11 +23,13 @@ class Play(SQLModel, table=True):
     campaign_id: int | None = c.maybe_number()
     started_at: int = c.time()
     duration_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
+    revenue_micros: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     completed: bool
     stored_at: int = c.time()
     __table_args__ = (
         UniqueConstraint("player_id", "entry"),
         Index("ix_play_team", "team_id", "started_at"),
+        Index("ix_play_player", "player_id", "started_at"),
     )
 
 
@@ -37,7 +41,7 @@ class PlaySum(SQLModel, table=True):
     team_id: int = Field(sa_column=Column(c.Id, primary_key=True))
     dimension: str = Field(primary_key=True)
     dimension_id: int = Field(sa_column=Column(c.Id, primary_key=True))
-    quarter_at: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    quarter_at: int = Field(sa_column=Column(BigInteger, primary_key=True, index=True))
     plays: int = Field(sa_column=Column(BigInteger, nullable=False))
     duration_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
     revenue_micros: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))

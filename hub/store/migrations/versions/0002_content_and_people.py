@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("campaign_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("duration_ms", sa.BigInteger(), nullable=False),
+        sa.Column("revenue_micros", sa.BigInteger(), nullable=False),
         sa.Column("completed", sa.Boolean(), nullable=False),
         sa.Column("stored_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -42,6 +43,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("play", schema=None) as batch_op:
+        batch_op.create_index("ix_play_player", ["player_id", "started_at"], unique=False)
         batch_op.create_index("ix_play_team", ["team_id", "started_at"], unique=False)
 
     op.create_table(
@@ -55,6 +57,9 @@ def upgrade() -> None:
         sa.Column("revenue_micros", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("team_id", "dimension", "dimension_id", "quarter_at"),
     )
+    with op.batch_alter_table("play_sum", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_play_sum_quarter_at"), ["quarter_at"], unique=False)
+
     op.create_table(
         "polling_device",
         sa.Column(
@@ -727,9 +732,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_polling_device_address"))
 
     op.drop_table("polling_device")
+    with op.batch_alter_table("play_sum", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_play_sum_quarter_at"))
+
     op.drop_table("play_sum")
     with op.batch_alter_table("play", schema=None) as batch_op:
         batch_op.drop_index("ix_play_team")
+        batch_op.drop_index("ix_play_player")
 
     op.drop_table("play")
     with op.batch_alter_table("hub_downtime", schema=None) as batch_op:
