@@ -14,6 +14,7 @@ from hub.api.adcast.routes import ENTRIES as ADCAST
 from hub.api.errors import HANDLERS
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
+from hub.api.pacing import Pacing
 from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
@@ -28,11 +29,16 @@ from hub.services.accounts import Accounts
 from hub.services.alerts import Alerts
 from hub.services.batches import Batches
 from hub.services.commands import Commands
+from hub.services.content import Content
+from hub.services.downloads import Downloads
 from hub.services.events import Events
+from hub.services.intake import Intake
 from hub.services.licences import Licences
 from hub.services.pairing import PairingService
 from hub.services.players import Players
+from hub.services.polling import Polling
 from hub.services.presence import PresenceService
+from hub.services.probing import Prober
 from hub.services.releases import Releases
 from hub.services.retention import Retention
 from hub.services.screenshots import Screenshots
@@ -63,7 +69,13 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     """
     metrics = Metrics()
     checks: dict[str, operations.Check] = {}
-    table = RouteTable(ENTRIES, trusted_proxies=settings.server.trusted_proxies, observe=metrics.observe_request)
+    limits = settings.rate_limits
+    table = RouteTable(
+        ENTRIES,
+        trusted_proxies=settings.server.trusted_proxies,
+        pacing=Pacing(limits.rules) if limits.enabled else None,
+        observe=metrics.observe_request,
+    )
     document = openapi.document(table.entries, title="Signalbox", version=VERSION)
     routes: list[Any] = [
         *operations.routes(checks, metrics.render, CONTENT_TYPE),
@@ -91,6 +103,7 @@ async def running(
         unclean=int(players.unclean_grace_s * SECOND),
         drain=int(players.drain_grace_s * SECOND),
         crash=int(players.crash_grace_s * SECOND),
+        polling=int(settings.polling.grace_s * SECOND),
     )
     async with AsyncExitStack() as stack:
         db = Database(settings.database_url, probe=probe, observe=metrics.observe_commit)
@@ -103,7 +116,12 @@ async def running(
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)
         commands = Commands(db, bus, lambda state: metrics.command_transitions.labels(state).inc())
-        screenshots = Screenshots(db, blobs, await url_secret(db), settings.server.public_url)
+        secret = await url_secret(db)
+        screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
+        downloads = Downloads(db, blobs, secret, settings.server.public_url)
+        intake = Intake(settings.server.data / "incoming", max_bytes=settings.content.max_upload_bytes)
+        content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads)
+        alerts, releases, licences = Alerts(db, bus), Releases(db, bus), Licences(db, bus)
         uploads = Uploads(
             db,
             bus,
@@ -130,12 +148,25 @@ async def running(
             batches=Batches(db, bus, commands),
             uploads=uploads,
             screenshots=screenshots,
-            pairing=PairingService(db, bus, settings.server.public_url),
+            pairing=PairingService(db, bus, licences, settings.server.public_url),
             events=Events(db, bus),
             webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks),
-            alerts=Alerts(db, bus),
-            releases=Releases(db, bus),
-            licences=Licences(db, bus),
+            polling=Polling(
+                db,
+                bus,
+                presence,
+                commands,
+                alerts,
+                releases,
+                licences,
+                enabled=settings.polling.enabled,
+                grace=graces.polling,
+            ),
+            alerts=alerts,
+            releases=releases,
+            licences=licences,
+            content=content,
+            downloads=downloads,
         )
         registry = Registry(
             services,
@@ -204,6 +235,8 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("logins", 600.0, services.accounts.sweep),
         Job("postpone", 5.0, postpone),
         Job("pairing", 600.0, services.pairing.sweep),
+        Job("polling", 600.0, services.polling.sweep),
+        Job("content", 600.0, lambda: services.content.sweep(now_ms())),
         Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
         Job("retention", 600.0, retention.run),
         Job("deliveries", 600.0, deliverer.prune),

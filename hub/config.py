@@ -21,10 +21,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hub.domain.ratelimit import SECOND_US, Rule
+
 DEFAULT_FILE = Path("config/hub.toml")
 
 Network = IPv4Network | IPv6Network
 Days = Annotated[int, Field(ge=1, le=36_500)]
+Requests = Annotated[int, Field(ge=1, le=1_000_000)]
+
+HANGAR_REFILL_US = 5 * SECOND_US  # as its document has it
 
 
 class ConfigError(ValueError):
@@ -140,6 +145,15 @@ class Accounts(Group):
     login_days: Days = Field(365, description="Days after which a login ends in any case.")
 
 
+class Polling(Group):
+    enabled: bool = Field(
+        True, description="Whether devices may poll under a bare uuid, as AdCast's do; off, their calls are 404."
+    )
+    grace_s: float = Field(
+        90, ge=75, le=3_600, description="Seconds of silence until such a player is offline; its last word is kept by 65."
+    )
+
+
 class Commands(Group):
     retention_days: Days = Field(90, description="Days finished commands are kept; a quarter, as audits ask for.")
 
@@ -171,6 +185,70 @@ class Screenshots(Group):
     retention_days: Days = Field(30, description="Days a picture is kept at most: it may show more than was meant.")
 
 
+class RateLimits(Group):
+    """Requests a minute, `_burst` as many at once after a pause; Hangar's alone come back every five seconds."""
+
+    enabled: bool = Field(True, description="Whether requests are limited at all, and answers say how far.")
+    free: Requests = Field(60, description="Requests a minute of a team on the plan free, all its callers together.")
+    pro: Requests = Field(300, description="The same on the plan pro.")
+    business: Requests = Field(1_000, description="The same on the plan business.")
+    unlimited: Requests = Field(
+        100_000, description="The same on the plan unlimited: more than one core answers, so that a loop is seen."
+    )
+    standard: Requests = Field(
+        100, description="Requests a minute of one address: OAuth, unknown paths, unknown callers."
+    )
+    standard_burst: Requests = Field(200, description="At once after a pause.")
+    read: Requests = Field(200, description="Requests a minute of one key that read at /v1.")
+    read_burst: Requests = Field(400, description="At once after a pause.")
+    write: Requests = Field(60, description="Requests a minute of one key that write at /v1.")
+    write_burst: Requests = Field(120, description="At once after a pause.")
+    upload: Requests = Field(30, description="Uploads a minute of one key at /v1.")
+    upload_burst: Requests = Field(60, description="At once after a pause.")
+    token: Requests = Field(60, description="Requests a minute of one account token at /api.")
+    player: Requests = Field(300, description="Requests a minute of one player.")
+    signed: Requests = Field(1_000, description="Signed links a minute of one address; a page shows many pictures.")
+    signed_burst: Requests = Field(2_000, description="At once after a pause.")
+    hangar: Requests = Field(20, description="Requests of one of Hangar's callers that come back every 5 seconds.")
+    hangar_burst: Requests = Field(100, description="At once after a pause.")
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        """By the names of the rate classes of routes; a plan's is `spot.plan` and its name."""
+        return {
+            "spot.plan.free": Rule.per_minute(self.free),
+            "spot.plan.pro": Rule.per_minute(self.pro),
+            "spot.plan.business": Rule.per_minute(self.business),
+            "spot.plan.unlimited": Rule.per_minute(self.unlimited),
+            "hm.standard": Rule.per_minute(self.standard, self.standard_burst),
+            "hm.read": Rule.per_minute(self.read, self.read_burst),
+            "hm.write": Rule.per_minute(self.write, self.write_burst),
+            "hm.upload": Rule.per_minute(self.upload, self.upload_burst),
+            "adcast.token": Rule.per_minute(self.token),
+            "adcast.player": Rule.per_minute(self.player),
+            "signed": Rule.per_minute(self.signed, self.signed_burst),
+            "hangar.default": Rule(self.hangar_burst, self.hangar, HANGAR_REFILL_US),
+        }
+
+
+class Content(Group):
+    max_upload_bytes: int = Field(
+        5_368_709_120,
+        ge=1_048_576,
+        le=1_099_511_627_776,
+        description="Largest file of an asset; an hour of 4K video at 10 Mbit/s.",
+    )
+    max_pixels: int = Field(
+        67_108_864,
+        ge=1_000_000,
+        le=1_000_000_000,
+        description="Most pixels of a picture, 8192 x 8192: decoded they are 256 MB of memory.",
+    )
+    ticket_s: int = Field(
+        900, ge=60, le=86_400, description="Seconds an upload URL may be begun to be used; as long as others give."
+    )
+
+
 class Log(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line written.")
     format: Literal["text", "json"] = Field("text", description="text for a terminal, json for a log collector.")
@@ -186,11 +264,14 @@ class Settings(BaseSettings):
     database: Database = Database()
     blobs: Blobs = Blobs()
     players: Players = Players()
+    polling: Polling = Polling()
     accounts: Accounts = Accounts()
     commands: Commands = Commands()
     webhooks: Webhooks = Webhooks()
     events: Events = Events()
     screenshots: Screenshots = Screenshots()
+    content: Content = Content()
+    rate_limits: RateLimits = RateLimits()
     log: Log = Log()
 
     @property

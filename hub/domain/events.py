@@ -57,6 +57,12 @@ TYPES = (
     "team.updated",
     "token.issued",
     "token.revoked",
+    "content.published",
+    "content.updated",
+    "content.deleted",
+    "folder.created",
+    "folder.updated",
+    "folder.deleted",
     "group.created",
     "group.updated",
     "group.deleted",
@@ -78,7 +84,7 @@ TYPES = (
 )
 """Every type the hub writes."""
 
-DOCUMENTED_TYPES = ("content.published", "content.deleted", "playlist.updated", "schedule.activated")
+DOCUMENTED_TYPES = ("playlist.updated", "schedule.activated")
 """Types that the API documents name and a webhook may subscribe to, though their sources are other parts of the hub."""
 
 SCREEN_ALIASES: dict[str, str] = {"screen." + name.partition(".")[2]: name for name in PLAYER_TYPES}

@@ -15,7 +15,9 @@ POLL_S = 1.0  # how often the log itself is looked at, whatever the bus says
 
 SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:players", "group": "read:players",
             "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin",
-            "licence": "admin", "member": "admin", "login": "admin", "grant": "admin", "team": "admin"}  # fmt: skip
+            "licence": "admin", "member": "admin", "login": "admin", "grant": "admin", "team": "admin",
+            "content": "read:content", "folder": "read:content", "playlist": "read:content",
+            "layout": "read:content"}  # fmt: skip
 
 _CREDENTIALS = {
     "key": ("key", "key_id"),

@@ -7,10 +7,13 @@ from hub.services.accounts import Accounts
 from hub.services.alerts import Alerts
 from hub.services.batches import Batches
 from hub.services.commands import Commands
+from hub.services.content import Content
+from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.licences import Licences
 from hub.services.pairing import PairingService
 from hub.services.players import Players
+from hub.services.polling import Polling
 from hub.services.presence import PresenceService
 from hub.services.releases import Releases
 from hub.services.screenshots import Screenshots
@@ -29,8 +32,11 @@ class Services:
     uploads: Uploads
     screenshots: Screenshots
     pairing: PairingService
+    polling: Polling
     events: Events
     webhooks: Webhooks
     alerts: Alerts
     releases: Releases
     licences: Licences
+    content: Content
+    downloads: Downloads

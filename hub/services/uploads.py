@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from PIL import Image
 
@@ -20,6 +20,7 @@ from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
+from hub.services.threads import in_thread
 from hub.store import uploads as store
 from hub.store.blobs import Blobs, Content
 from hub.store.database import Database
@@ -28,7 +29,6 @@ from hub.store.uploads import Kept
 log = logging.getLogger(__name__)
 
 Kind = Literal["screenshot", "logs"]
-T = TypeVar("T")
 
 SIZE_LIMITS: dict[str, int] = {"screenshot": 10_000_000, "logs": 20_000_000}  # bytes, as the protocol says
 PIXELS_A_SIDE = 8_192  # twice 4K: no screen is larger, and decoded it is still 256 MB
@@ -207,7 +207,7 @@ class Uploads:
         async with handle.lock:
             if self._open.get(handle.key) is handle:
                 self._forget(handle)
-                await _in_thread(handle.path.unlink, missing_ok=True)
+                await in_thread(handle.path.unlink, missing_ok=True)
 
     async def content(self, actor: Actor, upload_id: str) -> Content:
         """What was uploaded, for whoever may ask a player for it. Logs are for reading as text or for saving; nothing
@@ -220,7 +220,7 @@ class Uploads:
     async def sweep(self, now: int) -> None:
         """Remove unfinished uploads that nobody continued, pictures and logs past their time, and, once a day, blobs
         that no row knows (left by a crash, or by a deleted player)."""
-        await _in_thread(self._sweep_folder, now)
+        await in_thread(self._sweep_folder, now)
         for _ in range(SWEEP_TURNS):
             async with self._db.session() as session:
                 gone = await store.expired(session, now - self._retention_ms, SWEEP_ROWS)
@@ -246,7 +246,7 @@ class Uploads:
             self._forget(handle)
             return Begun(handle, handle.size, handle.hasher, self._finished(kept))
         try:
-            handle.received = await _in_thread(_take_up, handle)
+            handle.received = await in_thread(_take_up, handle)
         except OSError as error:
             raise _disk(error) from error
         if handle.received == handle.size:  # complete but for its end: the sender may have nothing left to send
@@ -258,9 +258,9 @@ class Uploads:
     async def _store(self, handle: Handle) -> Finished:
         await self._write_out(handle)
         try:
-            mime, extension = await _in_thread(_examine, handle)
+            mime, extension = await in_thread(_examine, handle)
         except UploadRefused:
-            await _in_thread(handle.path.unlink, missing_ok=True)
+            await in_thread(handle.path.unlink, missing_ok=True)
             raise
         except OSError as error:
             raise _disk(error) from error
@@ -284,7 +284,7 @@ class Uploads:
         kept: Kept = await self._db.write(store.record, new, self._clock(), key=handle.player_id)
         if kept.screenshot_id is not None:
             self._bus.publish(("events", handle.team_id))
-        await _in_thread(handle.path.unlink, missing_ok=True)
+        await in_thread(handle.path.unlink, missing_ok=True)
         if kept.blob != blob:  # another node was faster with the same upload
             await self._blobs.delete(blob)
         return self._finished(kept)
@@ -313,7 +313,7 @@ class Uploads:
         self._gathered -= len(data)
         handle.gathered.clear()
         try:
-            await _in_thread(_append, handle, data)
+            await in_thread(_append, handle, data)
         except OSError as error:
             self._forget(handle)
             raise _disk(error) from error
@@ -346,17 +346,6 @@ class Uploads:
                 removed += len(orphans)
         if removed:
             log.info("removed %d files that belonged to nobody", removed)
-
-
-async def _in_thread(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Like `asyncio.to_thread`, but who is cancelled waits until the thread is done: the lock that protects the file
-    must not be let go of while something writes to it."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _take_up(handle: Handle) -> int:

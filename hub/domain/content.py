@@ -1,0 +1,277 @@
+"""What can be shown: kinds of assets, told by the first bytes of a file and never by its name or a header; names and
+addresses that are safe to hand on; the tree of folders."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+from urllib.parse import quote, urlsplit
+
+from hub.domain.errors import Conflict, Invalid
+
+FileType = Literal["image", "video", "audio"]
+AddressType = Literal["youtube", "web", "livestream"]
+AssetType = Literal["image", "video", "audio", "youtube", "web", "livestream"]
+AssetStatus = Literal["active", "processing", "failed"]
+
+FILE_TYPES: Final[tuple[str, ...]] = get_args(FileType)
+ADDRESS_TYPES: Final[tuple[str, ...]] = get_args(AddressType)
+
+HEAD_BYTES: Final = 4_096  # of a file, enough for every signature below
+MAX_DEPTH: Final = 10  # folders inside one another; a path that people still read
+MAX_FILENAME: Final = 200  # characters; file systems stop at 255 bytes
+MAX_ADDRESS: Final = 2_000  # characters, as browsers and proxies take them
+
+SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "youtube": ("https", "http"),
+    "web": ("https", "http"),
+    "livestream": ("https", "http", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp"),
+}
+_YOUTUBE = re.compile(r"(?:[a-z0-9-]+\.)*(?:youtube\.com|youtube-nocookie\.com|youtu\.be)")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file. `demuxer` is ffmpeg's name of the format, for video and sound."""
+
+    mime: str
+    type: str
+    demuxer: str | None = None
+
+
+JPEG: Final = Kind("image/jpeg", "image")
+PNG: Final = Kind("image/png", "image")
+GIF: Final = Kind("image/gif", "image")
+WEBP: Final = Kind("image/webp", "image")
+BMP: Final = Kind("image/bmp", "image")
+AVIF: Final = Kind("image/avif", "image")
+MP4: Final = Kind("video/mp4", "video", "mov")
+QUICKTIME: Final = Kind("video/quicktime", "video", "mov")
+WEBM: Final = Kind("video/webm", "video", "matroska")
+MATROSKA: Final = Kind("video/x-matroska", "video", "matroska")
+AVI: Final = Kind("video/x-msvideo", "video", "avi")
+TRANSPORT: Final = Kind("video/mp2t", "video", "mpegts")
+THEORA: Final = Kind("video/ogg", "video", "ogg")
+MP3: Final = Kind("audio/mpeg", "audio", "mp3")
+OGG: Final = Kind("audio/ogg", "audio", "ogg")
+WAV: Final = Kind("audio/wav", "audio", "wav")
+FLAC: Final = Kind("audio/flac", "audio", "flac")
+AAC: Final = Kind("audio/aac", "audio", "aac")
+M4A: Final = Kind("audio/mp4", "audio", "mov")
+
+KINDS: Final = (JPEG, PNG, GIF, WEBP, BMP, AVIF, MP4, QUICKTIME, WEBM, MATROSKA, AVI, TRANSPORT, THEORA, MP3, OGG, WAV,
+                FLAC, AAC, M4A)  # fmt: skip
+MIMES: Final = frozenset(kind.mime for kind in KINDS)
+
+_OTHER_NAMES: Final = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/x-ms-bmp": "image/bmp",
+    "video/x-m4v": "video/mp4",
+    "video/matroska": "video/x-matroska",
+    "video/avi": "video/x-msvideo",
+    "video/msvideo": "video/x-msvideo",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/x-flac": "audio/flac",
+    "audio/x-m4a": "audio/mp4",
+    "audio/m4a": "audio/mp4",
+    "audio/aacp": "audio/aac",
+    "audio/x-aac": "audio/aac",
+    "audio/opus": "audio/ogg",
+    "application/ogg": "audio/ogg",
+}
+_SOUND_ONLY: Final = {"video/webm": "audio/webm", "video/ogg": "audio/ogg"}
+_FAMILIES: Final = (
+    {"video/mp4", "video/quicktime", "audio/mp4"},
+    {"video/webm", "video/x-matroska", "audio/webm"},
+    {"video/ogg", "audio/ogg"},
+)
+"""Containers of one build: which of its names a file carries is often a matter of the program that wrote it."""
+
+_FOREIGN: Final = (
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"PK\x05\x06", "a ZIP archive"),
+    (b"\x1f\x8b", "a compressed file"),
+    (b"7z\xbc\xaf\x27\x1c", "a compressed file"),
+    (b"Rar!", "a compressed file"),
+    (b"MZ", "a program"),
+    (b"\x7fELF", "a program"),
+    (b"%PDF", "a PDF document"),
+)
+_PAGES: Final = ((b"<svg", "an SVG drawing"), (b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"),
+                 (b"<script", "an HTML page"), (b"<?xml", "an XML document"))  # fmt: skip
+_HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_SOUND_BRANDS: Final = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A "})
+
+
+def sniff(head: bytes) -> Kind:
+    """The kind of the file that begins with `head` (its first HEAD_BYTES). Raises Invalid on the field `file`."""
+    kind = _image(head) or _container(head) or _sound(head)
+    if kind is None:
+        raise refused(f"This is {_foreign(head)}, which no screen can show.")
+    return kind
+
+
+def refused(text: str) -> Invalid:
+    """A file that is not taken; the text is for the person who chose it."""
+    return Invalid.field("file", text, code="bad_file")
+
+
+def _image(head: bytes) -> Kind | None:
+    if head.startswith(b"\xff\xd8\xff"):
+        return JPEG
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PNG
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return GIF
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return WEBP
+    if head.startswith(b"BM") and head[6:10] == bytes(4) and head[14:18] in _BMP_HEADERS:
+        return BMP
+    return None
+
+
+_BMP_HEADERS: Final = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+
+
+def _container(head: bytes) -> Kind | None:
+    if head[4:8] == b"ftyp":
+        return _iso(head)
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):  # QuickTime before it had brands
+        return QUICKTIME
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return WEBM if b"webm" in head[:64] else MATROSKA if b"matroska" in head[:64] else None
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return AVI
+    if len(head) > 400 and any(all(head[first + n * 188] == 0x47 for n in range(3)) for first in (0,)):
+        return TRANSPORT
+    if len(head) > 400 and all(head[4 + n * 192] == 0x47 for n in range(3)):  # as Blu-ray writes it
+        return TRANSPORT
+    return None
+
+
+def _iso(head: bytes) -> Kind:
+    size = int.from_bytes(head[:4], "big")
+    brands = {head[at : at + 4] for at in range(8, min(size, 256, len(head)), 4) if at != 12}
+    if brands & {b"avif", b"avis"}:
+        return AVIF
+    major = head[8:12]
+    if major in _HEIC:
+        raise refused("HEIC pictures are not shown by screens: save it as JPEG.")
+    if major in _SOUND_BRANDS:
+        return M4A
+    return QUICKTIME if major == b"qt  " else MP4
+
+
+def _sound(head: bytes) -> Kind | None:
+    if head.startswith(b"OggS"):
+        return THEORA if b"\x80theora" in head[:512] else OGG
+    if head.startswith((b"RIFF", b"RF64")) and head[8:12] == b"WAVE":
+        return WAV
+    if head.startswith(b"fLaC"):
+        return FLAC
+    if head.startswith(b"ID3"):
+        return MP3
+    if len(head) > 4 and head[0] == 0xFF:
+        if head[1] & 0xF6 == 0xF0:  # ADTS: layer 0, a sampling rate that exists
+            return AAC if head[2] >> 2 & 15 < 13 else None
+        # MPEG audio, layer III, with a bit rate and a sampling rate that exist
+        if head[1] & 0xE6 == 0xE2 and head[1] & 0x18 != 0x08 and head[2] >> 4 not in (0, 15) and head[2] & 12 != 12:
+            return MP3
+    return None
+
+
+def _foreign(head: bytes) -> str:
+    if not head:
+        return "an empty file"
+    for signature, what in _FOREIGN:
+        if head.startswith(signature):
+            return what
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for start, what in _PAGES:
+        if text.startswith(start):
+            return "an SVG drawing" if b"<svg" in text else what
+    return "not a picture, a video or a sound that is known here"
+
+
+def mime_named(text: str) -> str | None:
+    """The media type that a caller's word means, as we write it; None when it is none that can be shown."""
+    name = text.partition(";")[0].strip().lower()
+    name = _OTHER_NAMES.get(name, name)
+    return name if name in MIMES or name in _SOUND_ONLY.values() else None
+
+
+def agrees(announced: str, found: str) -> bool:
+    """Whether a file of media type `found` may be sent under the announced one; both as `mime_named` gives them."""
+    return announced == found or any({announced, found} <= family for family in _FAMILIES)
+
+
+def without_picture(kind: Kind) -> tuple[str, str]:
+    """(media type, asset type) of a container in which there is sound alone."""
+    if kind.demuxer == "mov":
+        return "audio/mp4", "audio"
+    return _SOUND_ONLY.get(kind.mime, kind.mime), "audio"
+
+
+def filename(text: str | None) -> str | None:
+    """The last part of a caller's file name, as something to offer for saving. It never becomes a path of ours."""
+    if text is None:
+        return None
+    name = "".join(c for c in re.split(r"[/\\]", text)[-1] if c.isprintable()).strip(". ")
+    if len(name) > MAX_FILENAME:
+        stem, dot, ending = name.rpartition(".")
+        name = stem[: MAX_FILENAME - len(ending) - 1] + dot + ending if 0 < len(ending) <= 10 else name[:MAX_FILENAME]
+    return name or None
+
+
+def address(kind: str, text: str) -> str:
+    """The address of an asset that is no file, ready for a Location header. Raises Invalid on `source_url`."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise Invalid.field("source_url", "This is not an address.") from None
+    if parts.scheme not in SCHEMES[kind] or not host or len(text) > MAX_ADDRESS:
+        schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES[kind])
+        raise Invalid.field("source_url", f"A {kind} address begins with one of {schemes} and names a host.")
+    if re.search(r"[\s\x00-\x1f\x7f\\<>\"]", text):
+        raise Invalid.field("source_url", "An address has no spaces, quotes or control characters.")
+    if kind == "youtube" and not _YOUTUBE.fullmatch(host):
+        raise Invalid.field("source_url", "This is not an address of YouTube; use the type web for other pages.")
+    return quote(text, safe=":/?#[]@!$&'()*+,;=%-._~")
+
+
+def whole_seconds(duration_ms: int | None) -> int | None:
+    """How long a file plays, in whole seconds and at least one; None when nobody knows."""
+    return None if duration_ms is None else max(1, round(duration_ms / 1_000))
+
+
+def place(parents: Mapping[int, int | None], folder_id: int | None, parent_id: int | None, below: int = 0) -> None:
+    """Judge a folder's place: `parents` is the team's tree as it is, `folder_id` the folder that moves (None: a new
+    one) with `below` levels inside it, `parent_id` where to. Raises Invalid on `parent_id` for a folder that is not
+    there, and Conflict for a circle or too deep a tree."""
+    depth, at = 1, parent_id
+    while at is not None:
+        if at not in parents:
+            raise Invalid.field("parent_id", "There is no such folder.")
+        if at == folder_id:
+            raise Conflict("A folder cannot be inside itself.", code="folder_cycle")
+        depth, at = depth + 1, parents[at]
+    if depth + below > MAX_DEPTH:
+        raise Conflict(f"Folders are at most {MAX_DEPTH} deep.", code="folder_too_deep")
+
+
+def inside(parents: Mapping[int, int | None], folder_id: int) -> dict[int, int]:
+    """The folder and all below it: number -> levels below the folder, which is itself at 0."""
+    found = {folder_id: 0}
+    more = True
+    while more:
+        new = {child: found[parent] + 1 for child, parent in parents.items() if parent in found and child not in found}
+        found |= new
+        more = bool(new)
+    return found

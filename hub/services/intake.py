@@ -1,0 +1,108 @@
+"""Files on their way in: bytes gather in a temporary file, hashed as they come, and never as a whole in memory."""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from hub.domain.errors import Invalid, TooLarge, Unavailable
+from hub.services.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+FLUSH_BYTES = 1 << 20  # gathered in memory before a write; many files at once still fit beside everything else
+KEEP_FREE_BYTES = 256 << 20  # of the disk, for the database: an upload must not be what stops it
+AT_ONCE = 32  # files on their way in; more would only slow one another down
+
+
+class Incoming:
+    """A file that is arriving. After `finish`, `size` and `sha256` are those of the whole. It is gone from the disk
+    when the block that made it ends."""
+
+    def __init__(self, path: Path, limit: int, keep_free: int) -> None:
+        self.path = path
+        self.size = 0
+        self.sha256 = ""
+        self._limit = limit
+        self._keep_free = keep_free
+        self._gathered = bytearray()
+        self._hasher = hashlib.sha256()
+        self._file: BinaryIO | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Take the next bytes in. Raises TooLarge, or Unavailable when the disk does not take them."""
+        self.size += len(data)
+        if self.size > self._limit:
+            raise TooLarge(f"A file has at most {self._limit:,} bytes.", code="file_too_large")
+        self._gathered += data
+        if len(self._gathered) >= FLUSH_BYTES:
+            await self._flush()
+
+    async def finish(self) -> None:
+        """All bytes have come. Raises Invalid when there are none."""
+        await self._flush()
+        if self.size == 0:
+            raise Invalid.field("file", "The file is empty.", code="bad_file")
+        self.sha256 = self._hasher.hexdigest()
+
+    async def discard(self) -> None:
+        await in_thread(self._remove)
+
+    async def _flush(self) -> None:
+        data = bytes(self._gathered)
+        self._gathered.clear()
+        try:
+            await in_thread(self._append, data)
+        except OSError as error:
+            raise _disk(error) from error
+
+    def _append(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self.path.open("xb", buffering=0)
+        if shutil.disk_usage(self.path.parent).free < self._keep_free + len(data):
+            raise OSError("the disk is full but for what the database needs")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file.fileno(), view) :]
+        self._hasher.update(data)
+
+    def _remove(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Intake:
+    """`folder` is for temporary files, on a local disk; what an earlier process left there is removed."""
+
+    def __init__(self, folder: Path, *, max_bytes: int, keep_free: int = KEEP_FREE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._folder = folder
+        self._keep_free = keep_free
+        self._under_way = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.part"):
+            path.unlink(missing_ok=True)
+
+    @asynccontextmanager
+    async def receiving(self) -> AsyncIterator[Incoming]:
+        """A place for one file. Raises Unavailable when too many are under way."""
+        if self._under_way >= AT_ONCE:
+            raise Unavailable("Too many uploads are under way.", code="uploads_full", retry_after=10)
+        self._under_way += 1
+        incoming = Incoming(self._folder / f"{uuid4().hex}.part", self.max_bytes, self._keep_free)
+        try:
+            yield incoming
+        finally:
+            self._under_way -= 1
+            await incoming.discard()
+
+
+def _disk(error: OSError) -> Unavailable:
+    log.error("uploads cannot be written: %s", error)
+    return Unavailable("The hub cannot store files right now.", retry_after=60)
