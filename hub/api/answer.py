@@ -19,7 +19,7 @@ _COMMON: Final = {
     # Any origin: callers prove themselves by a header that no browser sends by itself, never by an ambient cookie.
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-api-version, "
-    "retry-after, preference-applied, location, etag",
+    "retry-after, preference-applied, location, etag, content-range",
 }
 
 HEADERS: Final[Mapping[Owner, Mapping[str, str]]] = {
@@ -33,7 +33,7 @@ HEADERS: Final[Mapping[Owner, Mapping[str, str]]] = {
 PREFLIGHT: Final = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
     "access-control-allow-headers": "Authorization, Content-Type, Accept, Idempotency-Key, Prefer, If-Match, "
-    "If-None-Match, Last-Event-ID",
+    "If-None-Match, Last-Event-ID, Range",
     "access-control-max-age": "86400",  # seconds; the longest any browser honours
 }
 

@@ -50,7 +50,7 @@ class Pacing:
         if caller is None:
             if rate == "spot.plan":  # the plan is the team's, and there is none
                 name = "hm.standard"
-            who = address if device is None else device
+            who = address if device is None else ("device", device)
         elif caller.kind == "player":  # a team's many players must not use up what its people may ask
             name, who = "adcast.player", caller.id
         elif rate == "spot.plan":

@@ -83,7 +83,7 @@ ENTRIES = (
     Endpoint("GET", PLAYER + "/screenshot", screenshots.get_screenshot, summary="Get the newest screenshot", tags=SHOTS,
              **READ, **SPOT, answers={200: a.Screenshot}),
     Endpoint("GET", "/api/v1/screenshots/{screenshot_id:int}/image", screenshots.get_picture, summary="Get a picture",
-             tags=SHOTS, needs_auth=False, query=bodies.ImageLink, errors=(403, 410)),
+             tags=SHOTS, needs_auth=False, rate="signed", query=bodies.ImageLink, errors=(403, 410)),
     Endpoint("GET", "/api/v1/uploads/{upload_id}", screenshots.get_upload, summary="Get an upload (logs)", tags=SHOTS,
              **WRITE),
 
