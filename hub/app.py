@@ -34,6 +34,7 @@ from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.intake import Intake
 from hub.services.licences import Licences
+from hub.services.members import Members
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.polling import Polling
@@ -44,6 +45,7 @@ from hub.services.retention import Retention
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
 from hub.services.teams import prepare, url_secret
+from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
 from hub.services.webhooks import Deliverer, Webhooks
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
@@ -132,16 +134,19 @@ async def running(
             retention_days=settings.screenshots.retention_days,
         )
         access = Access(db, bus)
+        accounts = Accounts(
+            db,
+            bus,
+            access,
+            open_registration=settings.accounts.open_registration,
+            idle_days=settings.accounts.login_idle_days,
+            longest_days=settings.accounts.login_days,
+        )
         services = Services(
             access=access,
-            accounts=Accounts(
-                db,
-                bus,
-                access,
-                open_registration=settings.accounts.open_registration,
-                idle_days=settings.accounts.login_idle_days,
-                longest_days=settings.accounts.login_days,
-            ),
+            accounts=accounts,
+            members=Members(db, bus, accounts),
+            tokens=Tokens(db, access),
             players=Players(db, bus, presence),
             presence=presence,
             commands=commands,

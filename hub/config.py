@@ -150,7 +150,10 @@ class Polling(Group):
         True, description="Whether devices may poll under a bare uuid, as AdCast's do; off, their calls are 404."
     )
     grace_s: float = Field(
-        90, ge=75, le=3_600, description="Seconds of silence until such a player is offline; its last word is kept by 65."
+        90,
+        ge=75,
+        le=3_600,
+        description="Seconds of silence until such a player is offline; a stored last-seen is 65 old.",
     )
 
 

@@ -3,6 +3,10 @@
     offline --connect--> online --unclean close--> online, due offline after a grace --> offline
                             |--- goodbye or silence --------------------------------------^ at once
 
+A player that polls has no connection: each poll renews a grace of its own, and silence for so long is its end.
+
+    offline --poll--> online, due offline --poll--> online, due later --silence--> offline
+
 A return within the grace is no event at all. Every connection raises the epoch, and what a connection reports carries
 its epoch, so the late end of an old connection can never mark a newer one down.
 """
@@ -28,6 +32,7 @@ class Graces:
     unclean: int = 15 * SECOND
     drain: int = 60 * SECOND
     crash: int = 90 * SECOND
+    polling: int = 90 * SECOND  # not after an end, but after the last poll
 
     def after(self, reason: Reason) -> int:
         if reason in ("bye", "silent", "revoked", "quarantined"):
@@ -136,10 +141,22 @@ def disconnect(row: Presence, *, epoch: int, reason: Reason, graces: Graces, now
     return Change(replace(row, offline_due_at=now + grace))
 
 
-def sweep(row: Presence, *, now: int) -> Change | None:
-    """What became due: a grace that ran out, flapping that calmed down. None: nothing."""
+def poll(row: Presence, *, grace: int, now: int) -> Change:
+    """A player that polls is there after it was away. It counts as a connection: the epoch rises."""
+    row = replace(row, epoch=row.epoch + 1)
+    change = _turn(row, online=True, reason=None, now=now) if not row.online else Change(row)
+    return replace(change, row=replace(change.row, offline_due_at=now + grace))
+
+
+def sweep(row: Presence, *, now: int, renewed_until: int | None = None) -> Change | None:
+    """What became due: a grace that ran out, flapping that calmed down. None: nothing.
+
+    `renewed_until` is the end of the grace that a poll has given meanwhile; polls are not written one by one.
+    """
     if row.online and row.node is None and row.offline_due_at is not None and row.offline_due_at <= now:
-        return _turn(row, online=False, reason=row.reason, now=now)
+        if renewed_until is not None and renewed_until > now:
+            return Change(replace(row, offline_due_at=renewed_until))
+        return _turn(row, online=False, reason=row.reason or "silent", now=now)
     if row.flapping and calm_at(row) <= now:
         calm = replace(row, flapping=False, changes=())
         return Change(calm, (_event(calm, 0, now),))

@@ -1,7 +1,7 @@
-"""Pairing: a device shows a code, an operator approves it, the device fetches its player's token (RFC 8628)."""
+"""Pairing: a device shows a code, an operator approves it, the device fetches its player's token (RFC 8628). A device
+that polls shows a code too; it needs no token, and is paired with the approval."""
 
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from hub.bus.base import Bus
@@ -10,12 +10,14 @@ from hub.domain import pairing as rules
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
+from hub.services.accounts import network
+from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
-from hub.store import events, players
+from hub.store import events, players, polling
 from hub.store import pairing as store
 from hub.store.database import Database
 from hub.store.pairing import Paired, Spending
-from hub.store.tables import Pairing
+from hub.store.tables import Pairing, Player, PollingDevice
 
 CODE_ATTEMPTS = 5  # user codes tried; with every code open that may be, one in 40,000 is taken
 KEEP_MS = 15 * MINUTE  # how long an expired code is remembered, so that its device hears why
@@ -29,6 +31,7 @@ class PairingService:
         self,
         db: Database,
         bus: Bus,
+        licences: Licences,
         public_url: str = "",
         *,
         clock: Callable[[], int] = now_ms,
@@ -36,6 +39,7 @@ class PairingService:
     ) -> None:
         self._db = db
         self._bus = bus
+        self._licences = licences
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._new_code = new_code
@@ -64,7 +68,7 @@ class PairingService:
             expires_at=now + rules.LIFETIME_S * SECOND,
             interval_s=rules.INTERVAL_S,
         )
-        spending = Spending(f"pairing requests {_network(place)}", rules.REQUESTS_PER_NETWORK)
+        spending = Spending(f"pairing requests {network(place)}", rules.REQUESTS_PER_NETWORK)
         digests = [ids.digest(code) for code in codes]
         # One key for all: each counts what the one before it opened.
         number: int = await self._db.write(store.authorize, new, digests, spending, now, key="pairing")
@@ -114,7 +118,8 @@ class PairingService:
         self, actor: Actor, user_code: str, *, name: str | None = None, player_id: int | None = None, face: str
     ) -> dict[str, Any]:
         """Let the device be a new player called `name`, or take the place of the device of an existing one, which keeps
-        its identity and history (its old token lives until the new one is fetched).
+        its identity and history (its old token lives until the new one is fetched). A device that polls can only be a
+        new player: its number is promised to it already.
 
         Raises Forbidden, Invalid, NotFound (code or player), Conflict (decided before), TooMany.
         """
@@ -123,6 +128,10 @@ class PairingService:
             raise Invalid.field("name", "Give a name for a new player, or the player_id of an existing one.")
         found = await self._find(actor, user_code)
         now = self._clock()
+        if isinstance(found, PollingDevice):
+            if player_id is not None:
+                raise Invalid.field("player_id", "A device that polls cannot take the place of another.")
+            return await self._adopt(actor, found, name or found.model or "New player", face, now)
         async with self._db.transaction() as session:
             if player_id is None:
                 player = new_player(actor.team_id, name or found.model or "New player", now)
@@ -135,27 +144,47 @@ class PairingService:
                 raise _decided()
             await self._db.run(session, events.append(event))
         self._bus.publish(("events", actor.team_id))
-        answer = {"player_id": player.id, "screen_id": player.screen_id, "name": player.name}
-        return answer | _describe(found) | {"status": "approved"}
+        return _approved(player, found)
 
     async def deny(self, actor: Actor, user_code: str) -> None:
         """Turn the device away; it is told so. Raises Forbidden, NotFound, Conflict (decided before), TooMany."""
         actor.require("admin")
         found = await self._find(actor, user_code)
-        if not await self._db.write(store.decide, found.id, "denied", None, self._clock()):
+        if isinstance(found, PollingDevice):
+            refused = await self._db.write(polling.refuse, found.player_id, key="polling")
+        else:
+            refused = await self._db.write(store.decide, found.id, "denied", None, self._clock())
+        if not refused:
             raise _decided()
 
-    async def _find(self, actor: Actor, user_code: str) -> Pairing:
+    async def _adopt(self, actor: Actor, device: PollingDevice, name: str, face: str, now: int) -> dict[str, Any]:
+        """A device that polls becomes a player at once."""
+        async with self._db.transaction() as session:
+            if not await self._db.run(session, polling.adopt(device, actor.team_id, now)):
+                raise _decided()
+            player = await players.create(session, polling.player_of(device, actor.team_id, name, now))
+            for kind in ("player.created", "player.paired"):
+                await self._db.run(session, events.append(player_event(kind, player, actor, face, now)))
+        self._bus.publish(("events", actor.team_id))
+        if device.license_key:
+            await self._licences.activate(actor.team_id, device.license_key, device.player_id)
+        return _approved(player, device)
+
+    async def _find(self, actor: Actor, user_code: str) -> Pairing | PollingDevice:
         """The device behind a code. Codes that lead nowhere are guesses, and guesses are paced."""
         now = self._clock()
         spendings = [Spending(f"pairing guesses of team {actor.team_id}", rules.GUESSES_PER_TEAM)]
         if actor.address:
-            place = f"pairing guesses {_network(actor.address)}"
+            place = f"pairing guesses {network(actor.address)}"
             spendings.append(Spending(place, rules.GUESSES_PER_ADDRESS))
         await self._db.write(store.spend, spendings, now)
+        code = rules.read_code(user_code)
+        found: Pairing | PollingDevice | None
         async with self._db.session() as session:
-            found = await store.by_user_code(session, ids.digest(rules.read_code(user_code)))
-        if found is None or found.expires_at <= now:
+            found = await store.by_user_code(session, ids.digest(code))
+            if found is None or found.expires_at <= now:
+                found = await polling.by_code(session, code, now)
+        if found is None:
             raise NotFound("No device waits with this code.", code="unknown_code")
         await self._db.write(store.refund, spendings)
         return found
@@ -177,21 +206,21 @@ def _decided() -> Conflict:
     return Conflict("This device was approved or refused before.", code="pairing_decided")
 
 
-def _network(address: str) -> str:
-    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
+def _approved(player: Player, found: Pairing | PollingDevice) -> dict[str, Any]:
+    answer = {"player_id": player.id, "screen_id": player.screen_id, "name": player.name}
+    return answer | _describe(found) | {"status": "approved"}
 
 
-def _describe(pairing: Pairing) -> dict[str, Any]:
+def _describe(found: Pairing | PollingDevice) -> dict[str, Any]:
+    if isinstance(found, PollingDevice):
+        state, name, expires_at = "pending", found.uuid, found.code_expires_at or 0
+    else:
+        state, name, expires_at = found.state, found.hardware_id, found.expires_at
     return {
-        "status": pairing.state,
-        "model": pairing.model,
-        "hardware_id": pairing.hardware_id,
-        "address": pairing.address,
-        "requested_at": rfc3339(pairing.created_at),
-        "expires_at": rfc3339(pairing.expires_at),
+        "status": state,
+        "model": found.model,
+        "hardware_id": name,
+        "address": found.address,
+        "requested_at": rfc3339(found.created_at),
+        "expires_at": rfc3339(expires_at),
     }

@@ -25,6 +25,7 @@ class _Latest:
 
     seen_at: int
     gone: bool = False
+    polls: bool = False
     stored_at: int = 0
     address: str | None = None
     telemetry: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +68,12 @@ class PresenceService:
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.gone, latest.stored_at = self._clock(), address, False, 0
         return connected
+
+    def polled(self, player_id: int, address: str | None, telemetry: Mapping[str, Any]) -> None:
+        """A player that polls was heard. That it came online is stored before; this costs no write."""
+        latest = self._latest.setdefault(player_id, _Latest(0))
+        latest.seen_at, latest.address, latest.polls, latest.gone = self._clock(), address, True, False
+        latest.telemetry.update(telemetry)
 
     async def disconnect(self, player_id: int, team_id: int, epoch: int, reason: Reason) -> None:
         """The connection of this epoch has ended; if a newer one lives, nothing changes."""
@@ -133,6 +140,8 @@ class PresenceService:
         now = self._clock()
         stale = now if everything else now - SEEN_EVERY_MS
         everybody = list(self._latest.items())
+        for _, one in everybody:
+            one.gone = one.gone or (one.polls and one.seen_at + self._graces.polling <= now)
         gone = [player_id for player_id, latest in everybody if latest.gone]
         reports = [self._write_report(*one, now) for one in everybody if one[1].telemetry or one[1].reported]
         seen = [
@@ -169,7 +178,7 @@ class PresenceService:
         now = self._clock()
         if not 0 <= now - self._swept_at <= BLIND_MS:
             await self.postpone()
-        moved = cast(int, await self._db.write(store.sweep, now, SWEEP_LIMIT))
+        moved = cast(int, await self._db.write(store.sweep, now, SWEEP_LIMIT, self._graces.polling))
         self._swept_at = now
         if moved:
             self._bus.publish(("events", None))

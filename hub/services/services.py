@@ -11,12 +11,14 @@ from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.licences import Licences
+from hub.services.members import Members
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
 from hub.services.releases import Releases
 from hub.services.screenshots import Screenshots
+from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
 from hub.services.webhooks import Webhooks
 
@@ -25,6 +27,8 @@ from hub.services.webhooks import Webhooks
 class Services:
     access: Access
     accounts: Accounts
+    members: Members
+    tokens: Tokens
     players: Players
     presence: PresenceService
     commands: Commands

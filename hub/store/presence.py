@@ -15,8 +15,12 @@ from hub.store import commands, events
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Player, PresenceRow, Session
 
+POLLING = "polling"
+"""In place of a node, in sessions of players that poll: whichever node hears them."""
+
 _COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offline_due_at, r.reason, r.flapping,
-    r.history, r.session_id, p.name, p.screen_id, s.address"""
+    r.history, r.session_id, p.name, p.screen_id, s.address, s.last_seen_at,
+    CASE WHEN p.uuid IS NOT NULL AND p.token_digest IS NULL THEN 1 ELSE 0 END AS polls"""
 _READ = Statement(f"""
     SELECT {_COLUMNS}, p.token_digest, p.quarantined_at, p.settings, p.capabilities, p.hardware_id, p.model,
            p.os_version, p.app_version, p.agent, p.player_kind, p.player_version
@@ -112,14 +116,36 @@ def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: 
     return True
 
 
-def sweep(now: int, limit: int) -> Unit:
-    """Unit: whose grace ran out, whose flapping calmed down. Answers how many rows were looked at."""
+def poll(player_id: int, session_id: str, address: str | None, grace: int, now: int) -> Unit:
+    """Unit: a player that polls is there after it was away: its epoch rises and a session begins."""
+    row = (yield _READ(player_id=player_id))[0]
+    before = _presence(row)
+    yield from _write(row, before, rules.poll(before, grace=grace, now=now), session_id, now, address)
+    yield _SEEN(player_id=player_id, last_seen_at=now, address=address)
+    yield _OPEN_SESSION(
+        id=session_id, player_id=player_id, epoch=before.epoch + 1, node=POLLING, address=address, started_at=now,
+        ended_at=None, reason=None,
+    )  # fmt: skip
+
+
+def sweep(now: int, limit: int, polling_grace: int = Graces.polling) -> Unit:
+    """Unit: whose grace ran out, whose flapping calmed down. Answers how many rows were looked at.
+
+    The stored last-seen time of a player that polls may be behind, but never by as much as its grace: where that is
+    over by it, nothing was heard since.
+    """
     found = yield _DUE(now=now, limit=limit)
     for row in found:
         before = _presence(row)
-        change = rules.sweep(before, now=now)
-        if change is not None:
-            yield from _write(row, before, change, row["session_id"], now)
+        renewed = row["last_seen_at"] + polling_grace if row["polls"] and row["last_seen_at"] else None
+        change = rules.sweep(before, now=now, renewed_until=renewed)
+        if change is None:
+            continue
+        # The session of a connection ended with it; the one of a player that polls ends here, when it was last heard.
+        ended = row["session_id"] if before.online and not change.row.online else None
+        yield from _write(row, before, change, None if ended else row["session_id"], now)
+        if ended:
+            yield _CLOSE_SESSION(id=ended, now=row["last_seen_at"] or now, reason=change.row.reason)
     return len(found)
 
 

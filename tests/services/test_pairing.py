@@ -15,6 +15,7 @@ from hub.domain.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
 from hub.domain.presence import Graces
 from hub.services.commands import Origin, new_row
 from hub.services.events import Events
+from hub.services.licences import Licences
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.presence import PresenceService
@@ -38,7 +39,9 @@ class Stage:
     """User codes to give out first; chance decides when there are none."""
 
     def __post_init__(self) -> None:
-        self.pairing = PairingService(self.db, self.bus, clock=lambda: self.now, new_code=self._code)
+        self.pairing = PairingService(
+            self.db, self.bus, Licences(self.db, self.bus), clock=lambda: self.now, new_code=self._code
+        )
         self.players = Players(self.db, self.bus, PresenceService(self.db, self.bus, "node", Graces()))
         self.events = Events(self.db, self.bus)
 
@@ -93,7 +96,7 @@ async def test_a_device_is_told_what_rfc_8628_says(stage: Stage) -> None:
 
 
 async def test_the_hubs_public_address_stands_before_what_the_request_said(stage: Stage) -> None:
-    pairing = PairingService(stage.db, stage.bus, "https://signs.example.com/")
+    pairing = PairingService(stage.db, stage.bus, Licences(stage.db, stage.bus), "https://signs.example.com/")
     asked = await pairing.authorize("player", "pi-1", None, None, HUB)
     assert asked["verification_uri"] == "https://signs.example.com/pair"
 

@@ -1,0 +1,51 @@
+"""Players that poll: they register under a name of their own (a uuid), show a code until an operator pairs them, and
+from then on fetch their commands with each heartbeat. They cannot acknowledge, so what they are handed counts as
+`delivered`, and as `succeeded` only where a later heartbeat shows it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hub.domain.pairing import Allowance
+from hub.domain.times import DAY, MINUTE, SECOND
+
+CODE_LIFETIME: Final = DAY  # an installer's day: such a device asks for its code once, when it starts
+OPEN_PER_NETWORK: Final = 50  # unpaired devices behind one address: the screens of a building on its first day
+OPEN_IN_ALL: Final = 10_000
+FORGOTTEN_AFTER: Final = 2 * DAY  # unpaired and silent for so long: it was never meant to be, or was taken away
+TOUCHED_EVERY: Final = 10 * MINUTE  # how stale the stored last-seen time of an unpaired device may get
+PROVED_WITHIN: Final = 30 * MINUTE  # from a command's making; the longest of those below waits 5 minutes, runs 10
+HANDED_AT_ONCE: Final = 50  # commands in one heartbeat; the rest with the next
+HELD_LIMIT: Final = 10_000  # contents that are remembered to be on one device
+
+# New devices of one network: a building's at once, then one each ten seconds. Known ones are not paced by it.
+REGISTRATIONS: Final = Allowance(10 * SECOND, OPEN_PER_NETWORK)
+
+PROVABLE: Final = ("reboot", "set_volume")
+"""Commands whose success a later heartbeat can show."""
+
+SILENT: Final = ("lock", "unlock")
+"""Commands that are not handed over as such: each answer to a heartbeat says whether the device is locked."""
+
+
+def noted(command: str, readings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What to remember of the heartbeat that a command is handed over with, to judge a later one by."""
+    if command == "reboot" and readings.get("uptime_seconds") is not None:
+        return {"uptime_before": readings["uptime_seconds"]}
+    return None
+
+
+def evidence(
+    command: str, payload: Mapping[str, Any], detail: Mapping[str, Any] | None, readings: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """What the readings of a later heartbeat prove of a delivered command: the detail of its success, or None.
+
+    `detail` is what was noted when it was delivered.
+    """
+    if command == "set_volume" and readings.get("volume") == payload.get("volume"):
+        return {"volume": payload.get("volume")}
+    if command == "reboot":
+        before, after = (detail or {}).get("uptime_before"), readings.get("uptime_seconds")
+        if before is not None and after is not None and after < before:
+            return {"uptime_before": before, "uptime_after": after}
+    return None

@@ -1,0 +1,181 @@
+"""Players that poll: the calls that a device makes with nothing but its uuid, and the lock that operators put on it.
+
+One queue serves all players: what is queued for a player that polls goes out with the answer to its next heartbeat, and
+only there, since a player that has a token is reached by its uuid no more. A uuid is no secret worth the name: whoever
+guesses one reads what its screen shows. Neither it nor a PIN is ever logged.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from hub.bus.base import Bus
+from hub.domain import ids
+from hub.domain import polling as rules
+from hub.domain.alerts import Raised
+from hub.domain.errors import NotFound
+from hub.domain.times import now_ms
+from hub.services.accounts import network
+from hub.services.alerts import Alerts
+from hub.services.commands import Commands, Origin
+from hub.services.licences import Licences
+from hub.services.presence import PresenceService
+from hub.services.releases import Releases
+from hub.store import polling as store
+from hub.store.database import Database
+from hub.store.pairing import Spending
+from hub.store.polling import Beat
+from hub.store.statements import Row
+from hub.store.tables import PollingDevice
+
+CODE_ATTEMPTS = 5  # pairing codes tried; with every code open that may be, one in 40,000 is taken
+
+
+class Polling:
+    """`grace` is how long after its last heartbeat a player still counts as online, in ms. Without `enabled` nothing
+    here is found."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        presence: PresenceService,
+        commands: Commands,
+        alerts: Alerts,
+        releases: Releases,
+        licences: Licences,
+        *,
+        enabled: bool,
+        grace: int,
+        clock: Callable[[], int] = now_ms,
+        new_code: Callable[[], str] = ids.user_code,
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._presence = presence
+        self._commands = commands
+        self._alerts = alerts
+        self._releases = releases
+        self._licences = licences
+        self._enabled = enabled
+        self._grace = grace
+        self._clock = clock
+        self._new_code = new_code
+
+    # For the device --------------------------------------------------------------------------------------------------
+
+    async def register(
+        self,
+        uuid: str,
+        *,
+        model: str | None = None,
+        os_version: str | None = None,
+        app_version: str | None = None,
+        license_key: str | None = None,
+        address: str | None = None,
+    ) -> dict[str, Any]:
+        """A device says who it is, as often as it likes. Answers {"device_id", "pairing_code" (None once it is paired),
+        "paired", "device_name", "is_locked", "lock_pin", "license_activated"}.
+
+        Raises NotFound (switched off), TooMany, Unavailable, Invalid (the player has a token).
+        """
+        self._check_enabled()
+        now = self._clock()
+        place = network(address or "unknown")
+        device = PollingDevice(
+            player_id=0,
+            uuid=uuid,
+            model=model,
+            os_version=os_version,
+            app_version=app_version,
+            license_key=license_key,
+            address=place,
+            created_at=now,
+            seen_at=now,
+        )
+        codes = [self._new_code() for _ in range(CODE_ATTEMPTS)]
+        spending = Spending(f"polling registrations {place}", rules.REGISTRATIONS)
+        # One key for all: each counts what the one before it added.
+        row: Row = await self._db.write(store.register, device, codes, spending, now, key="polling")
+        paired = row["paired"] is not None
+        licensed = bool(row["licences"])
+        if paired and license_key and not licensed:
+            licensed = await self._licences.activate(row["team_id"], license_key, row["player_id"])
+        return {
+            "device_id": row["player_id"],
+            "pairing_code": None if paired else row["pairing_code"],
+            "paired": paired,
+            "device_name": row["name"],
+            **_lock(row),
+            "license_activated": licensed,
+        }
+
+    async def heartbeat(self, uuid: str, readings: Mapping[str, Any], address: str | None) -> dict[str, Any]:
+        """A device is there, and says how it is; `readings` are of the telemetry's names. Answers {"is_locked",
+        "lock_pin", "commands" (id, command and payload of each, handed over by this answer), "alerts", "release"}.
+
+        Raises NotFound (nobody polls by this uuid), Unavailable.
+        """
+        self._check_enabled()
+        beat: Beat | None = await self._db.write(
+            store.beat, uuid, readings, address, ids.session_id(), self._grace, self._clock(), key=("polls", uuid)
+        )
+        if beat is None:
+            raise _unknown()
+        device = beat.device
+        alerts: list[Raised] = []
+        release = None
+        if device["paired"] is not None:
+            player_id, team_id = device["player_id"], device["team_id"]
+            self._presence.polled(player_id, address, readings)
+            for row in (*beat.settled, *beat.delivered):
+                self._commands.settled(row)
+            if beat.news:
+                self._bus.publish(("events", team_id))
+            alerts = await self._alerts.live_for_player(team_id, player_id)
+            release = await self._releases.update_for(team_id, device["app_version"])
+        return {
+            **_lock(device),
+            "commands": [
+                {"id": row["id"], "command": row["command"], "payload": orjson.loads(row["payload"])}
+                for row in beat.delivered
+                if row["command"] not in rules.SILENT
+            ],
+            "alerts": alerts,
+            "release": release,
+        }
+
+    # For the operator ------------------------------------------------------------------------------------------------
+
+    async def lock(self, origin: Origin, player_id: int, pin: str | None) -> None:
+        """Lock a player with a PIN, or unlock it (None). One that polls is locked from its next heartbeat on, whatever
+        becomes of the command; every other when it has carried the command out.
+
+        Raises Forbidden, Invalid (not a PIN, the player cannot), NotFound, Unavailable.
+        """
+        payload = None if pin is None else {"pin": pin}
+        await self._commands.send(origin, player_id, "unlock" if pin is None else "lock", payload)
+        await self._db.write(store.desire, player_id, {"locked": pin is not None, "pin": pin}, key=player_id)
+
+    # For the supervised loops ----------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Forget devices that nobody paired, and those whose player was deleted."""
+        await self._db.write(store.forget, self._clock() - rules.FORGOTTEN_AFTER)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _check_enabled(self) -> None:
+        if not self._enabled:
+            raise NotFound("Players that poll are switched off on this hub.", code="polling_off")
+
+
+def _unknown() -> NotFound:
+    return NotFound("Device not registered.", code="device_not_registered")
+
+
+def _lock(row: Row) -> dict[str, Any]:
+    settings = orjson.loads(row["settings"] or "{}")
+    locked = settings.get("locked") is True
+    return {"is_locked": locked, "lock_pin": settings.get("pin") if locked else None}
