@@ -64,7 +64,8 @@ class Zone(SQLModel, table=True):
 
 class Schedule(SQLModel, table=True):
     """A playlist or a layout at certain times. `days` is a JSON list of 0..6 (Monday is 0), empty for every day; times
-    are HH:MM and dates YYYY-MM-DD in the player's zone; `conditions` a JSON list."""
+    are HH:MM and dates YYYY-MM-DD in the player's zone; `conditions` a JSON list. `activated_at` is since when it
+    plays somewhere; null while it does not."""
 
     __tablename__ = "schedule"
     id: int | None = c.key()
@@ -81,6 +82,7 @@ class Schedule(SQLModel, table=True):
     priority: int = 0
     is_active: bool = True
     conditions: str = c.json("[]")
+    activated_at: int | None = c.maybe_time()
     created_at: int = c.time()
     updated_at: int = c.time()
     version: int = 1
