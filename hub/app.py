@@ -80,11 +80,11 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     )
     document = openapi.document(table.entries, title="Signalbox", version=VERSION)
     routes: list[Any] = [
+        table,  # first: it finds its own at once, and nearly every request is one of those
         *operations.routes(checks, metrics.render, CONTENT_TYPE),
         openapi.route(document),
         *PAGES,
         Route("/ws/player", _no_upgrade),
-        table,
     ]
 
     @asynccontextmanager
