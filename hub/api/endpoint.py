@@ -114,6 +114,10 @@ class Endpoint:
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=lambda: {200: None})
     errors: tuple[int, ...] = ()
     """Error statuses beside those that follow from the rest of the entry."""
+    consumes: Mapping[str, type[BaseModel] | None] = field(default_factory=dict)
+    """Content types of a body that the handler reads by itself, each with the model of its fields (None: bytes)."""
+    produces: str | None = None
+    """Content type of a success that is no JSON, such as `image/*`."""
     max_body_bytes: int = MAX_BODY_BYTES
     needs_auth: bool = True
     anonymous: bool = False

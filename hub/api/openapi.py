@@ -44,9 +44,15 @@ _ERROR_SCHEMA: Final = {
     },
 }
 
+_BYTES: Final = {"type": "string", "format": "binary"}
+
 _RETRY_AFTER: Final = {
     "retry-after": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
 }
+
+
+_PREFIXES: Final = {"adcast": "adcast_", "hangar": "hangar_", "hangar_media": "media_"}
+"""Of the names of calls: faces have calls of the same name."""
 
 
 class _Error(NamedTuple):
@@ -172,6 +178,9 @@ def _models(entry: Endpoint) -> Iterable[tuple[type[BaseModel], JsonSchemaMode]]
         yield entry.body, "validation"
     if entry.query is not None and entry.query_in_body:
         yield entry.query, "validation"
+    for model in entry.consumes.values():
+        if model is not None:
+            yield model, "validation"
     for answer in entry.answers.values():
         if answer is not None:
             yield answer, "serialization"
@@ -182,7 +191,7 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
     if entry.scope is not None:
         paragraphs.append(f"Requires the scope `{entry.scope}`.")
     operation: dict[str, Any] = {
-        "operationId": getattr(entry.handler, "__name__", ""),
+        "operationId": f"{_PREFIXES.get(entry.owner, '')}{getattr(entry.handler, '__name__', '')}",
         "summary": entry.summary,
         "description": "\n\n".join(paragraphs),
         "tags": list(entry.tags),
@@ -199,6 +208,10 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
         kinds = ["application/json", *(["application/x-www-form-urlencoded"] if entry.form else [])]
         required = any(field.is_required() for field in entry.body.model_fields.values())
         operation["requestBody"] = {"required": required, "content": dict.fromkeys(kinds, schema)}
+    if entry.consumes:
+        content = operation.setdefault("requestBody", {"required": True, "content": {}})["content"]
+        for kind, model in entry.consumes.items():
+            content[kind] = {"schema": _BYTES if model is None else refs[model, "validation"]}
     if entry.query is not None and entry.query_in_body:
         operation["requestBody"] = {
             "description": "The query parameters, each of which may come here instead. The query string wins.",
@@ -241,6 +254,8 @@ def _responses(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
         responses[str(status)] = {"description": f"{HTTPStatus(status).phrase}."}
         if model is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": refs[model, "serialization"]}}
+        elif entry.produces is not None and status < 300:
+            responses[str(status)]["content"] = {entry.produces: {"schema": _BYTES}}
     for status in sorted(_error_statuses(entry) - entry.answers.keys()):
         responses[str(status)] = {"$ref": f"#/components/responses/{_ERRORS[status].name}"}
     return responses
@@ -248,9 +263,11 @@ def _responses(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
 
 def _error_statuses(entry: Endpoint) -> set[int]:
     """What an entry can fail with: follows from what it reads, and what it says itself."""
-    statuses = {503, *entry.errors}
+    statuses = {429, 503, *entry.errors}
     if entry.needs_auth:
-        statuses |= {401, 403, 429}
+        statuses |= {401, 403}
+    if entry.anonymous:
+        statuses.add(401)
     if entry.parameters:
         statuses.add(404)
     if entry.query is not None:
