@@ -6,9 +6,10 @@ Nothing is acknowledged to the player before the service has it on disk, and no 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hub.domain.alerts import Raised
 from hub.domain.commands import Outcome
 from hub.domain.errors import HubError
 from hub.domain.events import DEVICE_TYPES
@@ -31,6 +32,7 @@ from hub.protocol.session import (
     UploadBroken,
     UploadChunk,
 )
+from hub.sockets.alerts import AlertBoard
 from hub.sockets.uploads import UploadDesk
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Seam(Protocol):
 class PlayerConnection:
     __slots__ = (
         "_address",
+        "_alerts",
         "_busy",
         "_digest",
         "_drain_wanted",
@@ -71,16 +74,17 @@ class PlayerConnection:
         "_session",
         "_stop_listening",
         "_superseded",
-        "_team_id",
         "_uploads",
         "player_id",
         "seen",
+        "team_id",
     )
 
     def __init__(
         self, registry: "Registry", seam: Seam, player_id: int, digest: str, address: str | None, now: float
     ) -> None:
         self.player_id = player_id
+        self.team_id = 0  # known once registered
         self.seen = False
         self._registry = registry
         self._seam = seam
@@ -88,7 +92,6 @@ class PlayerConnection:
         self._address = address
         self._session = HubSession(now, registry.settings.limits)
         self._epoch = 0  # 0: not registered yet
-        self._team_id = 0
         self._busy = 0
         self._draining = False
         self._drain_wanted = False
@@ -98,6 +101,7 @@ class PlayerConnection:
         self._end_reason: Reason = "lost"
         self._stop_listening: Any = None
         self._uploads: UploadDesk | None = None
+        self._alerts = AlertBoard()
 
     # From the transport
 
@@ -142,6 +146,20 @@ class PlayerConnection:
         self._superseded = True
         self._end_reason = "replaced"
         self._close(CloseCode.REPLACED)
+
+    def show_alerts(self, live: Sequence[Raised]) -> None:
+        """These alerts stand for the player now; those that it is not told of yet it hears."""
+        if self._early is not None:
+            self._early.add("alerts")
+            return
+        for message in self._alerts.changes(live):
+            self._session.send(message)
+        self._pump()
+
+    @property
+    def alerted(self) -> bool:
+        """Whether the player shows an alert."""
+        return bool(self._alerts.shown)
 
     # Events of the session
 
@@ -205,12 +223,12 @@ class PlayerConnection:
         if connected.quarantined:
             self._expel(CloseCode.QUARANTINED, "quarantined")
             return
-        self._team_id, self._epoch = connected.team_id, connected.epoch
+        self.team_id, self._epoch = connected.team_id, connected.epoch
         if self._left:  # gone while we registered it: the end is ours to write down
             await self._write_end()
             return
         self._uploads = UploadDesk(
-            services.uploads, self._session, self.player_id, self._team_id, self._pump, registry.metrics
+            services.uploads, self._session, self.player_id, self.team_id, self._pump, registry.metrics
         )
         unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
         plan = reconcile(unsettled, hello.journal)  # type: ignore[arg-type]
@@ -221,9 +239,10 @@ class PlayerConnection:
         for result in plan.results:
             await services.commands.record(self.player_id, _outcome(result))
         settings = await services.presence.settings(self.player_id) if plan.results else connected.settings
+        alerts = self._alerts.changes(await services.alerts.live_for_player(self.team_id, self.player_id))
         if self._superseded or self._session.closed:
             return
-        self._session.welcome(self._welcome(connected, settings))
+        self._session.welcome(self._welcome(connected, settings, alerts))
         for result in plan.results:
             self._session.confirm_result(result.id)
         for command_id in connected.cancels:
@@ -239,7 +258,7 @@ class PlayerConnection:
         if hello.settings:
             services.presence.report(self.player_id, reported=hello.settings)
 
-    def _welcome(self, connected: Connected, desired: Mapping[str, Any]) -> m.Welcome:
+    def _welcome(self, connected: Connected, desired: Mapping[str, Any], alerts: list[m.Alert]) -> m.Welcome:
         settings = self._registry.settings
         return m.Welcome(
             player_id=self.player_id,
@@ -253,7 +272,7 @@ class PlayerConnection:
             chunk_bytes=CHUNK_BYTES,
             window=settings.limits.upload_window,
             settings=dict(desired),
-            alerts=[],
+            alerts=alerts,
         )
 
     async def _acknowledge(self, command_id: str) -> None:
@@ -278,6 +297,8 @@ class PlayerConnection:
             self._let_out()
         elif message == "cancel":
             self._spawn(self._cancels())
+        elif message == "alerts":
+            self._spawn(self._look_at_alerts())
         elif message == "revoked":
             self._spawn(self._check_token())
         elif message == "quarantined":
@@ -322,6 +343,9 @@ class PlayerConnection:
             self._session.cancel(command_id)
         self._pump()
 
+    async def _look_at_alerts(self) -> None:
+        self.show_alerts(await self._registry.services.alerts.live_for_player(self.team_id, self.player_id))
+
     async def _check_token(self) -> None:
         found = await self._registry.services.players.by_token_digest(self._digest)
         if found != self.player_id:
@@ -354,7 +378,7 @@ class PlayerConnection:
         while True:
             try:
                 await self._registry.services.presence.disconnect(
-                    self.player_id, self._team_id, self._epoch, self._end_reason
+                    self.player_id, self.team_id, self._epoch, self._end_reason
                 )
             except HubError as error:
                 log.warning("the end of player %d is not stored yet: %s", self.player_id, error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.bus.base import Bus
-from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
+from hub.domain.errors import Forbidden, HubError, Unauthenticated, Unavailable
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
 from hub.services.services import Services
@@ -64,6 +64,7 @@ class Registry:
         self._refused_at = 0.0
         self._ended = asyncio.Event()
         self._floods: dict[int, list[float]] = {}
+        bus.subscribe(("alerts", None), self._alerts_changed)
 
     def __len__(self) -> int:
         return len(self._current)
@@ -132,6 +133,28 @@ class Registry:
 
     def get(self, player_id: int) -> PlayerConnection | None:
         return self._current.get(player_id)
+
+    def _alerts_changed(self, team_id: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._spread_alerts(team_id))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _spread_alerts(self, team_id: int) -> None:
+        """Bring the team's players up to date, with one look at the database for all of them."""
+        try:
+            standing = await self.services.alerts.live_for_team(team_id)
+        except HubError as error:
+            log.warning("the alerts of team %d are not spread yet: %s", team_id, error)
+            return
+        for connection in tuple(self._current.values()):
+            if connection.team_id == team_id:
+                connection.show_alerts(standing.for_player(connection.player_id))
+
+    async def refresh_alerts(self) -> None:
+        """Bring all players up to date: who joined a group or moved since an alert began, and what was not spread."""
+        teams = set(await self.services.alerts.teams_with_live_ones())
+        for team_id in teams | {connection.team_id for connection in self._current.values() if connection.alerted}:
+            await self._spread_alerts(team_id)
 
     async def audit(self) -> None:
         """End what the database takes for a connection of this node and is none: the answer to its registration was

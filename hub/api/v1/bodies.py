@@ -1,11 +1,12 @@
 """What bodies and queries of several nouns share: their limits, and how strict they are.
 
 Spot's calls ignore what they do not know, since clients in the field may send more than the document says. Our own
-refuse it, so that a typing error is not taken for a wish. In changes, null means the same as absent: leave it as it is.
+refuse it, so that a typing error is not taken for a wish. In changes, null means the same as absent: leave it as it is;
+where null takes something away, the field says so.
 """
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -72,11 +73,13 @@ class Strict(BaseModel):
 
 
 class Changes(Strict):
-    """Some of these; what is absent or null stays as it is."""
+    """Some of these; what is absent or null stays as it is, but for the fields that null `clears`."""
+
+    clears: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.model_dump(exclude_none=True):
+        if not changes_of(self):
             raise ValueError(f"Give at least one of {', '.join(type(self).model_fields)}.")
         return self
 
@@ -86,4 +89,6 @@ def example(**values: Any) -> ConfigDict:
 
 
 def changes_of(body: BaseModel) -> dict[str, Any]:
-    return body.model_dump(exclude_none=True)
+    """What a caller wants changed: None where it is to be cleared."""
+    cleared: frozenset[str] = getattr(body, "clears", frozenset())
+    return dict.fromkeys(sorted(cleared & body.model_fields_set)) | body.model_dump(exclude_none=True)

@@ -2,8 +2,10 @@
 
 from hub.api.v1.devices.routes import ENTRIES as DEVICES
 from hub.api.v1.people.routes import ENTRIES as PEOPLE
+from hub.api.v1.signage.routes import ENTRIES as SIGNAGE
 
 ENTRIES = (
     *DEVICES,
     *PEOPLE,
+    *SIGNAGE,
 )

@@ -1,0 +1,124 @@
+"""Licences: keys that devices send to be licensed, one device a key."""
+
+from typing import Any
+
+from hub.bus.base import Bus
+from hub.domain import ids
+from hub.domain.access import Actor
+from hub.domain.errors import Conflict, Invalid, PreconditionFailed
+from hub.domain.events import Event
+from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
+from hub.store import events, players
+from hub.store import licences as store
+from hub.store.database import Database
+from hub.store.tables import Licence
+
+LICENCES_LIMIT = 10_000  # a team: one for each player of the largest group
+ATTEMPTS = 5  # keys tried; of a million million, one that is taken is a rare sight
+
+
+class Licences:
+    def __init__(self, db: Database, bus: Bus) -> None:
+        self._db = db
+        self._bus = bus
+
+    async def listing(self, actor: Actor) -> list[dict[str, Any]]:
+        actor.require("admin")
+        async with self._db.session() as session:
+            return [_describe(licence) for licence in await store.find(session, actor.team_id)]
+
+    async def get(self, actor: Actor, licence_id: int) -> dict[str, Any]:
+        """Raises NotFound."""
+        actor.require("admin")
+        async with self._db.session() as session:
+            return _describe(await store.get(session, actor.team_id, licence_id))
+
+    async def create(self, actor: Actor, *, key: str | None, note: str | None, face: str) -> dict[str, Any]:
+        """A licence that no device holds yet; without `key` one is made. Raises Invalid, Conflict (too many)."""
+        actor.require("admin")
+        now = now_ms()
+        wanted = [ids.licence_key() for _ in range(ATTEMPTS)] if key is None else [_normal(key)]
+        async with self._db.transaction() as session:
+            if len(await store.find(session, actor.team_id)) >= LICENCES_LIMIT:
+                raise Conflict(f"A team keeps at most {LICENCES_LIMIT} licences.", code="too_many_licences")
+            taken = await store.taken(session, wanted)
+            free = next((one for one in wanted if one not in taken), None)
+            if free is None:
+                raise Invalid.field("key", "This key is taken.")
+            licence = Licence(team_id=actor.team_id, key=free, note=note, created_at=now)
+            session.add(licence)
+            await session.flush()
+            await self._db.run(session, events.append(_event("licence.created", licence, actor, face, now)))
+        self._bus.publish(("events", actor.team_id))
+        return _describe(licence)
+
+    async def update(
+        self, actor: Actor, licence_id: int, changes: dict[str, Any], *, version: int | None, face: str
+    ) -> dict[str, Any]:
+        """Change `note` or `player_id`: the licence moves to that player at once.
+
+        Raises NotFound, Invalid, PreconditionFailed.
+        """
+        actor.require("admin")
+        now = now_ms()
+        async with self._db.transaction() as session:
+            licence = await store.get(session, actor.team_id, licence_id)
+            if version is not None and version != licence.version:
+                raise PreconditionFailed
+            licence.note = changes.get("note", licence.note)
+            if (player_id := changes.get("player_id")) is not None:
+                if not await players.of_team(session, actor.team_id, [player_id]):
+                    raise Invalid.field("player_id", "Unknown player.")
+                if player_id != licence.player_id:
+                    licence.player_id, licence.activated_at = player_id, now
+            licence.version += 1
+            session.add(licence)
+            await session.flush()
+            event = _event("licence.updated", licence, actor, face, now, changed=sorted(changes))
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("events", actor.team_id))
+        return _describe(licence)
+
+    async def delete(self, actor: Actor, licence_id: int, *, face: str) -> None:
+        """The key licenses nobody any more. Raises NotFound."""
+        actor.require("admin")
+        async with self._db.transaction() as session:
+            licence = await store.get(session, actor.team_id, licence_id)
+            event = _event("licence.deleted", licence, actor, face, now_ms())
+            await session.delete(licence)
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("events", actor.team_id))
+
+    async def activate(self, team_id: int, key: str, player_id: int) -> bool:
+        """A device sent this key. Answers whether the key is one of the team's and now, or already, the player's."""
+        holds: bool = await self._db.write(store.activate, team_id, _normal(key), player_id, now_ms())
+        if holds:
+            self._bus.publish(("events", team_id))
+        return holds
+
+    async def is_licensed(self, player_id: int) -> bool:
+        async with self._db.session() as session:
+            return await store.licensed(session, player_id)
+
+
+def _normal(key: str) -> str:
+    """A key as it is kept: people type it in any case."""
+    return key.strip().upper()
+
+
+def _event(kind: str, licence: Licence, actor: Actor, face: str, now: int, **more: Any) -> Event:
+    # Whoever reads the log may not read keys: they say which licence by its number.
+    data = {"licence_id": licence.id, "player_id": licence.player_id} | more
+    return Event(kind, licence.team_id, now, data, player_id=licence.player_id, actor=actor, face=face)
+
+
+def _describe(licence: Licence) -> dict[str, Any]:
+    return {
+        "id": licence.id,
+        "key": licence.key,
+        "note": licence.note,
+        "player_id": licence.player_id,
+        "activated_at": rfc3339_or_none(licence.activated_at),
+        "created_at": rfc3339(licence.created_at),
+        "version": licence.version,
+    }

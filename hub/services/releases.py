@@ -1,0 +1,153 @@
+"""Versions of the player software, for players that fetch their updates themselves."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from hub.bus.base import Bus
+from hub.domain.access import Actor
+from hub.domain.errors import Conflict, Invalid, PreconditionFailed
+from hub.domain.events import Event
+from hub.domain.releases import order
+from hub.domain.times import now_ms, rfc3339
+from hub.store import events
+from hub.store import releases as store
+from hub.store.database import Database
+from hub.store.tables import Release
+
+RELEASES_LIMIT = 500  # a team: all are compared to find the newest
+
+
+class Releases:
+    def __init__(self, db: Database, bus: Bus) -> None:
+        self._db = db
+        self._bus = bus
+
+    async def listing(self, actor: Actor) -> list[dict[str, Any]]:
+        """All of the team, the newest version first."""
+        actor.require("read:players")
+        async with self._db.session() as session:
+            found = await store.find(session, actor.team_id)
+        return [_describe(release) for release in sorted(found, key=_place, reverse=True)]
+
+    async def get(self, actor: Actor, release_id: int) -> dict[str, Any]:
+        """Raises NotFound."""
+        actor.require("read:players")
+        async with self._db.session() as session:
+            return _describe(await store.get(session, actor.team_id, release_id))
+
+    async def newest(self, team_id: int) -> dict[str, Any] | None:
+        """The newest active one: its `version`, `url`, `sha256`, `size`, `notes`, `mandatory`. None: there is none."""
+        async with self._db.session() as session:
+            found = await store.find(session, team_id, active=True)
+        return _offer(max(found, key=_place)) if found else None
+
+    async def update_for(self, team_id: int, running: str | None) -> dict[str, Any] | None:
+        """The newest active version, if it is newer than the one that `running` names."""
+        newest = await self.newest(team_id)
+        if newest is None or (running is not None and order(newest["version"]) <= order(running)):
+            return None
+        return newest
+
+    async def create(self, actor: Actor, fields: dict[str, Any], *, face: str) -> dict[str, Any]:
+        """`fields`: version_name, url, sha256, and optionally size, notes, mandatory, active.
+
+        Raises Invalid, Conflict (the version is there, or too many are).
+        """
+        actor.require("admin")
+        now = now_ms()
+        release = Release(team_id=actor.team_id, version_name="", url="", sha256="", created_at=now)
+        _apply(release, fields)
+        async with self._db.transaction() as session:
+            if len(await store.find(session, actor.team_id)) >= RELEASES_LIMIT:
+                raise Conflict(f"A team keeps at most {RELEASES_LIMIT} releases.", code="too_many_releases")
+            await self._refuse_twin(session, release)
+            session.add(release)
+            await session.flush()
+            await self._db.run(session, events.append(_event("release.created", release, actor, face, now)))
+        self._bus.publish(("events", actor.team_id))
+        return _describe(release)
+
+    async def update(
+        self, actor: Actor, release_id: int, changes: dict[str, Any], *, version: int | None, face: str
+    ) -> dict[str, Any]:
+        """Raises NotFound, Invalid, PreconditionFailed, Conflict (the version is there)."""
+        actor.require("admin")
+        async with self._db.transaction() as session:
+            release = await store.get(session, actor.team_id, release_id)
+            if version is not None and version != release.version:
+                raise PreconditionFailed
+            with session.no_autoflush:
+                _apply(release, changes)
+                await self._refuse_twin(session, release)
+            release.version += 1
+            session.add(release)
+            await session.flush()
+            event = _event("release.updated", release, actor, face, now_ms(), changed=sorted(changes))
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("events", actor.team_id))
+        return _describe(release)
+
+    async def delete(self, actor: Actor, release_id: int, *, face: str) -> None:
+        """Raises NotFound."""
+        actor.require("admin")
+        async with self._db.transaction() as session:
+            release = await store.get(session, actor.team_id, release_id)
+            event = _event("release.deleted", release, actor, face, now_ms())
+            await session.delete(release)
+            await self._db.run(session, events.append(event))
+        self._bus.publish(("events", actor.team_id))
+
+    async def _refuse_twin(self, session: Any, release: Release) -> None:
+        twin = await store.by_version(session, release.team_id, release.version_name)
+        if twin is not None and twin.id != release.id:
+            raise Conflict(f"There is a release {release.version_name} already.", code="version_taken")
+
+
+def _apply(release: Release, fields: dict[str, Any]) -> None:
+    if "url" in fields:
+        _check_url(fields["url"])
+    if "sha256" in fields:
+        fields = fields | {"sha256": fields["sha256"].lower()}
+    for name, value in fields.items():
+        setattr(release, name, value)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not url.isascii() or not url.isprintable() or " " in url:
+        raise Invalid.field("url", "Give an address that starts with https:// and holds no user name.")
+
+
+def _place(release: Release) -> tuple[Any, int]:
+    return order(release.version_name), release.id or 0
+
+
+def _event(kind: str, release: Release, actor: Actor, face: str, now: int, **more: Any) -> Event:
+    data = {"release_id": release.id, "version_name": release.version_name, "active": release.active} | more
+    return Event(kind, release.team_id, now, data, actor=actor, face=face)
+
+
+def _offer(release: Release) -> dict[str, Any]:
+    return {
+        "version": release.version_name,
+        "url": release.url,
+        "sha256": release.sha256,
+        "size": release.size,
+        "notes": release.notes,
+        "mandatory": release.mandatory,
+    }
+
+
+def _describe(release: Release) -> dict[str, Any]:
+    return {
+        "id": release.id,
+        "version_name": release.version_name,
+        **{name: value for name, value in _offer(release).items() if name != "version"},
+        "active": release.active,
+        "created_at": rfc3339(release.created_at),
+        "version": release.version,
+    }
