@@ -39,6 +39,7 @@ from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
+from hub.services.programs import Programs
 from hub.services.probing import Prober
 from hub.services.releases import Releases
 from hub.services.retention import Retention
@@ -47,6 +48,7 @@ from hub.services.services import Services
 from hub.services.teams import prepare, url_secret
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
+from hub.services.weather import Weather
 from hub.services.webhooks import Deliverer, Webhooks
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.store.blobs import Blobs
@@ -149,6 +151,7 @@ async def running(
             tokens=Tokens(db, access),
             players=Players(db, bus, presence),
             presence=presence,
+            programs=Programs(db, bus, Weather(), settings.server.public_url),
             commands=commands,
             batches=Batches(db, bus, commands),
             uploads=uploads,

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from hub.services.access import Access
 from hub.services.accounts import Accounts
 from hub.services.alerts import Alerts
+from hub.services.analytics import Analytics
 from hub.services.batches import Batches
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
+from hub.services.exports import Exports
 from hub.services.licences import Licences
 from hub.services.members import Members
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
+from hub.services.programs import Programs
 from hub.services.releases import Releases
 from hub.services.screenshots import Screenshots
 from hub.services.tokens import Tokens
@@ -31,6 +34,7 @@ class Services:
     tokens: Tokens
     players: Players
     presence: PresenceService
+    programs: Programs
     commands: Commands
     batches: Batches
     uploads: Uploads
@@ -44,3 +48,5 @@ class Services:
     licences: Licences
     content: Content
     downloads: Downloads
+    analytics: Analytics
+    exports: Exports

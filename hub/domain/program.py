@@ -1,0 +1,498 @@
+"""What a player shows, and why: the first of these that applies and has something to show.
+
+    alert               laid over everything else
+    `play` command      the device's own, until it returns to the following by itself
+    schedule            of those that hold now the one of highest priority; among equals one for this very player goes
+                        before one for its group, that before one for its location; then the newest
+    layout              of the player, else of its group (of several, the one with the lowest id that has a layout)
+    default playlist    of the team
+    nothing
+
+Alerts and `play` are no part of what is decided here: alerts lie over the picture, `play` is known to the device alone.
+
+Players in the same circumstances show the same, so a program is compiled once for all of them.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from datetime import tzinfo as TimeZone
+from typing import Any, Final, Literal
+
+from hub.domain import timeline, weather
+from hub.domain.playback import Target
+from hub.domain.schedules import Condition, Rule
+from hub.domain.timeline import holds_at, windows
+from hub.domain.times import DAY
+from hub.domain.weather import Sky
+
+HORIZON_DAYS: Final = 14
+MAX_SEGMENTS: Final = 5_000  # of one timeline, some hundred changes a day; a timeline with more ends earlier
+
+Source = Literal["schedule", "player_layout", "group_layout", "default_playlist", "nothing"]
+_RANKS: Final = {"player": 0, "group": 1, "location": 2}
+
+
+# What is known -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is on the screen. `id` is the playlist's or the layout's, 0 for nothing."""
+
+    kind: Literal["playlist", "layout", "nothing"]
+    id: int = 0
+
+
+NOTHING: Final = Shown("nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A schedule. `schedule_id` is its other name, `sch_...`."""
+
+    id: int
+    schedule_id: str
+    name: str
+    shown: Shown
+    rule: Rule
+    priority: int
+    active: bool
+    targets: frozenset[Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One turn of a playlist. `duration_s` None: as long as its asset lasts."""
+
+    id: int
+    asset_id: int
+    duration_s: int | None
+    campaign_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Playlist:
+    id: int
+    name: str
+    transition: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A part of a layout, in percent of its canvas."""
+
+    id: int
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+    playlist_id: int | None
+    asset_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    id: int
+    name: str
+    width: int
+    height: int
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """`source` is the address of what is no file; a file has `sha256`, `size` and `mime_type`."""
+
+    id: int
+    type: str
+    name: str
+    source: str | None
+    sha256: str | None
+    size: int | None
+    mime_type: str | None
+    duration_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An alert that stands or will. `targets` None: everyone."""
+
+    id: int
+    title: str
+    message: str
+    severity: str
+    starts_at: int
+    ends_at: int | None
+    targets: frozenset[Target] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A location's own zone, and its degrees where they are known."""
+
+    timezone: str | None
+    degrees: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What decides for a player, of all that is known of it."""
+
+    id: int
+    timezone: str | None = None
+    location_id: int | None = None
+    layout_id: int | None = None
+    group_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that a team has to show, and to whom. Only what can be shown is in `assets`."""
+
+    timezone: str = "UTC"
+    plans: tuple[Plan, ...] = ()
+    playlists: Mapping[int, Playlist] = field(default_factory=dict)
+    layouts: Mapping[int, Layout] = field(default_factory=dict)
+    assets: Mapping[int, Asset] = field(default_factory=dict)
+    default_playlist: int | None = None
+    group_layouts: Mapping[int, int] = field(default_factory=dict)
+    places: Mapping[int, Place] = field(default_factory=dict)
+    holidays: Mapping[int | None, frozenset[date]] = field(default_factory=dict)
+    """By location; None: everywhere."""
+    notices: tuple[Notice, ...] = ()
+
+    def has_content(self, shown: Shown) -> bool:
+        """Whether there is anything to see in it."""
+        if shown.kind == "playlist":
+            playlist = self.playlists.get(shown.id)
+            return playlist is not None and any(item.asset_id in self.assets for item in playlist.items)
+        if shown.kind == "layout":
+            layout = self.layouts.get(shown.id)
+            return layout is not None and any(
+                zone.asset_id in self.assets
+                or (zone.playlist_id is not None and self.has_content(Shown("playlist", zone.playlist_id)))
+                for zone in layout.zones
+            )
+        return False
+
+
+# What applies to one player ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """All that distinguishes one player's program from another's, as a key. `plans` are indexes into the world's, in
+    their precedence; switched off ones and ones without content are not among them."""
+
+    timezone: str
+    location_id: int | None
+    plans: tuple[int, ...]
+    base: Shown
+    base_source: Source
+    notices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What plays if all its weather conditions hold. The last of a chain has none."""
+
+    shown: Shown
+    source: Source
+    schedule: int | None = None
+    """The schedule's id."""
+    conditions: tuple[Condition, ...] = ()
+
+
+Chain = tuple[Step, ...]
+"""The first step whose conditions hold is what plays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """From `start` to before `end`, Unix ms, the same chain."""
+
+    start: int
+    end: int
+    chain: Chain
+
+
+def zone_of(world: World, screen: Screen) -> str:
+    """The player's own time zone, else its location's, else the team's."""
+    place = world.places.get(screen.location_id or 0)
+    return screen.timezone or (place.timezone if place else None) or world.timezone
+
+
+def aimed(world: World, screen: Screen) -> list[tuple[int, int]]:
+    """(rank, index) of the schedules that are for this player, in their precedence."""
+    own = _own_targets(screen)
+    found = []
+    for index, plan in enumerate(world.plans):
+        ranks = [_RANKS[target.kind] for target in plan.targets & own]
+        if ranks:
+            found.append((-plan.priority, min(ranks), -plan.id, index))
+    return [(rank, index) for _, rank, _, index in sorted(found)]
+
+
+def circumstances(world: World, screen: Screen) -> Circumstances:
+    plans = tuple(
+        index
+        for _, index in aimed(world, screen)
+        if world.plans[index].active and world.has_content(world.plans[index].shown)
+    )
+    base, source = base_of(world, screen)
+    notices = tuple(index for index, notice in enumerate(world.notices) if _concerns(notice, screen))
+    place = screen.location_id if screen.location_id in world.places else None
+    return Circumstances(zone_of(world, screen), place, plans, base, source, notices)
+
+
+def base_of(world: World, screen: Screen) -> tuple[Shown, Source]:
+    """What plays while no schedule holds."""
+    for shown, source in bases(world, screen):
+        if world.has_content(shown):
+            return shown, source
+    return NOTHING, "nothing"
+
+
+def bases(world: World, screen: Screen) -> Iterator[tuple[Shown, Source]]:
+    """What is assigned beside schedules, in its precedence, whether it has content or not."""
+    if screen.layout_id is not None:
+        yield Shown("layout", screen.layout_id), "player_layout"
+    with_layout = [group for group in sorted(screen.group_ids) if group in world.group_layouts]
+    if with_layout:
+        yield Shown("layout", world.group_layouts[with_layout[0]]), "group_layout"
+    if world.default_playlist is not None:
+        yield Shown("playlist", world.default_playlist), "default_playlist"
+
+
+def _concerns(notice: Notice, screen: Screen) -> bool:
+    return notice.targets is None or not notice.targets.isdisjoint(_own_targets(screen))
+
+
+def _own_targets(screen: Screen) -> set[Target]:
+    own = {Target("player", screen.id), *(Target("group", group) for group in screen.group_ids)}
+    if screen.location_id is not None:
+        own.add(Target("location", screen.location_id))
+    return own
+
+
+# What plays when -----------------------------------------------------------------------------------------------------
+
+
+def holidays_of(world: World, location_id: int | None) -> timeline.IsHoliday:
+    days = world.holidays.get(None, frozenset()) | world.holidays.get(location_id, frozenset())
+    return days.__contains__
+
+
+def chain_at(world: World, here: Circumstances, at: int) -> Chain:
+    """What may play at an instant, by looking at every schedule."""
+    zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
+    return _chain(here, (world.plans[i] for i in here.plans if holds_at(world.plans[i].rule, zone, is_holiday, at)))
+
+
+def resolve(chain: Chain, holds: Callable[[Condition], bool]) -> Step:
+    """The step that plays, given the weather."""
+    return next(step for step in chain if all(holds(condition) for condition in step.conditions))
+
+
+def by_weather(sky: Sky | None) -> Callable[[Condition], bool]:
+    return lambda condition: weather.holds(condition, sky)
+
+
+def horizon(here: Circumstances, at: int, days: int = HORIZON_DAYS) -> tuple[int, int]:
+    """The local day of an instant and the ones that follow: `days` in all."""
+    zone = timeline.zone_named(here.timezone)
+    start = timeline.day_start(zone, at)
+    return start, timeline.day_start(zone, start + days * DAY + DAY // 2)
+
+
+def compile_segments(world: World, here: Circumstances, start: int, end: int) -> list[Segment]:
+    """The timeline of [start, end): gapless, in order, each segment different from the one before it.
+
+    It ends before `end` when it would have more than MAX_SEGMENTS.
+    """
+    zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
+    opening = heapq.merge(
+        *(
+            ((begins, rank, ends) for begins, ends in windows(world.plans[index].rule, zone, is_holiday, start, end))
+            for rank, index in enumerate(here.plans)
+        )
+    )
+    segments: list[Segment] = []
+    open_until: dict[int, int] = {}  # by rank
+    at = start
+    following = next(opening, None)
+    while at < end:
+        while following is not None and following[0] <= at:
+            open_until[following[1]] = max(open_until.get(following[1], 0), following[2])
+            following = next(opening, None)
+        for rank in [rank for rank, until in open_until.items() if until <= at]:
+            del open_until[rank]
+        until = min([end, *open_until.values(), *([following[0]] if following else [])])
+        chain = _chain(here, (world.plans[here.plans[rank]] for rank in sorted(open_until)))
+        if segments and segments[-1].chain == chain:
+            segments[-1] = Segment(segments[-1].start, until, chain)
+        elif len(segments) == MAX_SEGMENTS:
+            break
+        else:
+            segments.append(Segment(at, until, chain))
+        at = until
+    return segments
+
+
+def _chain(here: Circumstances, holding: Iterator[Plan]) -> Chain:
+    steps = []
+    for plan in holding:
+        conditions = weather.weather_of(plan.rule)
+        steps.append(Step(plan.shown, "schedule", plan.id, conditions))
+        if not conditions:
+            return tuple(steps)
+    return (*steps, Step(here.base, here.base_source))
+
+
+def next_change(segments: list[Segment], at: int, holds: Callable[[Condition], bool]) -> int | None:
+    """When something else plays than at `at`, as long as the weather stays; None: not within these segments."""
+    playing = None
+    for segment in segments:
+        if segment.end <= at:
+            continue
+        shown = resolve(segment.chain, holds).shown
+        if playing is None:
+            playing = shown
+        elif shown != playing:
+            return segment.start
+    return None
+
+
+# Why -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """For programs and for people."""
+
+    code: str
+    message: str
+
+
+def why_not(
+    world: World, plan: Plan, zone: TimeZone, is_holiday: timeline.IsHoliday, at: int, sky: Sky | None
+) -> Reason | None:
+    """Why a schedule that is for the player does not hold at an instant; None: it does."""
+    rule = plan.rule
+    if not plan.active:
+        return Reason("switched_off", "It is switched off.")
+    if not world.has_content(plan.shown):
+        return Reason("empty", f"Its {plan.shown.kind} has nothing to show.")
+    if holds_at(rule, zone, is_holiday, at):
+        unmet = [one for one in weather.weather_of(rule) if not weather.holds(one, sky)]
+        if not unmet:
+            return None
+        asked = ", ".join(weather.name_of(one).removeprefix("weather ") for one in unmet)
+        return Reason("weather", f"It asks for weather {asked}; {_told(sky)}.")
+    now = timeline.local(zone, at)
+    today = now.date()
+    if rule.start_date and today < rule.start_date:
+        return Reason("not_yet", f"It begins on {rule.start_date}; there it is {today}.")
+    if rule.end_date and today > rule.end_date:
+        return Reason("over", f"It ended on {rule.end_date}; there it is {today}.")
+    if today.weekday() not in rule.days:
+        return Reason("other_day", f"It does not play on a {now:%A}.")
+    if not timeline.is_of_type(rule, today, is_holiday):
+        return Reason(
+            "day_type", f"It asks for another type of day; {today} is a {timeline.day_type(today, is_holiday)}."
+        )
+    first, last = rule.window
+    if not first <= now.hour * 60 + now.minute < last:
+        return Reason("other_time", f"It does not play at {now:%H:%M}.")
+    return Reason("time_range", f"One of its time ranges leaves {now:%H:%M} out.")
+
+
+def _told(sky: Sky | None) -> str:
+    if sky is None:
+        return "the weather there is not known"
+    words = [f"{sky.celsius:g} °C" if sky.celsius is not None else "", sky.word or ""]
+    return f"there it is {' and '.join(word for word in words if word) or 'not known'}"
+
+
+# What a player is sent -----------------------------------------------------------------------------------------------
+
+
+def contents(world: World, shown: set[Shown]) -> dict[str, Any]:
+    """`playlists`, `layouts` and `assets` of all that is shown, by id; what no asset is there for is left out."""
+    layouts = sorted({one.id for one in shown if one.kind == "layout"} & world.layouts.keys())
+    zones = [zone for id in layouts for zone in world.layouts[id].zones]
+    wanted = {one.id for one in shown if one.kind == "playlist"} | {zone.playlist_id or 0 for zone in zones}
+    playlists = sorted(wanted & world.playlists.keys())
+    items = [item for id in playlists for item in world.playlists[id].items]
+    assets = sorted(({zone.asset_id or 0 for zone in zones} | {item.asset_id for item in items}) & world.assets.keys())
+    return {
+        "playlists": {str(id): playlist_told(world, id) for id in playlists},
+        "layouts": {str(id): _layout(world.layouts[id]) for id in layouts},
+        "assets": {str(id): _asset(world.assets[id]) for id in assets},
+    }
+
+
+def entry(segment: Segment) -> dict[str, Any]:
+    """A segment as a manifest has it; `from` and `to` are Unix ms here."""
+    told: dict[str, Any] | None = None
+    for step in reversed(segment.chain):
+        told = _step(step) | ({} if told is None else {"fallback": told})
+    return {"from": segment.start, "to": segment.end} | (told or {})
+
+
+def _step(step: Step) -> dict[str, Any]:
+    told: dict[str, Any] = {"kind": step.shown.kind, "schedule_id": step.schedule}
+    if step.shown.id:
+        told[f"{step.shown.kind}_id"] = step.shown.id
+    if step.conditions:
+        told["condition"] = [weather.name_of(condition) for condition in step.conditions]
+    return told
+
+
+def playlist_told(world: World, playlist_id: int) -> dict[str, Any]:
+    """A playlist with those of its items that can be shown. A duration of None: as long as the asset lasts."""
+    playlist = world.playlists[playlist_id]
+    items = [
+        {
+            "id": item.id,
+            "asset_id": item.asset_id,
+            "duration_s": item.duration_s or world.assets[item.asset_id].duration_s,
+            "campaign_id": item.campaign_id,
+        }
+        for item in playlist.items
+        if item.asset_id in world.assets
+    ]
+    return {"name": playlist.name, "transition": playlist.transition, "items": items}
+
+
+def _layout(layout: Layout) -> dict[str, Any]:
+    zones = [
+        {
+            "id": zone.id,
+            "name": zone.name,
+            "x": zone.x,
+            "y": zone.y,
+            "width": zone.width,
+            "height": zone.height,
+            "playlist_id": zone.playlist_id,
+            "asset_id": zone.asset_id,
+        }
+        for zone in layout.zones
+    ]
+    return {"name": layout.name, "width": layout.width, "height": layout.height, "zones": zones}
+
+
+def _asset(asset: Asset) -> dict[str, Any]:
+    return {
+        "type": asset.type,
+        "name": asset.name,
+        "url": asset.source,
+        "sha256": asset.sha256,
+        "size": asset.size,
+        "mime_type": asset.mime_type,
+        "duration_s": asset.duration_s,
+    }
