@@ -6,17 +6,6 @@ from typing import Final
 _PARTS = re.compile(r"\d+|[a-z]+")
 _ANNOUNCING: Final = (("dev", "snapshot"), ("a", "alpha"), ("b", "beta"), ("pre", "preview"), ("c", "rc"))
 _BEFORE: Final = {word: place for place, words in enumerate(_ANNOUNCING) for word in words}
-    "dev": 0,
-    "snapshot": 0,
-    "a": 1,
-    "alpha": 1,
-    "b": 2,
-    "beta": 2,
-    "pre": 3,
-    "preview": 3,
-    "c": 4,
-    "rc": 4,
-}
 """Words that announce a version, in the order in which they come."""
 
 Order = tuple[tuple[int, int, str], ...]
