@@ -106,7 +106,7 @@ class Rule:
             "conditions": [condition.told() for condition in self.conditions],
         }
 
-    def columns(self) -> dict[str, str | None]:
+    def columns(self) -> dict[str, Any]:
         """As the database keeps it."""
         told = self.told()
         days = [] if self.days == EVERY_DAY else sorted(self.days)
@@ -146,15 +146,16 @@ def parse_rule(kept: Kept) -> Rule:
 
 def read_rule(
     *,
-    days_of_week: Sequence[int] = (),
+    days_of_week: Sequence[int] | None = None,
     start_time: str | None = None,
     end_time: str | None = None,
     start_date: str | None = None,
     end_date: str | None = None,
-    conditions: Sequence[Mapping[str, Any]] = (),
+    conditions: Sequence[Mapping[str, Any]] | None = None,
 ) -> Rule:
     """The rule that a client wrote. Empty texts and lists are the same as none. Raises Invalid with the fields named
     as here (`conditions.0.value`)."""
+    days_of_week, conditions = days_of_week or (), conditions or ()
     if any(day not in range(8) for day in days_of_week):
         raise Invalid.field("days_of_week", "Days are 1 (Monday) to 6 (Saturday), and 0 or 7 for Sunday.")
     if len(conditions) > MAX_CONDITIONS:

@@ -4,21 +4,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, PreconditionFailed
 from hub.domain.events import Event
+from hub.domain.playback import checked_zone_name
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import PresenceService
 from hub.store import events
 from hub.store import players as store
 from hub.store.database import Database
+from hub.store.layouts import layout_of
+from hub.store.ownership import of_team
 from hub.store.players import Found
-from hub.store.tables import Player, PlayerGroup, Screenshot
+from hub.store.schedules import forget_target
+from hub.store.tables import Layout, Location, Player, PlayerGroup, Screenshot
+from hub.store.teams import touch_content
 from hub.store.uploads import latest_screenshot
 
+SHOWN = frozenset({"group_ids", "location_id", "layout_id", "timezone"})  # changes that may change what is shown
 MEMBERS_LIMIT = 10_000  # players of one group: what one batch can carry
 
 
@@ -70,7 +77,8 @@ class Players:
     async def update(
         self, actor: Actor, player_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
-        """Change `name`, `group_ids` or `quarantined` (only to False). `version`: the one that the caller has seen.
+        """Change `name`, `group_ids`, `location_id`, `layout_id`, `timezone` (the last three cleared by None) or
+        `quarantined` (only to False). `version`: the one that the caller has seen.
 
         Raises NotFound, Invalid, PreconditionFailed.
         """
@@ -87,6 +95,15 @@ class Players:
                 player.quarantined_at = None
             if "group_ids" in changes:
                 await self._join_groups(session, actor, player_id, changes["group_ids"])
+            for name, table in (("location_id", Location), ("layout_id", Layout)):
+                if name in changes:
+                    await _check_own(session, actor, name, table, changes[name])
+                    setattr(player, name, changes[name])
+            if "timezone" in changes:
+                player.timezone = None if changes["timezone"] is None else checked_zone_name(changes["timezone"])
+            shown = bool(changes.keys() & SHOWN)
+            if shown:
+                await touch_content(session, actor.team_id)
             player.version += 1
             player.updated_at = now
             session.add(player)
@@ -94,6 +111,8 @@ class Players:
             data = {"changed": sorted(changes)}
             await self._db.run(session, events.append(player_event("player.updated", player, actor, face, now, **data)))
         self._bus.publish(("events", actor.team_id))
+        if shown:
+            self._bus.publish(("content", actor.team_id))
         return await self._detail(actor, player_id)
 
     async def delete(self, actor: Actor, player_id: int, *, face: str) -> None:
@@ -103,6 +122,7 @@ class Players:
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
             event = player_event("player.deleted", player, actor, face, now)
+            await forget_target(session, "player", player_id)
             await store.remove(session, player)
             await self._db.run(session, events.append(event))
         self._bus.publish(("player", player_id), "revoked")
@@ -172,36 +192,39 @@ class Players:
             session.add(group)
             await session.flush()
             await self._fill_group(session, actor, group, player_ids)
+            await touch_content(session, actor.team_id)
             await self._db.run(session, events.append(_group_event("group.created", group, actor, face, now)))
         self._bus.publish(("events", actor.team_id))
+        self._bus.publish(("content", actor.team_id))
         return await self._group_detail(actor, group.id or 0)
 
     async def update_group(
-        self,
-        actor: Actor,
-        group_id: int,
-        *,
-        name: str | None,
-        player_ids: Sequence[int] | None,
-        version: int | None,
-        face: str,
+        self, actor: Actor, group_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
-        """Rename, or replace the members. Raises NotFound, Invalid, PreconditionFailed."""
+        """Change `name`, `layout_id` (None takes it away), or replace the members by `player_ids`.
+
+        Raises NotFound, Invalid, PreconditionFailed.
+        """
         actor.require("write:players")
         now = now_ms()
         async with self._db.transaction() as session:
             group = await store.group(session, actor.team_id, group_id)
             if version is not None and version != group.version:
                 raise PreconditionFailed
-            if name is not None:
-                group.name = name
-            if player_ids is not None:
-                await self._fill_group(session, actor, group, player_ids)
+            if "name" in changes:
+                group.name = changes["name"]
+            if "layout_id" in changes:
+                await _check_own(session, actor, "layout_id", Layout, changes["layout_id"])
+                group.layout_id = changes["layout_id"]
+            if "player_ids" in changes:
+                await self._fill_group(session, actor, group, changes["player_ids"])
+            await touch_content(session, actor.team_id)
             group.version += 1
             session.add(group)
             await session.flush()
             await self._db.run(session, events.append(_group_event("group.updated", group, actor, face, now)))
         self._bus.publish(("events", actor.team_id))
+        self._bus.publish(("content", actor.team_id))
         return await self._group_detail(actor, group_id)
 
     async def delete_group(self, actor: Actor, group_id: int, *, face: str) -> None:
@@ -210,9 +233,12 @@ class Players:
         async with self._db.transaction() as session:
             group = await store.group(session, actor.team_id, group_id)
             event = _group_event("group.deleted", group, actor, face, now)
+            await forget_target(session, "group", group_id)
             await session.delete(group)
+            await touch_content(session, actor.team_id)
             await self._db.run(session, events.append(event))
         self._bus.publish(("events", actor.team_id))
+        self._bus.publish(("content", actor.team_id))
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -221,7 +247,8 @@ class Players:
             player = await store.get(session, actor.team_id, player_id)
             found = await store.find(session, actor.team_id, player_id=player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
-        detail = _describe_detail(player, found[0], screenshot)
+            layout = await layout_of(session, player, found[0].group_ids)
+        detail = _describe_detail(player, found[0], screenshot, layout)
         return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:
@@ -275,13 +302,23 @@ def give_token(player: Player, secret: str, now: int) -> None:
     player.token_digest, player.token_prefix, player.token_issued_at = ids.digest(secret), ids.visible_part(secret), now
 
 
-def _describe_detail(player: Player, found: Found, screenshot: Screenshot | None) -> dict[str, Any]:
+async def _check_own(session: AsyncSession, actor: Actor, field: str, table: Any, number: int | None) -> None:
+    if number is not None and not await of_team(session, table, actor.team_id, [number]):
+        raise Invalid.field(field, f"Unknown {field.removesuffix('_id')}.")
+
+
+def _describe_detail(
+    player: Player, found: Found, screenshot: Screenshot | None, layout: Layout | None
+) -> dict[str, Any]:
     settings = orjson.loads(player.settings)
     settings.pop("pin", None)
     status = found.status
     return {
-        "layout": None,
+        "layout": None if layout is None else {"id": layout.id, "name": layout.name},
         "playlist": None,
+        "layout_id": player.layout_id,
+        "location_id": player.location_id,
+        "timezone": player.timezone,
         "group_id": found.group_ids[0] if found.group_ids else None,
         "created_at": rfc3339(player.created_at),
         "updated_at": rfc3339(player.updated_at),
@@ -301,7 +338,13 @@ def _describe_detail(player: Player, found: Found, screenshot: Screenshot | None
 
 
 def _describe_group(group: PlayerGroup, players: int) -> dict[str, Any]:
-    return {"id": group.id, "name": group.name, "players_count": players, "created_at": rfc3339(group.created_at)}
+    return {
+        "id": group.id,
+        "name": group.name,
+        "players_count": players,
+        "layout_id": group.layout_id,
+        "created_at": rfc3339(group.created_at),
+    }
 
 
 def player_event(kind: str, player: Player, actor: Actor | None, face: str, now: int, **more: Any) -> Event:

@@ -65,7 +65,7 @@ async def test_every_member_gets_a_command_of_its_own(stage: Stage) -> None:
 
 async def test_members_are_those_of_the_moment_of_sending(stage: Stage) -> None:
     answer = await send(stage)
-    await stage.registry.update_group(stage.owner, stage.group_id, name=None, player_ids=[], version=None, face="test")
+    await stage.registry.update_group(stage.owner, stage.group_id, {"player_ids": []}, version=None, face="test")
     assert await stage.states(answer["batch_id"]) == {"queued": 5}
     with pytest.raises(Invalid):
         await send(stage)

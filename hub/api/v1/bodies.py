@@ -41,6 +41,11 @@ Email = Annotated[
 Password = Annotated[str, Field(min_length=8, max_length=200, json_schema_extra={"format": "password"})]
 
 
+TimeZone = Annotated[
+    str, Field(min_length=1, max_length=64, examples=["Europe/Berlin"], description="An IANA name of a time zone.")
+]
+
+
 def _moment(text: str) -> str:
     try:
         rfc3339(parse(text))  # and can be told again

@@ -29,8 +29,11 @@ class Software(BaseModel):
 
 
 class PlayerDetail(Player):
-    layout: dict[str, Any] | None
+    layout: dict[str, Any] | None = Field(description="id and name of its layout: its own, or that of a group.")
     playlist: dict[str, Any] | None
+    layout_id: int | None = Field(description="Its own layout.")
+    location_id: int | None
+    timezone: str | None = Field(description="Its own; without one that of its location, then its team's.")
     group_id: int | None = Field(description="The first of its groups.")
     created_at: str
     updated_at: str
@@ -59,6 +62,7 @@ class Group(BaseModel):
     id: int
     name: str
     players_count: int
+    layout_id: int | None = Field(description="The layout of members that have none of their own.")
     created_at: str
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, TimeZone, Tolerant, Unescaped, example
 from hub.domain.commands import MAX_TTL_S, STATES
 
 State = Literal[
@@ -45,9 +45,13 @@ class NewPlayer(Strict):
 
 class PlayerChanges(Changes):
     model_config = example(name="Lobby Display", group_ids=[1])
+    clears = frozenset({"location_id", "layout_id", "timezone"})
 
     name: Name | None = None
     group_ids: list[Id] | None = Field(None, max_length=1_000, description="All groups that it is to be a member of.")
+    location_id: Id | None = Field(None, description="Where it stands; null: nowhere.")
+    layout_id: Id | None = Field(None, description="Its own layout, before that of its groups; null: none.")
+    timezone: TimeZone | None = Field(None, description="Its own time zone; null: that of its location or team.")
     quarantined: Literal[False] | None = Field(None, description="false lets it in again; needs the admin scope.")
 
 
@@ -60,9 +64,11 @@ class NewGroup(Strict):
 
 class GroupChanges(Changes):
     model_config = example(player_ids=[1, 2, 3])
+    clears = frozenset({"layout_id"})
 
     name: Name | None = None
     player_ids: list[Id] | None = Field(None, max_length=MAX_MEMBERS, description="All members from now on.")
+    layout_id: Id | None = Field(None, description="The layout of members that have none of their own; null: none.")
 
 
 class PairingDecision(Strict):

@@ -3,6 +3,7 @@
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
 from hub.api.origin import face
+from hub.api.v1.bodies import changes_of
 from hub.api.v1.shapes import done, many, one
 
 
@@ -26,16 +27,10 @@ async def create_group(call: Call) -> Answer:
 
 
 async def change_group(call: Call) -> Answer:
-    """Rename a group, or replace its members."""
-    body = call.body
+    """Rename a group, replace its members, or give all of them a layout."""
     return one(
         await call.services.players.update_group(
-            call.actor,
-            call.path["group_id"],
-            name=body.name,
-            player_ids=body.player_ids,
-            version=call.version,
-            face=face(call),
+            call.actor, call.path["group_id"], changes_of(call.body), version=call.version, face=face(call)
         )
     )
 
