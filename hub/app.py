@@ -27,11 +27,13 @@ from hub.protocol.session import Limits
 from hub.services.access import Access
 from hub.services.accounts import Accounts
 from hub.services.alerts import Alerts
+from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
+from hub.services.exports import Exports
 from hub.services.intake import Intake
 from hub.services.licences import Licences
 from hub.services.members import Members
@@ -39,8 +41,8 @@ from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
-from hub.services.programs import Programs
 from hub.services.probing import Prober
+from hub.services.programs import Programs
 from hub.services.releases import Releases
 from hub.services.retention import Retention
 from hub.services.screenshots import Screenshots
@@ -144,6 +146,12 @@ async def running(
             idle_days=settings.accounts.login_idle_days,
             longest_days=settings.accounts.login_days,
         )
+        analytics = Analytics(
+            db,
+            NODE,
+            settings.analytics.plays_retention_days,
+            lambda outcome, number: metrics.plays.labels(outcome).inc(number),
+        )
         services = Services(
             access=access,
             accounts=accounts,
@@ -175,6 +183,8 @@ async def running(
             licences=licences,
             content=content,
             downloads=downloads,
+            analytics=analytics,
+            exports=Exports(db, blobs, settings.server.data / "exports", secret, settings.server.public_url),
         )
         registry = Registry(
             services,
@@ -196,6 +206,7 @@ async def running(
             probe=probe,
         )
         metrics.players_connected.set_function(lambda: len(registry))
+        await analytics.beat()
         recovered = await presence.recover()
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
@@ -205,6 +216,7 @@ async def running(
         stack.push_async_callback(deliverer.stop)
         jobs = Jobs(_jobs(settings, db, services, registry, deliverer))
         jobs.start()
+        stack.push_async_callback(analytics.beat)
         stack.push_async_callback(services.access.flush)
         stack.push_async_callback(presence.flush, everything=True)
         stack.push_async_callback(jobs.stop)
@@ -221,6 +233,9 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
             "batches": settings.commands.retention_days,
             "events": settings.events.retention_days,
             "sessions": settings.players.sessions_retention_days,
+            "downtimes": settings.players.sessions_retention_days,
+            "plays": settings.analytics.plays_retention_days + 1,  # of a fast clock's, as long as they are taken
+            "play sums": settings.analytics.sums_retention_days,
         },
     )
 
@@ -246,6 +261,9 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("polling", 600.0, services.polling.sweep),
         Job("content", 600.0, lambda: services.content.sweep(now_ms())),
         Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
+        Job("alive", BEAT_S, services.analytics.beat),
+        Job("exports", 0.5, services.exports.work),
+        Job("expired exports", 600.0, services.exports.sweep),
         Job("retention", 600.0, retention.run),
         Job("deliveries", 600.0, deliverer.prune),
     ]

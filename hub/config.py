@@ -252,6 +252,21 @@ class Content(Group):
     )
 
 
+class Analytics(Group):
+    plays_retention_days: Days = Field(
+        90, description="Days single plays are kept: a quarter, as advertisers are billed; older ones are not taken."
+    )
+    sums_retention_days: Days = Field(
+        800, description="Days the sums of each quarter of an hour are kept: this year beside the last."
+    )
+
+    @model_validator(mode="after")
+    def _sums_outlive_plays(self) -> Self:
+        if self.sums_retention_days < self.plays_retention_days:
+            raise ValueError("sums_retention_days must not be shorter than plays_retention_days")
+        return self
+
+
 class Log(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line written.")
     format: Literal["text", "json"] = Field("text", description="text for a terminal, json for a log collector.")
@@ -275,6 +290,7 @@ class Settings(BaseSettings):
     screenshots: Screenshots = Screenshots()
     content: Content = Content()
     rate_limits: RateLimits = RateLimits()
+    analytics: Analytics = Analytics()
     log: Log = Log()
 
     @property

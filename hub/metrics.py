@@ -55,6 +55,12 @@ class Metrics:
         self.upload_bytes = Counter(
             "signalbox_upload_bytes", "Bytes of finished uploads from players.", ["kind"], registry=self.registry
         )
+        self.plays = Counter(
+            "signalbox_plays",
+            "Plays that players told, by outcome: stored, repeated, dropped.",
+            ["outcome"],
+            registry=self.registry,
+        )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

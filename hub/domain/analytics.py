@@ -11,10 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from hub.domain.times import HOUR, MINUTE, SECOND
+from hub.domain.errors import Invalid
+from hub.domain.times import DAY, HOUR, MINUTE, SECOND
 
 QUARTER: Final = 15 * MINUTE
 MICROS: Final = 1_000_000  # of a currency's unit
+EARLY_MS: Final = DAY  # how far in the future a play may lie: a wrong time zone makes hours, a dead clock years
+LAST: Final = 7_258_118_400_000  # 2200-01-01, the end of all ranges: four digits of a year survive every time zone
 
 Granularity = Literal["hour", "day", "week"]
 Dimension = Literal["team", "player", "layout", "campaign"]
@@ -70,6 +73,17 @@ def tally(team_id: int, player_id: int, showings: Iterable[Showing], prices: Map
                 key = dimension, number, quarter
                 sums[key] = sums[key].plus(one)
     return sums
+
+
+def checked_range(since: int, until: int) -> Range:
+    """From the first millisecond of `since` to the end of the second `until`: both ends as clients write them belong to
+    it. Raises Invalid (`from`, `to`)."""
+    if until < since:
+        raise Invalid.field("to", "The to field must not be before from.")
+    for name, at in (("from", since), ("to", until)):
+        if not 0 <= at < LAST:
+            raise Invalid.field(name, f"The {name} field must be between 1970 and 2199.")
+    return since, until - until % SECOND + SECOND
 
 
 def floor(at: int) -> int:

@@ -81,6 +81,10 @@ def asset_key() -> str:
     return "key_" + _sortable.next()
 
 
+def export_id() -> str:
+    return "exp_" + _sortable.next()
+
+
 def session_id() -> str:
     return "ses_" + _sortable.next()
 

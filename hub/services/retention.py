@@ -12,7 +12,8 @@ FIXED_MS: dict[str, int] = {
 
 
 class Retention:
-    """`days` by kind: commands, batches (while none of their commands is left), events, sessions."""
+    """`days` by kind: commands, batches (while none of their commands is left), events, sessions, plays, play sums,
+    downtimes."""
 
     def __init__(self, db: Database, days: Mapping[str, int]) -> None:
         self._db = db

@@ -10,11 +10,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.domain.alerts import Raised
+from hub.domain.analytics import Showing
 from hub.domain.commands import Outcome
 from hub.domain.errors import HubError
 from hub.domain.events import DEVICE_TYPES
 from hub.domain.presence import Connected, Device, Reason
-from hub.domain.times import now_ms, parse, rfc3339_ms
+from hub.domain.times import SECOND, now_ms, parse, rfc3339_ms
 from hub.protocol import messages as m
 from hub.protocol.closecodes import CloseCode
 from hub.protocol.codec import CHUNK_BYTES, MalformedMessage
@@ -198,7 +199,7 @@ class PlayerConnection:
             else:
                 self._session.error("unknown_event", f"No such event: {event.name}.")
         elif isinstance(event, m.Plays):
-            self._session.error("not_supported", "This hub does not take proof of play yet; keep it.", event.batch)
+            self._spawn(self._prove(event))
         elif isinstance(event, m.Bye):
             self._end_reason = "bye"
             self._seam.close(1000, "bye")
@@ -286,6 +287,12 @@ class PlayerConnection:
         self._pump()
         if self._drain_wanted:
             self._let_out()
+
+    async def _prove(self, plays: m.Plays) -> None:
+        showings = [_showing(play) for play in plays.entries]
+        await self._registry.services.analytics.record(self.player_id, self.team_id, showings)
+        self._session.confirm_plays(plays.batch)
+        self._pump()
 
     # Commands on their way out
 
@@ -458,6 +465,20 @@ def _device(hello: m.Hello) -> Device:
         player_kind=hello.player.kind,
         player_version=hello.player.version,
         capabilities=tuple(dict.fromkeys(hello.capabilities)),
+    )
+
+
+def _showing(play: m.Play) -> Showing:
+    return Showing(
+        entry=play.id,
+        asset_id=play.asset_id,
+        playlist_id=play.playlist_id,
+        layout_id=play.layout_id,
+        schedule_id=play.schedule_id,
+        campaign_id=play.campaign_id,
+        started_at=parse(play.started_at),
+        duration_ms=play.duration_s * SECOND,
+        completed=play.completed,
     )
 
 

@@ -24,6 +24,20 @@ _FORGET = {
     "events": Statement("""
         DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < :before ORDER BY at LIMIT :limit)
         RETURNING id"""),
+    "plays": Statement("""
+        DELETE FROM play WHERE id IN (
+            SELECT id FROM (SELECT id, stored_at FROM play ORDER BY id LIMIT :limit) AS oldest
+            WHERE stored_at < :before)
+        RETURNING id"""),  # stored in the order of their ids: no second index
+    "play sums": Statement("""
+        DELETE FROM play_sum WHERE (team_id, dimension, dimension_id, quarter_at) IN (
+            SELECT team_id, dimension, dimension_id, quarter_at FROM play_sum
+            WHERE quarter_at < :before ORDER BY quarter_at LIMIT :limit)
+        RETURNING quarter_at"""),
+    "downtimes": Statement("""
+        DELETE FROM hub_downtime WHERE id IN (
+            SELECT id FROM hub_downtime WHERE started_at < :before ORDER BY started_at LIMIT :limit)
+        RETURNING id"""),
     "idempotency keys": Statement("""
         DELETE FROM idempotency_key WHERE (team_id, key) IN (
             SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)

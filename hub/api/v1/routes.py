@@ -1,5 +1,6 @@
 """All of /api/v1. Spot's own calls (`owner="spot"`) keep to its document; everything else is ours."""
 
+from hub.api.v1.analytics.routes import ENTRIES as ANALYTICS
 from hub.api.v1.devices.routes import ENTRIES as DEVICES
 from hub.api.v1.people.routes import ENTRIES as PEOPLE
 from hub.api.v1.signage.routes import ENTRIES as SIGNAGE
@@ -8,4 +9,5 @@ ENTRIES = (
     *DEVICES,
     *PEOPLE,
     *SIGNAGE,
+    *ANALYTICS,
 )

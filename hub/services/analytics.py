@@ -1,0 +1,231 @@
+"""What was played and how long players were there: proof of play comes in, sums go out.
+
+Ranges are Unix ms, half open. Numbers are exact to the millisecond as far back as single plays are kept; before that a
+range that begins or ends within a quarter of an hour is taken to the whole quarter.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub.domain.access import Actor
+from hub.domain.analytics import (
+    EARLY_MS,
+    MICROS,
+    Dimension,
+    Granularity,
+    Range,
+    Share,
+    Showing,
+    Sum,
+    by_period,
+    midnight,
+    periods,
+    seconds,
+    share,
+    split,
+    within,
+)
+from hub.domain.errors import Invalid
+from hub.domain.playback import checked_zone_name
+from hub.domain.times import DAY, now_ms, rfc3339
+from hub.store import analytics as store
+from hub.store.database import Database
+
+PERIODS_LIMIT = 10_000  # an answer of half a megabyte: a year of hours, or 27 years of days
+BEAT_S = 15.0  # between signs of life of the hub
+
+
+class Analytics:
+    """`plays_days`: how long single plays are kept, and how old a new one may be. `counted` is told how many plays
+    were stored, repeated (known already) or dropped (from a clock that cannot be right)."""
+
+    def __init__(
+        self,
+        db: Database,
+        node: str,
+        plays_days: int,
+        counted: Callable[[str, int], None] = lambda outcome, number: None,
+        *,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._db = db
+        self._node = node
+        self._kept_ms = plays_days * DAY
+        self._counted = counted
+        self._clock = clock
+
+    async def record(self, player_id: int, team_id: int, showings: Sequence[Showing]) -> dict[str, int]:
+        """Take over proof of play: on return it is on the disk. What was told before, and what is older than plays are
+        kept or more than a day in the future, is taken over and not counted.
+
+        Answers {"stored", "repeated", "dropped"}. Raises Unavailable.
+        """
+        now = self._clock()
+        sane = [one for one in showings if now - self._kept_ms <= one.started_at <= now + EARLY_MS]
+        stored = await self._db.write(store.record, player_id, team_id, sane, now, key=player_id) if sane else 0
+        outcome = {"stored": stored, "repeated": len(sane) - stored, "dropped": len(showings) - len(sane)}
+        for name, number in outcome.items():
+            if number:
+                self._counted(name, number)
+        return outcome
+
+    async def beat(self) -> None:
+        """The hub lives. Where it did not for more than a minute, that time is unknown in the uptime of players."""
+        await self._db.write(store.beat, self._node, self._clock())
+
+    async def summary(self, actor: Actor, *, timezone: str | None = None) -> dict[str, Any]:
+        """Players online now, plays since midnight in the zone (None: the team's), mean uptime of the last 24 hours."""
+        actor.require("read:analytics")
+        now = self._clock()
+        async with self._db.session() as session:
+            zone = await self._zone(session, actor.team_id, timezone)
+            today = midnight(now, zone)
+            sums = await store.quarters(session, actor.team_id, "team", actor.team_id, (today, today + 2 * DAY))
+            active = await store.online(session, actor.team_id)
+            shares = [one for _, _, one in await self._shares(session, actor.team_id, (now - DAY, now))]
+        known = [one.online / (one.online + one.offline) for one in shares if one.online + one.offline]
+        return {
+            "active_players": active,
+            "plays_today": sum(one.plays for _, one in sums),
+            "average_uptime": round(100 * sum(known) / len(known), 1) if known else 0.0,
+        }
+
+    async def playback(
+        self,
+        actor: Actor,
+        span: Range,
+        *,
+        player_id: int | None = None,
+        layout_id: int | None = None,
+        granularity: Granularity = "day",
+        timezone: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Plays of each period of the range, those without any too. Raises Invalid (`timezone`, `granularity`)."""
+        actor.require("read:analytics")
+        async with self._db.session() as session:
+            zone = await self._zone(session, actor.team_id, timezone)
+            starts = list(islice(periods(*span, granularity, zone), PERIODS_LIMIT + 1))
+            if len(starts) > PERIODS_LIMIT:
+                text = f"The range has more than {PERIODS_LIMIT:,} such periods; take longer ones or a shorter range."
+                raise Invalid.field("granularity", text)
+            quarters = await self._quarters(session, actor.team_id, span, player_id, layout_id)
+        return [
+            {"period": rfc3339(start), "plays": one.plays, "duration_seconds": seconds(one.duration_ms)}
+            for start, one in zip(starts, by_period(starts, quarters), strict=True)
+        ]
+
+    async def uptime(self, actor: Actor, span: Range) -> list[dict[str, Any]]:
+        """How each player of the team spent the part of the range in which it existed and that is over by now."""
+        actor.require("read:analytics")
+        async with self._db.session() as session:
+            shares = await self._shares(session, actor.team_id, span)
+        return [
+            {
+                "player_id": player_id,
+                "name": name,
+                "online_percentage": one.online,
+                "offline_percentage": one.offline,
+                "unknown_percentage": one.unknown,
+            }
+            for player_id, name, one in shares
+        ]
+
+    async def impressions(self, actor: Actor, span: Range, *, campaign_id: int | None = None) -> dict[str, Any]:
+        """Showings of each campaign and what they earned, at the prices of their times. Campaigns without any are
+        listed too, and deleted ones that were shown, without a name."""
+        actor.require("read:analytics")
+        async with self._db.session() as session:
+            campaigns = {one.id: one for one in await store.campaigns(session, actor.team_id)}
+            sums = await store.by_campaign(session, actor.team_id, *self._split(span))
+        data: list[dict[str, Any]] = []
+        revenue: dict[str | None, int] = {}
+        for number in sorted({id for id in campaigns if id is not None} | sums.keys()):
+            if campaign_id not in (None, number):
+                continue
+            campaign, one = campaigns.get(number), sums.get(number, Sum())
+            currency = campaign.currency if campaign else None
+            revenue[currency] = revenue.get(currency, 0) + one.revenue_micros
+            data.append(
+                {
+                    "campaign_id": number,
+                    "campaign": campaign.name if campaign else None,
+                    "impressions": one.plays,
+                    "revenue": one.revenue_micros / MICROS,
+                    "currency": currency,
+                }
+            )
+        totals = {
+            "impressions": sum(row["impressions"] for row in data),
+            "revenue": sum(revenue.values()) / MICROS,
+            "by_currency": [{"currency": name, "revenue": micros / MICROS} for name, micros in revenue.items()],
+        }
+        return {"data": data, "totals": totals}
+
+    async def plays(
+        self, actor: Actor, span: Range, *, before: store.Cursor | None = None, limit: int = 100, **ids: int | None
+    ) -> tuple[list[dict[str, Any]], store.Cursor | None]:
+        """Single plays of the range, newest first, and the cursor of the following page. `ids`: player_id, asset_id,
+        layout_id, campaign_id."""
+        actor.require("read:analytics")
+        async with self._db.session() as session:
+            proofs = await store.plays(
+                session, actor.team_id, span, limit=limit + 1, after=before, newest_first=True, **ids
+            )
+        shown = proofs[:limit]
+        last = shown[-1].play if len(proofs) > limit else None
+        return [describe_play(proof) for proof in shown], (last.started_at, last.id or 0) if last else None
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    async def _zone(self, session: Any, team_id: int, name: str | None) -> ZoneInfo:
+        return ZoneInfo(checked_zone_name(name) if name else await store.timezone(session, team_id))
+
+    def _split(self, span: Range) -> tuple[Range, list[Range]]:
+        return split(*span, self._clock() - self._kept_ms)
+
+    async def _quarters(
+        self, session: Any, team_id: int, span: Range, player_id: int | None, layout_id: int | None
+    ) -> list[tuple[int, Sum]]:
+        """Sums in order. Nobody keeps sums of a layout on one player, so those are counted."""
+        which = {"player_id": player_id, "layout_id": layout_id}
+        if player_id is not None and layout_id is not None:
+            return await store.counted(session, team_id, span, **which)
+        dimension: Dimension = "player" if player_id else "layout" if layout_id else "team"
+        whole, ends = self._split(span)
+        found = await store.quarters(session, team_id, dimension, player_id or layout_id or team_id, whole)
+        for end in ends:
+            found += await store.counted(session, team_id, end, **which)
+        return sorted(found)
+
+    async def _shares(self, session: Any, team_id: int, span: Range) -> list[tuple[int, str, Share]]:
+        """(player id, name, share) of each player."""
+        since, until = span[0], min(span[1], self._clock())
+        downtimes = await store.downtimes(session, (since, until))
+        shares = []
+        for one in await store.connected(session, team_id, (since, max(since, until))):
+            there = max(since, one.created_at)
+            shares.append(
+                (one.player_id, one.name, share(until - there, one.online_ms, within(downtimes, there, until)))
+            )
+        return shares
+
+
+def describe_play(proof: store.Proof) -> dict[str, Any]:
+    play = proof.play
+    return {
+        "id": play.id,
+        "started_at": rfc3339(play.started_at),
+        "duration_seconds": seconds(play.duration_ms),
+        "completed": play.completed,
+        "player_id": play.player_id,
+        "player": proof.player,
+        "asset_id": play.asset_id,
+        "asset": proof.asset,
+        "playlist_id": play.playlist_id,
+        "layout_id": play.layout_id,
+        "schedule_id": play.schedule_id,
+        "campaign_id": play.campaign_id,
+        "campaign": proof.campaign,
+    }
