@@ -29,22 +29,27 @@ from hub.services.accounts import Accounts
 from hub.services.alerts import Alerts
 from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
+from hub.services.campaigns import Campaigns
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.intake import Intake
+from hub.services.layouts import Layouts
 from hub.services.licences import Licences
+from hub.services.locations import Locations
 from hub.services.members import Members
 from hub.services.pairing import PairingService
 from hub.services.players import Players
+from hub.services.playlists import Playlists
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
 from hub.services.probing import Prober
 from hub.services.programs import Programs
 from hub.services.releases import Releases
 from hub.services.retention import Retention
+from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
 from hub.services.teams import prepare, url_secret
@@ -183,6 +188,11 @@ async def running(
             licences=licences,
             content=content,
             downloads=downloads,
+            playlists=Playlists(db, bus, downloads),
+            layouts=Layouts(db, bus),
+            schedules=Schedules(db, bus),
+            locations=Locations(db, bus),
+            campaigns=Campaigns(db, bus),
             analytics=analytics,
             exports=Exports(db, blobs, settings.server.data / "exports", secret, settings.server.public_url),
         )

@@ -63,6 +63,25 @@ TYPES = (
     "folder.created",
     "folder.updated",
     "folder.deleted",
+    "playlist.created",
+    "playlist.updated",
+    "playlist.deleted",
+    "layout.created",
+    "layout.updated",
+    "layout.assigned",
+    "layout.deleted",
+    "schedule.created",
+    "schedule.updated",
+    "schedule.deleted",
+    "location.created",
+    "location.updated",
+    "location.deleted",
+    "holiday.created",
+    "holiday.updated",
+    "holiday.deleted",
+    "campaign.created",
+    "campaign.updated",
+    "campaign.deleted",
     "group.created",
     "group.updated",
     "group.deleted",
@@ -84,7 +103,7 @@ TYPES = (
 )
 """Every type the hub writes."""
 
-DOCUMENTED_TYPES = ("playlist.updated", "schedule.activated")
+DOCUMENTED_TYPES = ("schedule.activated",)
 """Types that the API documents name and a webhook may subscribe to, though their sources are other parts of the hub."""
 
 SCREEN_ALIASES: dict[str, str] = {"screen." + name.partition(".")[2]: name for name in PLAYER_TYPES}

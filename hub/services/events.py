@@ -17,7 +17,8 @@ SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:
             "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin",
             "licence": "admin", "member": "admin", "login": "admin", "grant": "admin", "team": "admin",
             "content": "read:content", "folder": "read:content", "playlist": "read:content",
-            "layout": "read:content"}  # fmt: skip
+            "layout": "read:content", "schedule": "read:content", "holiday": "read:content",
+            "location": "read:players", "campaign": "read:analytics"}  # fmt: skip
 
 _CREDENTIALS = {
     "key": ("key", "key_id"),

@@ -7,19 +7,24 @@ from hub.services.accounts import Accounts
 from hub.services.alerts import Alerts
 from hub.services.analytics import Analytics
 from hub.services.batches import Batches
+from hub.services.campaigns import Campaigns
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
+from hub.services.layouts import Layouts
 from hub.services.licences import Licences
+from hub.services.locations import Locations
 from hub.services.members import Members
 from hub.services.pairing import PairingService
 from hub.services.players import Players
+from hub.services.playlists import Playlists
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
 from hub.services.programs import Programs
 from hub.services.releases import Releases
+from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
@@ -48,5 +53,10 @@ class Services:
     licences: Licences
     content: Content
     downloads: Downloads
+    playlists: Playlists
+    layouts: Layouts
+    schedules: Schedules
+    locations: Locations
+    campaigns: Campaigns
     analytics: Analytics
     exports: Exports

@@ -23,7 +23,7 @@ State = Literal[
 assert State.__args__ == STATES  # type: ignore[attr-defined]  # the API names exactly the states that there are
 
 MAX_MEMBERS = 10_000  # players of one group: what one batch can carry
-MAX_EVENTS = 50  # names one webhook can listen to; there are fewer
+MAX_EVENTS = 200  # names one webhook can listen to; there are fewer
 
 
 # Players -------------------------------------------------------------------------------------------------------------
