@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 20_000  # units; some seconds of work at full speed: past it callers are told to come back
 BATCH_LIMIT = 1_000  # units a transaction: keeps one commit below some tens of milliseconds
+GATHER_TURNS = 3  # of the loop, for which a unit waits at most for others; a turn of an idle loop takes some 20 us
 CONNECT_S = 5.0  # to a database server
 COMMAND_S = 15.0  # for one statement there; the longest of ours, over an aged database, take less than one
 TURN_LIMIT_S = 15.0  # how long an ordinary session may hold the single writer's turn
@@ -135,13 +136,20 @@ class SqliteWriter:
             raise Unavailable("The hub has more to store than it can right now.", code="overloaded", retry_after=2)
         work = _work(self._loop, unit, args, key, kwargs)
         if not self._fresh:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._gather, 0, GATHER_TURNS)
         self._fresh.append(work)
         return work.future
 
+    def _gather(self, before: int, turns: int) -> None:
+        """Hand over once a turn of the loop brings no more: given one by one, the first would wake the thread, and both
+        would fight for the interpreter while the others are still being read."""
+        assert self._loop is not None
+        if turns and len(self._fresh) > before:
+            self._loop.call_soon(self._gather, len(self._fresh), turns - 1)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
-        """What one turn of the loop has brought, together: handed over one by one, the first would wake the thread, and
-        both would fight for the interpreter while the others are still being read."""
         fresh, self._fresh = self._fresh, []
         for work in fresh:
             self._queue.put(work)
