@@ -96,6 +96,7 @@ def require_over(actor: Actor, role: str) -> None:
 
 _LOGIN = re.compile(r"\d{1,18}\|")
 _UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OWN_KEY = re.compile(ids.API_KEY_PREFIX + r"[A-Za-z0-9]{8}_[A-Za-z0-9]{32}")
 _PREFIXES: dict[str, CredentialKind] = {
     ids.API_KEY_PREFIX: "key",
     ids.ACCESS_TOKEN_PREFIX: "grant",
@@ -113,3 +114,8 @@ def credential_kind(token: str) -> CredentialKind | None:
     if _UUIDS.fullmatch(token):
         return "key"
     return "jwt" if token.count(".") == 2 else None
+
+
+def is_api_key(text: str) -> bool:
+    """Whether this has the form of an API key, ours or Hangar's."""
+    return _OWN_KEY.fullmatch(text) is not None or _UUIDS.fullmatch(text) is not None

@@ -127,10 +127,12 @@ class Access:
 
     # API keys --------------------------------------------------------------------------------------------------------
 
-    async def keys(self, actor: Actor) -> list[dict[str, Any]]:
+    async def keys(self, actor: Actor, *, own: bool = False) -> list[dict[str, Any]]:
+        """The team's keys, or the caller's `own`: those that act as the same person. Raises Forbidden."""
         actor.require("admin")
         async with self._db.session() as session:
-            return [describe_key(key) for key in await teams.keys(session, actor.team_id)]
+            found = await teams.keys(session, actor.team_id)
+        return [describe_key(key) for key in found if not own or key.user_id == actor.user_id]
 
     async def create_key(
         self,
@@ -147,7 +149,7 @@ class Access:
         now = now_ms()
         if expires_at is not None and expires_at <= now:
             raise Invalid.field("expires_at", "This time is over.")
-        granted = _granted(actor, scopes)
+        granted = grantable(actor, scopes)
         secret = secret or ids.new_secret(ids.API_KEY_PREFIX)
         key = ApiKey(
             team_id=actor.team_id,
@@ -179,7 +181,7 @@ class Access:
             if name is not None:
                 key.name = name
             if scopes is not None:
-                key.scopes = " ".join(sorted(_granted(actor, scopes)))
+                key.scopes = " ".join(sorted(grantable(actor, scopes)))
             session.add(key)
             await self._db.run(session, events.append(_event("key.updated", key, actor, face, now)))
         self._revoked(actor, key_id)
@@ -248,16 +250,13 @@ def key_actor(found: FoundKey | None) -> Found | None:
     return Found(actor, key.expires_at)
 
 
-def _granted(actor: Actor, scopes: list[str]) -> frozenset[str]:
-    granted = grantable(actor, scopes)
-    if not granted:
-        raise Invalid.field("scopes", "Give at least one scope.")
-    return granted
-
-
 def _event(kind: str, key: ApiKey, actor: Actor, face: str, now: int) -> Event:
-    data = {"key_id": key.id, "name": key.name, "prefix": key.prefix, "scopes": key.scopes.split()}
-    return Event(kind, key.team_id, now, data, actor=actor, face=face)
+    return Event(kind, key.team_id, now, key_facts(key), actor=actor, face=face)
+
+
+def key_facts(key: ApiKey) -> dict[str, Any]:
+    """What an event tells of a key."""
+    return {"key_id": key.id, "name": key.name, "prefix": key.prefix, "scopes": key.scopes.split()}
 
 
 def describe_key(key: ApiKey) -> dict[str, Any]:

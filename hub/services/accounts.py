@@ -73,7 +73,8 @@ class Accounts:
             async with self._db.transaction() as session:
                 team = await teams.create(session, Team(name=team_name, plan="free", created_at=now), user)
                 actor = user_actor(user, team, address=address)
-                await self._db.run(session, events.append(person_event("member.created", user, actor, face, now)))
+                joined = Event("member.created", actor.team_id, now, person(user), actor=actor, face=face)
+                await self._db.run(session, events.append(joined))
                 token = await self._begin(session, actor, face, now)
         except IntegrityError:
             raise email_taken() from None
@@ -216,9 +217,9 @@ def network(address: str) -> str:
     return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
 
 
-def person_event(kind: str, user: User, actor: Actor | None, face: str, now: int, **more: Any) -> Event:
-    data = {"user_id": user.id, "name": user.name, "role": user.role} | more
-    return Event(kind, user.team_id, now, data, actor=actor, face=face)
+def person(user: User) -> dict[str, Any]:
+    """What an event tells of a person."""
+    return {"user_id": user.id, "name": user.name, "role": user.role}
 
 
 def _login_event(kind: str, actor: Actor, login: Credential, face: str, now: int) -> Event:

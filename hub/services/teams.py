@@ -8,6 +8,7 @@ from hub.domain.errors import Conflict
 from hub.domain.times import now_ms
 from hub.services.accounts import plain_email
 from hub.services.passwords import Passwords
+from hub.services.tokens import prepare_signing
 from hub.store import teams as store
 from hub.store.database import Database
 from hub.store.tables import ApiKey, Team, User
@@ -19,6 +20,7 @@ async def prepare(db: Database) -> None:
         for name, value in (("log_id", secrets.token_hex(6)), ("url_secret", secrets.token_hex(32))):
             if await store.fact(session, name) is None:
                 await store.keep_fact(session, name, value)
+        await prepare_signing(session, now_ms())
 
 
 async def create_team(db: Database, *, name: str, email: str, password: str) -> tuple[int, str]:

@@ -54,16 +54,18 @@ async def keys_of(session: AsyncSession, user_id: int) -> list[ApiKey]:
     return list((await session.exec(query)).all())
 
 
-async def logins_of(session: AsyncSession, user_id: int) -> list[AccountToken]:
-    return list((await session.exec(select(AccountToken).where(col(AccountToken.user_id) == user_id))).all())
-
-
 async def drop_logins(session: AsyncSession, user_id: int, *, keep: int) -> list[int]:
     """End all but the newest `keep` logins of this person; answers the ids of those that ended."""
     query = select(AccountToken.id).where(col(AccountToken.user_id) == user_id)
     old = [number for number in await session.exec(query.order_by(col(AccountToken.id).desc()).offset(keep)) if number]
     await session.exec(delete(AccountToken).where(col(AccountToken.id).in_(old)))
     return old
+
+
+async def end_logins(session: AsyncSession, user_id: int, *, but: int = 0) -> None:
+    """End all logins of this person but one."""
+    query = delete(AccountToken).where(col(AccountToken.user_id) == user_id, col(AccountToken.id) != but)
+    await session.exec(query)
 
 
 async def end_login(session: AsyncSession, login_id: int) -> bool:

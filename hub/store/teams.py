@@ -92,6 +92,13 @@ async def keep_fact(session: AsyncSession, name: str, value: str) -> None:
     await session.flush()
 
 
+async def set_fact(session: AsyncSession, name: str, value: str) -> None:
+    row = await session.get(Meta, name) or Meta(name=name, value=value)
+    row.value = value
+    session.add(row)
+    await session.flush()
+
+
 async def touch_content(session: AsyncSession, team_id: int) -> None:
     """What the team's players might show has changed."""
     await session.exec(

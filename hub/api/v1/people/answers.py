@@ -18,3 +18,48 @@ class Key(BaseModel):
 
 class NewSecret(Key):
     key: str = Field(description="Shown this once.")
+
+
+class Member(BaseModel):
+    id: int
+    name: str
+    email: str
+    role: str
+    locked: bool
+    created_at: str
+    version: int
+
+
+class NewMember(Member):
+    password: str | None = Field(None, description="Only when the hub made it; shown this once.")
+
+
+class Team(BaseModel):
+    id: int
+    name: str
+    plan: str
+    timezone: str
+
+
+class TeamDetail(Team):
+    created_at: str
+
+
+class Person(BaseModel):
+    id: int
+    name: str
+    email: str
+    role: str
+    locked: bool
+    created_at: str
+
+
+class Me(BaseModel):
+    kind: str = Field(description="key or user.")
+    id: int = Field(description="Of the key or the person.")
+    name: str
+    credential: str | None = Field(description="key, login or grant.")
+    role: str | None = Field(description="Of the person behind it.")
+    scopes: list[str]
+    user: Person | None = Field(description="The person that the caller acts as.")
+    team: Team

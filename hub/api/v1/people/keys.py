@@ -12,12 +12,22 @@ async def list_keys(call: Call) -> Answer:
 
 
 async def create_key(call: Call) -> Answer:
-    """A new key, shown this once. Nobody grants what they lack."""
+    """A new key, shown this once. It acts as the person who makes it; nobody grants what they lack."""
     body = call.body
     key = await call.services.access.create_key(
         call.actor, name=body.name, scopes=body.scopes, expires_at=body.expires_ms, face=face(call)
     )
     return one(key, 201)
+
+
+async def change_key(call: Call) -> Answer:
+    """Another name or other scopes, from now on. Nobody grants what they lack."""
+    body = call.body
+    return one(
+        await call.services.access.change_key(
+            call.actor, call.path["key_id"], name=body.name, scopes=body.scopes, face=face(call)
+        )
+    )
 
 
 async def rotate_key(call: Call) -> Answer:

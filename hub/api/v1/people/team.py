@@ -1,0 +1,38 @@
+"""Who the caller is, and the team that they belong to."""
+
+from hub.api.answer import Answer
+from hub.api.endpoint import Call
+from hub.api.origin import face
+from hub.api.v1.shapes import one
+
+
+async def get_me(call: Call) -> Answer:
+    """Who the caller is, for which team, and what they may do."""
+    return one(await call.services.members.me(call.actor))
+
+
+async def change_me(call: Call) -> Answer:
+    """Change your name or your password. For people who are logged in; API keys cannot."""
+    body = call.body
+    return one(
+        await call.services.members.change_me(
+            call.actor,
+            name=body.name,
+            password=body.password,
+            current_password=body.current_password,
+            face=face(call),
+        )
+    )
+
+
+async def get_team(call: Call) -> Answer:
+    """The caller's team with its plan, which sets the rate limits."""
+    return one(await call.services.members.team(call.actor))
+
+
+async def change_team(call: Call) -> Answer:
+    """Change the team's name or time zone. The plan is the hub operator's to change."""
+    body = call.body
+    return one(
+        await call.services.members.change_team(call.actor, name=body.name, timezone=body.timezone, face=face(call))
+    )
