@@ -315,12 +315,11 @@ def compile_segments(world: World, here: Circumstances, start: int, end: int) ->
     It ends before `end` when it would have more than MAX_SEGMENTS.
     """
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
-    opening = heapq.merge(
-        *(
-            ((begins, rank, ends) for begins, ends in windows(world.plans[index].rule, zone, is_holiday, start, end))
-            for rank, index in enumerate(here.plans)
-        )
-    )
+
+    def openings(rank: int, rule: Rule) -> Iterator[tuple[int, int, int]]:
+        return ((begins, rank, ends) for begins, ends in windows(rule, zone, is_holiday, start, end))
+
+    opening = heapq.merge(*(openings(rank, world.plans[index].rule) for rank, index in enumerate(here.plans)))
     segments: list[Segment] = []
     open_until: dict[int, int] = {}  # by rank
     at = start
