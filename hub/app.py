@@ -12,6 +12,7 @@ from starlette.routing import Route
 from hub.api import openapi, operations
 from hub.api.adcast.routes import ENTRIES as ADCAST
 from hub.api.errors import HANDLERS
+from hub.api.hangar.routes import ENTRIES as HANGAR
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
 from hub.api.pacing import Pacing
@@ -35,6 +36,7 @@ from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
+from hub.services.folders import Folders
 from hub.services.intake import Intake
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
@@ -53,6 +55,7 @@ from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
 from hub.services.teams import prepare, url_secret
+from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
 from hub.services.weather import Weather
@@ -65,7 +68,7 @@ VERSION = "0.1.0"
 NODE = "hub"
 """The name of this process in presence rows: one hub, one process."""
 
-ENTRIES = (*V1, *ADCAST, *OAUTH)
+ENTRIES = (*V1, *HANGAR, *ADCAST, *OAUTH)
 """Every call of every face."""
 
 Probe = Callable[[str], None]
@@ -188,6 +191,8 @@ async def running(
             licences=licences,
             content=content,
             downloads=downloads,
+            folders=Folders(db, bus, content),
+            tickets=Tickets(db, content, secret, settings.server.public_url, lifetime_s=settings.content.ticket_s),
             playlists=Playlists(db, bus, downloads),
             layouts=Layouts(db, bus),
             schedules=Schedules(db, bus),
@@ -270,6 +275,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("pairing", 600.0, services.pairing.sweep),
         Job("polling", 600.0, services.polling.sweep),
         Job("content", 600.0, lambda: services.content.sweep(now_ms())),
+        Job("tickets", 600.0, lambda: services.tickets.sweep(now_ms())),
         Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
         Job("alive", BEAT_S, services.analytics.beat),
         Job("exports", 0.5, services.exports.work),
