@@ -114,8 +114,6 @@ class Endpoint:
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=lambda: {200: None})
     errors: tuple[int, ...] = ()
     """Error statuses beside those that follow from the rest of the entry."""
-    consumes: Mapping[str, type[BaseModel] | None] = field(default_factory=dict)
-    """Content types of a body that the handler reads by itself, each with the model of its fields (None: bytes)."""
     produces: str | None = None
     """Content type of a success that is no JSON, such as `image/*`."""
     max_body_bytes: int = MAX_BODY_BYTES
@@ -125,6 +123,11 @@ class Endpoint:
     callers: frozenset[ActorKind] = OPERATORS
     form: bool = False
     """The body may also be a form, as OAuth's calls are written."""
+    multipart: type[BaseModel] | None = None
+    """The body may also be multipart/form-data, with these texts and a part `file`: see hub.api.multipart. `call.body`
+    is then None and the handler reads the form."""
+    binary: bool = False
+    """The body is a file, which the handler reads as a stream."""
     waits: bool = False
     """Honours `Prefer: wait=N`."""
     idempotent: bool = False
@@ -143,7 +146,7 @@ class Endpoint:
             raise ValueError(f"{self.method} {self.path}: there is no scope {self.scope}")
         if self.query_in_body and (self.query is None or self.body is not None):
             raise ValueError(f"{self.method} {self.path}: query_in_body takes a query model and no body model")
-        for model in filter(None, (self.body, self.query)):
+        for model in filter(None, (self.body, self.query, self.multipart)):
             if unbounded := reading.unbounded_fields(model):
                 raise ValueError(f"{self.method} {self.path}: without limits: {', '.join(unbounded)}")
 

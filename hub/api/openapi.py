@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the route table and served at /openapi.json."""
 
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.api.endpoint import MAX_SEGMENT, MAX_WAIT_S, Endpoint
+from hub.api.examples import sample
 from hub.api.reading import MAX_INTEGER
 from hub.domain.access import SCOPES
 from hub.domain.errors import (
@@ -46,10 +48,74 @@ _ERROR_SCHEMA: Final = {
 
 _BYTES: Final = {"type": "string", "format": "binary"}
 
-_RETRY_AFTER: Final = {
-    "retry-after": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
+_HEADERS: Final = {
+    "X-RateLimit-Limit": {
+        "description": "Requests that may come at once after a pause.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "Requests that may come at once now.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "X-RateLimit-Reset": {
+        "description": "When all of them may come again: Unix time in seconds.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before asking again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "ETag": {
+        "description": "The version, for If-Match and If-None-Match.",
+        "schema": {"type": "string"},
+    },
 }
 
+
+def _headers(*more: str) -> dict[str, Any]:
+    """References to what every answer carries, and to `more`."""
+    names = [name for name in _HEADERS if name.startswith("X-")]
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *more)}
+
+
+_SECURITY: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, an account token (`12|...`), an access token of OAuth 2.0 or a JWT. Scopes:\n\n"
+        + "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in SCOPES.items()),
+    },
+    "oauth2": {
+        "type": "oauth2",
+        "description": "For programs of third parties: the authorization code grant with PKCE (S256).",
+        "flows": {
+            "authorizationCode": {
+                "authorizationUrl": "/oauth/authorize",
+                "tokenUrl": "/oauth/token",
+                "refreshUrl": "/oauth/token",
+                "scopes": SCOPES,
+            }
+        },
+    },
+    "jwt": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "The JWT of `POST /api/v1/authenticate`, as `Bearer <jwt>`, `HangarAuth <jwt>` or alone.",
+    },
+    "player": {"type": "http", "scheme": "bearer", "description": "The token of a player, which it got by pairing."},
+}
+
+
+_LONG_NAME = re.compile(rb"hub__api__(?:v1__)?([a-z_]+?)__(?:answers|bodies|shapes)__(\w+?)\b")
+
+_GROUPS: Final = {
+    "own": "Signalbox and Spot (/api/v1)",
+    "spot": "Signalbox and Spot (/api/v1)",
+    "adcast": "AdCast (/api)",
+    "hangar_media": "Hangar.Media (/v1)",
+    "hangar": "Hangar (/api/v1)",
+}
 
 _PREFIXES: Final = {"adcast": "adcast_", "hangar": "hangar_", "hangar_media": "media_"}
 """Of the names of calls: faces have calls of the same name."""
@@ -59,11 +125,11 @@ class _Error(NamedTuple):
     name: str
     description: str
     example: dict[str, Any]
-    headers: dict[str, Any] | None = None
+    headers: dict[str, Any] = _headers()
 
 
 def _documented(error: type[HubError], name: str, description: str) -> _Error:
-    headers = _RETRY_AFTER if error.status in (429, 503) else None
+    headers = _headers("Retry-After") if error.status in (429, 503) else _headers()
     return _Error(name, description, {"message": error.message, "code": error.code}, headers)
 
 
@@ -75,7 +141,7 @@ _ERRORS: Final[dict[int, _Error]] = {
         "Unauthenticated",
         "No credential, or one that is unknown, expired or revoked.",
         {"message": "Unauthenticated."},
-        {"www-authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
+        {**_headers(), "WWW-Authenticate": {"schema": {"type": "string"}}},
     ),
     403: _Error(
         "Forbidden",
@@ -136,26 +202,49 @@ def document(entries: Iterable[Endpoint], *, title: str, version: str, descripti
             raise ValueError(f"two public calls are named {operation['operationId']}")
         names.add(operation["operationId"])
         paths.setdefault(entry.template, {})[entry.method.lower()] = operation
-    tags = {tag: None for entry in public for tag in entry.tags}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": description},
-        "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in tags],
-        "paths": paths,
-        "components": {
-            "schemas": {"Error": _ERROR_SCHEMA, **definitions.get("$defs", {})},
-            "responses": {error.name: _error_response(error) for error in _ERRORS.values()},
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An API key. Scopes:\n\n"
-                    + "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in SCOPES.items()),
-                }
+    groups: dict[str, list[str]] = {}
+    for tag, group in {tag: _group(entry) for entry in reversed(public) for tag in entry.tags}.items():
+        groups.setdefault(group, []).insert(0, tag)
+    schemas = definitions.get("$defs", {})
+    _exemplify(paths, schemas)
+    return _plainly_named(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": title, "version": version, "description": description},
+            "servers": [{"url": "/"}],
+            "tags": [{"name": tag} for tags in groups.values() for tag in tags],
+            "x-tagGroups": [{"name": name, "tags": tags} for name, tags in groups.items()],
+            "paths": paths,
+            "components": {
+                "schemas": {"Error": _ERROR_SCHEMA, **schemas},
+                "headers": _HEADERS,
+                "responses": {error.name: _error_response(error) for error in _ERRORS.values()},
+                "securitySchemes": _SECURITY,
             },
-        },
-    }
+        }
+    )
+
+
+def _plainly_named(content: dict[str, Any]) -> dict[str, Any]:
+    """`Member.people` for a name that two modules have, where pydantic writes the whole path of each module."""
+    named: dict[str, Any] = orjson.loads(_LONG_NAME.sub(rb"\2.\1", orjson.dumps(content)))
+    return named
+
+
+def _group(entry: Endpoint) -> str:
+    if entry.path.startswith(("/oauth/", "/.well-known/")):
+        return "OAuth 2.0"
+    return _GROUPS[entry.owner]
+
+
+def _exemplify(paths: dict[str, dict[str, Any]], schemas: Mapping[str, Any]) -> None:
+    """Give every body and answer of JSON an example."""
+    for operations in paths.values():
+        for operation in operations.values():
+            for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for kind, media in holder.get("content", {}).items():
+                    if "json" in kind and "example" not in media:
+                        media["example"] = sample(media["schema"], schemas)
 
 
 def route(content: dict[str, Any]) -> Route:
@@ -178,9 +267,6 @@ def _models(entry: Endpoint) -> Iterable[tuple[type[BaseModel], JsonSchemaMode]]
         yield entry.body, "validation"
     if entry.query is not None and entry.query_in_body:
         yield entry.query, "validation"
-    for model in entry.consumes.values():
-        if model is not None:
-            yield model, "validation"
     for answer in entry.answers.values():
         if answer is not None:
             yield answer, "serialization"
@@ -197,21 +283,24 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
         "tags": list(entry.tags),
         "parameters": list(_parameters(entry)),
         "responses": _responses(entry, refs),
-        "security": [{"bearer": []}] if entry.needs_auth else [],
+        "security": list(_security(entry)),
     }
     if entry.scope is not None:
         operation["x-required-scope"] = entry.scope
     if entry.deprecated:
         operation["deprecated"] = True
     if entry.body is not None:
-        schema = {"schema": refs[entry.body, "validation"]}
+        schema: dict[str, Any] = {"schema": refs[entry.body, "validation"]}
         kinds = ["application/json", *(["application/x-www-form-urlencoded"] if entry.form else [])]
         required = any(field.is_required() for field in entry.body.model_fields.values())
         operation["requestBody"] = {"required": required, "content": dict.fromkeys(kinds, schema)}
-    if entry.consumes:
-        content = operation.setdefault("requestBody", {"required": True, "content": {}})["content"]
-        for kind, model in entry.consumes.items():
-            content[kind] = {"schema": _BYTES if model is None else refs[model, "validation"]}
+    if entry.multipart is not None:
+        form = entry.multipart.model_json_schema()
+        form["properties"]["file"] = {**_BYTES, "description": "The file itself."}
+        body = operation.setdefault("requestBody", {"required": True, "content": {}})
+        body["content"]["multipart/form-data"] = {"schema": form}
+    if entry.binary:
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}
     if entry.query is not None and entry.query_in_body:
         operation["requestBody"] = {
             "description": "The query parameters, each of which may come here instead. The query string wins.",
@@ -219,6 +308,17 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
             "content": {"application/json": {"schema": refs[entry.query, "validation"]}},
         }
     return operation
+
+
+def _security(entry: Endpoint) -> Iterable[dict[str, list[str]]]:
+    if entry.needs_auth or entry.anonymous:
+        if "key" in entry.callers or "user" in entry.callers:
+            yield {"bearer": []}
+            yield {"jwt": []} if entry.owner == "hangar" else {"oauth2": [entry.scope] if entry.scope else []}
+        if "player" in entry.callers:
+            yield {"player": []}
+    if entry.anonymous:
+        yield {}
 
 
 def _parameters(entry: Endpoint) -> Iterable[dict[str, Any]]:
@@ -251,14 +351,25 @@ def _parameters(entry: Endpoint) -> Iterable[dict[str, Any]]:
 def _responses(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, model in entry.answers.items():
-        responses[str(status)] = {"description": f"{HTTPStatus(status).phrase}."}
+        headers = _headers("ETag") if model is not None and _versioned(model) else _headers()
+        responses[str(status)] = {"description": f"{HTTPStatus(status).phrase}.", "headers": headers}
         if model is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": refs[model, "serialization"]}}
         elif entry.produces is not None and status < 300:
             responses[str(status)]["content"] = {entry.produces: {"schema": _BYTES}}
     for status in sorted(_error_statuses(entry) - entry.answers.keys()):
-        responses[str(status)] = {"$ref": f"#/components/responses/{_ERRORS[status].name}"}
+        responses[str(status)] = (
+            {"$ref": f"#/components/responses/{_ERRORS[status].name}"}
+            if status in _ERRORS
+            else _error_response(_Error("", f"{HTTPStatus(status).phrase}.", {"message": HTTPStatus(status).phrase}))
+        )
     return responses
+
+
+def _versioned(model: type[BaseModel]) -> bool:
+    """Whether this is one thing with a version, which its answer tells as an ETag."""
+    data = model.model_fields.get("data")
+    return data is not None and "version" in getattr(data.annotation, "model_fields", ())
 
 
 def _error_statuses(entry: Endpoint) -> set[int]:
@@ -272,7 +383,7 @@ def _error_statuses(entry: Endpoint) -> set[int]:
         statuses.add(404)
     if entry.query is not None:
         statuses |= {400, 422}
-    if entry.body is not None or entry.query_in_body:
+    if entry.body is not None or entry.query_in_body or entry.multipart is not None or entry.binary:
         statuses |= {400, 413, 415, 422}
     if entry.idempotent:
         statuses |= {400, 409}
@@ -283,8 +394,8 @@ def _error_statuses(entry: Endpoint) -> set[int]:
 
 def _error_response(error: _Error) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Error"}
-    response: dict[str, Any] = {
+    return {
         "description": error.description,
+        "headers": error.headers,
         "content": {"application/json": {"schema": schema, "example": error.example}},
     }
-    return {**response, "headers": error.headers} if error.headers else response

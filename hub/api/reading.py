@@ -6,7 +6,7 @@ Whatever passes here can be stored and sent back: no NUL characters (PostgreSQL 
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -23,6 +23,7 @@ MAX_DEPTH: Final = 32  # levels; the deepest documented body has five
 MAX_PARAMETERS: Final = 100  # of one query string or form; the busiest route has ten
 MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
 BODY_S: Final = 30.0  # seconds for a whole body to arrive: 256 KiB over the slowest mobile link
+IDLE_S: Final = 60.0  # seconds without a byte of a file: a mobile link between two cells takes less
 
 _SUSPECT = re.compile(rb"\\u0000|\d{19}")  # only bodies with one of these are searched value by value
 
@@ -49,6 +50,37 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int
     except TimeoutError:
         raise BadRequest("The body did not arrive in time.", code="body_timeout") from None
     return bytes(body)
+
+
+def is_multipart(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"multipart/form-data"
+
+
+async def pieces(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes, for what is too large to be held. Raises TooLarge, BadRequest (nothing came for IDLE_S),
+    UnsupportedMedia, ClientDisconnect."""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMedia("Send the body without a content encoding.")
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
+    if not declared and b"transfer-encoding" not in headers:
+        return
+    received, more = 0, True
+    while more:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                message = await receive()
+        except TimeoutError:
+            raise BadRequest("The body did not arrive in time.", code="body_timeout") from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece = message.get("body", b"")
+        more = message.get("more_body", False)
+        received += len(piece)
+        if received > limit:
+            raise _too_large(limit)
+        yield piece
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -79,10 +79,11 @@ class _Prepared:
     async def _read_input(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
         endpoint, scope, receive = self.endpoint, call.scope, call.receive
         document: dict[str, Any] = {}
-        if endpoint.body is not None or endpoint.query_in_body:
+        streamed = endpoint.multipart is not None and reading.is_multipart(headers)
+        if (endpoint.body is not None or endpoint.query_in_body) and not streamed:
             call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
             document = reading.parse_body(call.raw_body, headers, form=endpoint.form)
-        if endpoint.body is not None:
+        if endpoint.body is not None and not streamed:
             call.body = reading.validated(endpoint.body, document)
         if self.query is not None:
             call.query = self.query.read(scope["query_string"], document if endpoint.query_in_body else {})

@@ -68,6 +68,10 @@ class ThingFilter(BaseModel):
     ids: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(max_length=3)] = []
 
 
+class Upload(BaseModel):
+    title: Annotated[str | None, Field(max_length=50)] = None
+
+
 class Optional_(BaseModel):
     note: Annotated[str | None, Field(max_length=20)] = None
 
@@ -129,6 +133,14 @@ async def stream_thing(call: Call) -> StreamingResponse:
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
+async def read_file(call: Call) -> Answer:
+    raise AssertionError
+
+
+async def turn_picture(call: Call) -> Answer:
+    raise AssertionError
+
+
 async def upload_thing(call: Call) -> Answer:
     return Answer(200, {"bytes": len(await call.request.body())})
 
@@ -152,6 +164,10 @@ ENTRIES = (
     Endpoint("GET", "/api/v1/failures/{how}", fail_thing, summary="Fail", tags=THINGS, owner="spot", needs_auth=False),
     Endpoint("GET", "/api/v1/anonymous", anonymous_thing, summary="Anyone", tags=THINGS, needs_auth=False),
     Endpoint("GET", "/api/v1/stream", stream_thing, summary="Stream", tags=THINGS, needs_auth=False),
+    Endpoint("POST", "/api/v1/files", read_file, summary="File", tags=THINGS, needs_auth=False,
+             multipart=Upload),
+    Endpoint("PUT", "/api/v1/picture", turn_picture, summary="Turn", tags=THINGS, needs_auth=False, binary=True,
+             produces="image/*"),
     Endpoint("PUT", "/api/v1/upload", upload_thing, summary="Upload", tags=THINGS, needs_auth=False, internal=True),
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ def test_an_operation_tells_what_it_needs(document):
     assert operation["operationId"] == "list_things"
     assert operation["description"] == "Everything there is.\n\nRequires the scope `read:players`."
     assert operation["x-required-scope"] == "read:players"
-    assert operation["security"] == [{"bearer": []}]
+    assert operation["security"] == [{"bearer": []}, {"oauth2": ["read:players"]}]
     assert {name: ref["$ref"] for name, ref in operation["responses"].items() if "$ref" in ref} == {
         status: f"#/components/responses/{name}"
         for status, name in {
@@ -67,10 +67,47 @@ def test_bodies_and_answers_refer_to_their_models_with_examples(document):
     operation = document["paths"]["/api/v1/things"]["post"]
     body = operation["requestBody"]
     assert body["required"] is True
-    assert body["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/NewThing"}}}
-    assert document["components"]["schemas"]["NewThing"]["examples"] == [{"name": "Lobby", "volume": 20}]
+    lobby = {"name": "Lobby", "volume": 20}
+    assert body["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/NewThing"}, "example": lobby}
+    }
+    assert document["components"]["schemas"]["NewThing"]["examples"] == [lobby]
     answer = operation["responses"]["201"]["content"]["application/json"]
-    assert answer == {"schema": {"$ref": "#/components/schemas/Thing"}}
+    assert answer == {
+        "schema": {"$ref": "#/components/schemas/Thing"},
+        "example": {"name": "Lobby Display", "volume": 1},
+    }
+
+
+def test_what_is_no_json_is_described_by_its_type_and_its_fields(document):
+    form = document["paths"]["/api/v1/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"].keys() == {"title", "file"}
+    assert form["properties"]["file"]["format"] == "binary"
+    picture = document["paths"]["/api/v1/picture"]["put"]
+    content = picture["requestBody"]["content"]["application/octet-stream"]
+    assert content["schema"] == picture["responses"]["200"]["content"]["image/*"]["schema"]
+
+
+def test_every_answer_carries_the_headers_of_rate_limits(document):
+    responses = [*document["components"]["responses"].values()]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert "429" in operation["responses"]
+            responses += [response for response in operation["responses"].values() if "$ref" not in response]
+    for response in responses:
+        assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= response["headers"].keys()
+
+
+def test_parameters_that_a_body_may_hold_are_described_there_too(document):
+    search = document["paths"]["/api/v1/search"]["get"]
+    assert search["requestBody"]["required"] is False
+    schema = search["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ThingFilter"}
+    assert {"400", "413", "415", "422"} <= search["responses"].keys()
+
+
+def test_calls_are_grouped_by_the_document_that_has_them(document):
+    assert document["x-tagGroups"] == [{"name": "Signalbox and Spot (/api/v1)", "tags": ["Things"]}]
 
 
 def test_a_form_is_offered_where_it_is_read(document):
