@@ -110,6 +110,12 @@ class Content:
             raise NotFound
         return asset.id
 
+    async def by_key(self, actor: Actor, key: str) -> int | None:
+        """The number of the asset that a direct upload became; None while it has not, or for another team's key."""
+        async with self._db.session() as session:
+            asset = await store.by_key(session, actor.team_id, key)
+        return asset.id if asset else None
+
     # Adding ----------------------------------------------------------------------------------------------------------
 
     def receiving(self) -> AbstractAsyncContextManager[Incoming]:

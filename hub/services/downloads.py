@@ -9,7 +9,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import NotFound
 from hub.domain.times import now_ms, rfc3339
 from hub.store import content as store
-from hub.store.blobs import Blobs, Content
+from hub.store.blobs import Blobs
 from hub.store.content import Found
 from hub.store.database import Database
 
@@ -19,14 +19,14 @@ THUMBNAIL_MIME = "image/webp"
 @dataclass(frozen=True, slots=True)
 class Download:
     """What is behind an asset: a file (`open` gives the bytes from a start to before an end), or an address to go
-    to."""
+    to. `tag` names the bytes, for an ETag: their SHA-256."""
 
     type: str
     filename: str | None
     source_url: str | None
     mime: str = ""
     size: int = 0
-    sha256: str = ""
+    tag: str = ""
     open: Callable[[int, int | None], Awaitable[AsyncIterator[bytes]]] | None = None
 
 
@@ -60,14 +60,14 @@ class Downloads:
         async with self._db.session() as session:
             return self._download(await store.get(session, team_id, asset_id))
 
-    async def thumbnail(self, actor: Actor | None, asset_id: int, expires: str, signature: str) -> Content:
+    async def thumbnail(self, actor: Actor | None, asset_id: int, expires: str, signature: str) -> Download:
         """The small picture of an asset. Raises as `download`, and NotFound when there is none."""
         found = await self._allowed(actor, asset_id, _path(asset_id, "thumbnail"), expires, signature)
         if found.file is None or found.file.thumbnail is None:
             raise NotFound("This asset has no thumbnail.", code="no_thumbnail")
-        size = (await self._blobs.head(found.file.thumbnail)).size
-        pieces = await self._blobs.stream(found.file.thumbnail)
-        return Content(THUMBNAIL_MIME, size, f"{found.file.sha256}-thumbnail", pieces)
+        blob = found.file.thumbnail
+        size = (await self._blobs.head(blob)).size
+        return self._of(blob, found.asset.type, "thumbnail.webp", THUMBNAIL_MIME, size, f"{found.file.sha256}-small")
 
     def describe(self, found: Found, base_url: str = "") -> dict[str, Any]:
         """The description of an asset; see the class."""
@@ -117,10 +117,14 @@ class Downloads:
         if file is None:
             return Download(asset.type, None, asset.source_url)
 
-        def read(start: int, end: int | None) -> Awaitable[AsyncIterator[bytes]]:
-            return self._blobs.stream(file.blob, start, end)
+        name = asset.filename or asset.name
+        return self._of(file.blob, asset.type, name, file.mime, file.size, file.sha256)
 
-        return Download(asset.type, asset.filename or asset.name, None, file.mime, file.size, file.sha256, read)
+    def _of(self, blob: str, type: str, filename: str, mime: str, size: int, tag: str) -> Download:
+        def read(start: int, end: int | None) -> Awaitable[AsyncIterator[bytes]]:
+            return self._blobs.stream(blob, start, end)
+
+        return Download(type, filename, None, mime, size, tag, read)
 
 
 def _path(asset_id: int, what: str) -> str:

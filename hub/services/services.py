@@ -13,6 +13,7 @@ from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
+from hub.services.folders import Folders
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
@@ -26,6 +27,7 @@ from hub.services.programs import Programs
 from hub.services.releases import Releases
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
+from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
 from hub.services.webhooks import Webhooks
@@ -53,6 +55,8 @@ class Services:
     licences: Licences
     content: Content
     downloads: Downloads
+    folders: Folders
+    tickets: Tickets
     playlists: Playlists
     layouts: Layouts
     schedules: Schedules

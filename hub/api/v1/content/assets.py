@@ -1,0 +1,108 @@
+"""Assets: what there is to show."""
+
+from hub.api.answer import Answer
+from hub.api.endpoint import Call
+from hub.api.multipart import read_form
+from hub.api.origin import face
+from hub.api.v1.bodies import changes_of
+from hub.api.v1.content.bodies import given
+from hub.api.v1.shapes import PER_PAGE, done, many, one
+from hub.domain.content import ADDRESS_TYPES
+from hub.domain.errors import Invalid
+
+
+async def list_assets(call: Call) -> Answer:
+    """All assets of the team; with `page` or `per_page` a part of them."""
+    query = call.query
+    page, per_page = query.page or 1, query.per_page or (PER_PAGE if query.page else None)
+    found, total = await call.services.content.listing(
+        call.actor,
+        type=query.type,
+        status=query.status,
+        search=query.search,
+        folder_id=query.folder_id,
+        page=page,
+        per_page=per_page,
+        base_url=call.base_url,
+    )
+    return many(found, total=total, page=page, per_page=per_page)
+
+
+async def get_asset(call: Call) -> Answer:
+    """One asset."""
+    return one(await call.services.content.get(call.actor, call.path["asset_id"], base_url=call.base_url))
+
+
+async def create_asset(call: Call) -> Answer:
+    """A new asset: a file as multipart/form-data, or an address (youtube, web, livestream) as JSON or a form.
+
+    What a file is its content decides; one that is something else than `type` says is refused. With `asset_key`, the
+    asset that a direct upload became gets its name, folder and duration, and the answer is 200; 409 while the upload
+    is not complete.
+    """
+    content = call.services.content
+    if call.body is not None:
+        return await _without_file(call, call.body)
+    async with content.receiving() as incoming:
+        form = await read_form(call, incoming.write, content.max_bytes)
+        if not form.has_file:
+            return await _without_file(call, form.fields)
+        fields = form.fields
+        if fields.source_url is not None:
+            raise Invalid.field("source_url", "Send a file or an address, not both.")
+        asset = await content.add_file(
+            call.actor,
+            incoming,
+            name=fields.name,
+            type=fields.type,
+            filename=form.filename,
+            duration_s=fields.duration_s,
+            folder_id=fields.folder_id,
+            face=face(call),
+            base_url=call.base_url,
+        )
+    return one(asset, 201, location=f"/api/v1/assets/{asset['id']}")
+
+
+async def _without_file(call: Call, body: object) -> Answer:
+    fields = given(body, "name", "type", "source_url", "duration_s", "folder_id")
+    key = getattr(body, "asset_key", None)
+    if key is not None:
+        if extra := fields.keys() & {"type", "source_url"}:
+            raise Invalid.field(min(extra), "An upload has this already.")
+        return one(
+            await call.services.tickets.confirm(call.actor, key, fields, face=face(call), base_url=call.base_url)
+        )
+    if fields.get("type") not in ADDRESS_TYPES and "source_url" not in fields:
+        raise Invalid.field("file", "Send a file, or a source_url with its type.")
+    for name in ("name", "type", "source_url"):
+        if name not in fields:
+            raise Invalid.field(name, f"The {name} field is required.")
+    fields["url"] = fields.pop("source_url")
+    asset = await call.services.content.add_address(call.actor, **fields, face=face(call), base_url=call.base_url)
+    return one(asset, 201, location=f"/api/v1/assets/{asset['id']}")
+
+
+async def change_asset(call: Call) -> Answer:
+    """Change what is given and leave the rest. The file itself never changes: upload another one."""
+    return one(
+        await call.services.content.update(
+            call.actor,
+            call.path["asset_id"],
+            changes_of(call.body),
+            version=call.version,
+            face=face(call),
+            base_url=call.base_url,
+        )
+    )
+
+
+async def put_asset(call: Call) -> Answer:
+    """The same as PATCH, for clients that know PUT only: what is absent stays as it is."""
+    return await change_asset(call)
+
+
+async def delete_asset(call: Call) -> Answer:
+    """Remove an asset, from all playlists and zones too. Its file goes unless another asset has the same."""
+    await call.services.content.delete(call.actor, call.path["asset_id"], face=face(call))
+    return done("Asset deleted.")
