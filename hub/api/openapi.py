@@ -117,9 +117,6 @@ _GROUPS: Final = {
     "hangar": "Hangar (/api/v1)",
 }
 
-_PREFIXES: Final = {"adcast": "adcast_", "hangar": "hangar_", "hangar_media": "media_"}
-"""Of the names of calls: faces have calls of the same name."""
-
 
 class _Error(NamedTuple):
     name: str
@@ -277,7 +274,7 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
     if entry.scope is not None:
         paragraphs.append(f"Requires the scope `{entry.scope}`.")
     operation: dict[str, Any] = {
-        "operationId": f"{_PREFIXES.get(entry.owner, '')}{getattr(entry.handler, '__name__', '')}",
+        "operationId": _name(entry),
         "summary": entry.summary,
         "description": "\n\n".join(paragraphs),
         "tags": list(entry.tags),
@@ -308,6 +305,14 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
             "content": {"application/json": {"schema": refs[entry.query, "validation"]}},
         }
     return operation
+
+
+def _name(entry: Endpoint) -> str:
+    """The handler's name; in the other faces, which have calls of the same name, `face_file_handler`."""
+    name = getattr(entry.handler, "__name__", "")
+    if entry.owner in ("own", "spot"):
+        return name
+    return f"{entry.owner}_{entry.handler.__module__.rpartition('.')[2]}_{name}"
 
 
 def _security(entry: Endpoint) -> Iterable[dict[str, list[str]]]:
