@@ -8,7 +8,7 @@ from hub.api.endpoint import Call
 from hub.api.origin import face
 
 
-async def register(call: Call) -> Answer:
+async def register_account(call: Call) -> Answer:
     """Make an account: a person, their team on the plan `free`, and a token that acts as them."""
     body = call.body
     made = await call.services.accounts.register(
@@ -22,7 +22,7 @@ async def register(call: Call) -> Answer:
     return Answer(201, _logged_in(made))
 
 
-async def login(call: Call) -> Answer:
+async def log_in(call: Call) -> Answer:
     """A token for an account. It lives until its logout, or 30 days without a use, a year at most."""
     body = call.body
     made = await call.services.accounts.login(
@@ -31,7 +31,7 @@ async def login(call: Call) -> Answer:
     return Answer(200, _logged_in(made))
 
 
-async def logout(call: Call) -> Answer:
+async def log_out(call: Call) -> Answer:
     """End the token that this call came with, and no other. API keys are revoked elsewhere and are refused here."""
     await call.services.accounts.logout(call.actor, face=face(call))
     return Answer(200, {"message": "Logged out successfully."})
