@@ -207,7 +207,7 @@ def _decided() -> Conflict:
 
 
 def _approved(player: Player, found: Pairing | PollingDevice) -> dict[str, Any]:
-    answer = {"player_id": player.id, "screen_id": player.screen_id, "name": player.name}
+    answer = {"player_id": player.id, "screen_id": player.screen_id, "uuid": player.uuid, "name": player.name}
     return answer | _describe(found) | {"status": "approved"}
 
 

@@ -290,7 +290,8 @@ class Players:
             "app_version": player.app_version,
             "group_ids": list(found.group_ids),
             "quarantined": player.quarantined_at is not None,
-            "paired": player.token_digest is not None,
+            "paired": player.token_digest is not None or player.uuid is not None,
+            "uuid": player.uuid,
         }
 
 
@@ -305,6 +306,10 @@ def give_token(player: Player, secret: str, now: int) -> None:
 async def _check_own(session: AsyncSession, actor: Actor, field: str, table: Any, number: int | None) -> None:
     if number is not None and not await of_team(session, table, actor.team_id, [number]):
         raise Invalid.field(field, f"Unknown {field.removesuffix('_id')}.")
+
+
+def _polls(player: Player) -> bool:
+    return player.uuid is not None and player.token_digest is None
 
 
 def _describe_detail(
@@ -331,7 +336,7 @@ def _describe_detail(
         "reported": orjson.loads(status.reported),
         "telemetry": orjson.loads(status.telemetry),
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
-        "connected": found.presence.node is not None,
+        "connected": found.presence.node is not None or (_polls(player) and found.presence.online),
         "token_prefix": player.token_prefix,
         "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,
     }

@@ -137,6 +137,7 @@ class Polling:
             release = await self._releases.update_for(team_id, device["app_version"])
         return {
             **_lock(device),
+            "has_update": False,
             "commands": [
                 {"id": row["id"], "command": row["command"], "payload": orjson.loads(row["payload"])}
                 for row in beat.delivered

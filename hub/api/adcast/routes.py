@@ -45,8 +45,8 @@ ENTRIES = (
     Endpoint("POST", DEVICE + "/unlock", devices.unlock_device, summary="Unlock a device", tags=DEVICES,
              scope="write:players", **ADCAST, answers=DONE, errors=(422,)),
 
-    Endpoint("POST", "/api/device/register", device.register_device, summary="Register a player that polls", tags=PLAYERS,
-             **UUID, body=bodies.DeviceRegistration, answers={200: a.Registered}, errors=(404, 429)),
+    Endpoint("POST", "/api/device/register", device.register_device, summary="Register a player that polls",
+             tags=PLAYERS, **UUID, body=bodies.DeviceRegistration, answers={200: a.Registered}, errors=(404, 429)),
     Endpoint("POST", "/api/device/heartbeat", device.send_heartbeat, summary="Send a heartbeat", tags=PLAYERS, **UUID,
              body=bodies.Heartbeat, answers={200: a.Beat}, errors=(404,)),
 )  # fmt: skip

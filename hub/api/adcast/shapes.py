@@ -1,13 +1,20 @@
-"""AdCast's words: names of roles, envelopes, errors."""
+"""AdCast's words: names of roles, commands and fields, envelopes, errors."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 from hub.api.answer import Answer
 from hub.api.errors import answer_for
-from hub.domain.errors import Forbidden, HubError
+from hub.domain.alerts import Raised
+from hub.domain.errors import Forbidden, HubError, Invalid
+from hub.domain.times import rfc3339, rfc3339_or_none
 
-OWNER_ROLE = "tenant_admin"
+OWNER_ROLE: Final = "tenant_admin"
 """What AdCast calls an owner."""
+
+COMMANDS: Final = {"reload_content": "refresh", "take_screenshot": "screenshot"}
+"""AdCast's names of commands, where they are not our own; they are aliases of the catalogue's."""
 
 
 def failure(error: HubError) -> Answer:
@@ -17,6 +24,16 @@ def failure(error: HubError) -> Answer:
     return answer_for(error)
 
 
+@contextmanager
+def told_as(**names: str) -> Iterator[None]:
+    """What is wrong with a field of ours is told of the caller's: `told_as(command="type")`."""
+    try:
+        yield
+    except Invalid as error:
+        errors = {names.get(field, field): texts for field, texts in (error.errors or {}).items()}
+        raise Invalid(error.message, code=error.code, errors=errors) from None
+
+
 def user(person: dict[str, Any]) -> dict[str, Any]:
     role = OWNER_ROLE if person["role"] == "owner" else person["role"]
     return {"id": person["id"], "name": person["name"], "email": person["email"], "role": role}
@@ -24,3 +41,57 @@ def user(person: dict[str, Any]) -> dict[str, Any]:
 
 def tenant(team: dict[str, Any]) -> dict[str, Any]:
     return {"id": team["id"], "name": team["name"], "plan": team["plan"]}
+
+
+def listed(things: list[dict[str, Any]], total: int, page: int, per_page: int) -> Answer:
+    """A page of a list."""
+    meta = {"current_page": page, "last_page": max(1, -(-total // per_page)), "total": total, "per_page": per_page}
+    return Answer(200, {"data": things, "meta": meta})
+
+
+def device(player: Mapping[str, Any]) -> dict[str, Any]:
+    """A player as a line of a list."""
+    return {
+        **{name: player[name] for name in ("id", "name", "status", "model", "os_version", "app_version")},
+        "uuid": player["uuid"] or player["screen_id"],
+        "last_seen_at": player["last_seen_at"],
+        "ip_address": player["ip_address"],
+        "device_group_id": player["group_ids"][0] if player["group_ids"] else None,
+    }
+
+
+def device_detail(player: Mapping[str, Any]) -> dict[str, Any]:
+    """A player in full. What it was last told and what it last said of being locked may differ: its own word counts,
+    where it has one."""
+    telemetry, reported = player["telemetry"], player["reported"]
+    names = (
+        "storage_total_mb", "storage_used_mb", "storage_free_mb", "wifi_signal", "volume", "screen_on",
+        "uptime_seconds", "current_content",
+    )  # fmt: skip
+    readings = {name: telemetry.get(name) for name in names}
+    readings["volume"] = telemetry.get("volume", reported.get("volume"))
+    locked = reported.get("locked", player["settings"].get("locked"))
+    return device(player) | readings | {"is_locked": locked is True}
+
+
+def pending(command: Mapping[str, Any]) -> dict[str, Any]:
+    name = command["command"]
+    return {"id": command["id"], "type": COMMANDS.get(name, name), "payload": command["payload"]}
+
+
+def emergency(alert: Raised) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "title": alert.title,
+        "message": alert.message,
+        "severity": alert.severity,
+        "triggered_at": rfc3339(alert.triggered_at),
+        "ends_at": rfc3339_or_none(alert.ends_at),
+    }
+
+
+def app_update(release: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A version of the player software on offer, null when the device has the newest."""
+    if release is None:
+        return None
+    return {name: release[name] for name in ("version", "url", "sha256", "notes", "mandatory")}

@@ -20,7 +20,8 @@ class Player(BaseModel):
     app_version: str | None
     group_ids: list[int]
     quarantined: bool = Field(description="Kept out because two devices used its token at once.")
-    paired: bool = Field(description="Whether a device holds its token.")
+    paired: bool = Field(description="Whether a device holds its token, or polls as this player.")
+    uuid: str | None = Field(description="The name that it polls under; null for one that connects.")
 
 
 class Software(BaseModel):
@@ -83,6 +84,7 @@ class PairingRequest(BaseModel):
 class PairingApproved(PairingRequest):
     player_id: int
     screen_id: str
+    uuid: str | None
     name: str
 
 
