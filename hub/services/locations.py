@@ -149,15 +149,15 @@ class Locations:
     async def update_holiday(
         self, actor: Actor, holiday_id: int, changes: dict[str, Any], *, version: int | None = None, face: str
     ) -> dict[str, Any]:
-        """Change `day`, `name` or `location_id` (None: everywhere). Raises NotFound, Invalid, PreconditionFailed."""
+        """Change `date`, `name` or `location_id` (None: everywhere). Raises NotFound, Invalid, PreconditionFailed."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face) as made:
             holiday = await store.holiday(made.session, actor.team_id, holiday_id)
             check_version(holiday, version)
-            if "day" in changes:
-                checked_day("date", changes["day"])
             await _check_location(made, changes.get("location_id"))
-            for name in ("day", "name", "location_id"):
+            if "date" in changes:
+                holiday.day = checked_day("date", changes["date"])
+            for name in ("name", "location_id"):
                 if name in changes:
                     setattr(holiday, name, changes[name])
             holiday.version += 1

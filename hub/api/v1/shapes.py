@@ -8,6 +8,11 @@ from hub.api.endpoint import etag
 PER_PAGE = 50  # where a caller asks for a page and not for its size
 
 
+def pages(query: Any) -> tuple[int, int | None]:
+    """(which page, how many a page) of a query with `page` and `per_page`; (1, None) when it asks for neither: all."""
+    return query.page or 1, query.per_page or (PER_PAGE if query.page else None)
+
+
 def many(
     things: list[dict[str, Any]], *, total: int | None = None, page: int = 1, per_page: int | None = None
 ) -> Answer:
