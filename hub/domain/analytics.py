@@ -181,26 +181,38 @@ def _next(start: int, granularity: Granularity, zone: ZoneInfo) -> int:
 # Uptime
 
 
-class Share(NamedTuple):
-    """Percent of a time, one decimal each, 100 together."""
+class Spent(NamedTuple):
+    """How a player spent its time, in milliseconds."""
 
-    online: float
-    offline: float
-    unknown: float
+    online: int
+    offline: int
+    unknown: int
+
+    @property
+    def uptime(self) -> float | None:
+        """The share of the known time in which it was online; None: nothing is known."""
+        known = self.online + self.offline
+        return self.online / known if known else None
+
+    def percent(self) -> tuple[float, float, float]:
+        """Online, offline, unknown: one decimal each, 100 together. Of no time at all nothing is known."""
+        total = sum(self)
+        if not total:
+            return 0.0, 0.0, 100.0
+        online, unknown = round(100 * self.online / total, 1), round(100 * self.unknown / total, 1)
+        return online, abs(round(100 - online - unknown, 1)), unknown
 
 
-def share(total: int, online: int, down: int) -> Share:
-    """How a player spent `total` milliseconds: connected for `online` of them, and the hub was away for `down`.
+def spent(total: int, online: int, down: int) -> Spent:
+    """Of `total` milliseconds a player was connected for `online`, and the hub was away for `down`.
 
     Time in which the hub was away is unknown. A session ends at its last sign of life, so the two hardly overlap; where
-    they do, what was seen counts. Of no time at all nothing is known.
+    they do, what was seen counts.
     """
-    if total <= 0:
-        return Share(0.0, 0.0, 100.0)
+    total = max(total, 0)
     online = min(online, total)
     unknown = min(down, total - online)
-    up, away = round(100 * online / total, 1), round(100 * unknown / total, 1)
-    return Share(up, abs(round(100 - up - away, 1)), away)
+    return Spent(online, total - online - unknown, unknown)
 
 
 def within(ranges: Iterable[Range], since: int, until: int) -> int:

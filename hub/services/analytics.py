@@ -16,14 +16,14 @@ from hub.domain.analytics import (
     Dimension,
     Granularity,
     Range,
-    Share,
     Showing,
+    Spent,
     Sum,
     by_period,
     midnight,
     periods,
     seconds,
-    share,
+    spent,
     split,
     within,
 )
@@ -84,8 +84,8 @@ class Analytics:
             today = midnight(now, zone)
             sums = await store.quarters(session, actor.team_id, "team", actor.team_id, (today, today + 2 * DAY))
             active = await store.online(session, actor.team_id)
-            shares = [one for _, _, one in await self._shares(session, actor.team_id, (now - DAY, now))]
-        known = [one.online / (one.online + one.offline) for one in shares if one.online + one.offline]
+            times = await self._times(session, actor.team_id, (now - DAY, now))
+        known = [uptime for _, _, one in times if (uptime := one.uptime) is not None]
         return {
             "active_players": active,
             "plays_today": sum(one.plays for _, one in sums),
@@ -120,17 +120,20 @@ class Analytics:
         """How each player of the team spent the part of the range in which it existed and that is over by now."""
         actor.require("read:analytics")
         async with self._db.session() as session:
-            shares = await self._shares(session, actor.team_id, span)
-        return [
-            {
-                "player_id": player_id,
-                "name": name,
-                "online_percentage": one.online,
-                "offline_percentage": one.offline,
-                "unknown_percentage": one.unknown,
-            }
-            for player_id, name, one in shares
-        ]
+            times = await self._times(session, actor.team_id, span)
+        answer = []
+        for player_id, name, one in times:
+            online, offline, unknown = one.percent()
+            answer.append(
+                {
+                    "player_id": player_id,
+                    "name": name,
+                    "online_percentage": online,
+                    "offline_percentage": offline,
+                    "unknown_percentage": unknown,
+                }
+            )
+        return answer
 
     async def impressions(self, actor: Actor, span: Range, *, campaign_id: int | None = None) -> dict[str, Any]:
         """Showings of each campaign and what they earned, at the prices of their times. Campaigns without any are
@@ -199,17 +202,17 @@ class Analytics:
             found += await store.counted(session, team_id, end, **which)
         return sorted(found)
 
-    async def _shares(self, session: Any, team_id: int, span: Range) -> list[tuple[int, str, Share]]:
-        """(player id, name, share) of each player."""
+    async def _times(self, session: Any, team_id: int, span: Range) -> list[tuple[int, str, Spent]]:
+        """(player id, name, how it spent its time) of each player."""
         since, until = span[0], min(span[1], self._clock())
         downtimes = await store.downtimes(session, (since, until))
-        shares = []
+        times = []
         for one in await store.connected(session, team_id, (since, max(since, until))):
             there = max(since, one.created_at)
-            shares.append(
-                (one.player_id, one.name, share(until - there, one.online_ms, within(downtimes, there, until)))
+            times.append(
+                (one.player_id, one.name, spent(until - there, one.online_ms, within(downtimes, there, until)))
             )
-        return shares
+        return times
 
 
 def describe_play(proof: store.Proof) -> dict[str, Any]:

@@ -271,12 +271,13 @@ async def connected(session: AsyncSession, team_id: int, span: Range) -> list[Co
     end = func.coalesce(col(Session.ended_at), until)
     began = case((col(Session.started_at) > since, col(Session.started_at)), else_=since)
     ended = case((end < until, end), else_=until)
+    spent = case((col(Session.id).is_not(None) & (ended > began), ended - began), else_=literal(0, BigInteger))
     query = (
         select(
             team.c.id,
             team.c.name,
             team.c.created_at,
-            func.coalesce(func.sum(case((ended > began, ended - began), else_=literal(0, BigInteger))), 0),
+            func.coalesce(func.sum(spent), 0),
         )
         .select_from(team)
         .join(

@@ -1,0 +1,307 @@
+"""Proof of play, uptime and the files made of them, on both databases."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlmodel import select
+
+from hub.domain.access import Actor
+from hub.domain.analytics import Showing
+from hub.domain.errors import Gone, Invalid, TooMany
+from hub.domain.times import DAY, HOUR, MINUTE, SECOND, parse, rfc3339
+from hub.services import exports as service
+from hub.services.analytics import Analytics
+from hub.services.exports import Exports
+from hub.store import analytics as store
+from hub.store import retention
+from hub.store.blobs import Blobs
+from hub.store.database import Database
+from hub.store.tables import Campaign, Downtime, Play, PlaySum, Session
+from tests.cast import player_of, team_owner
+
+NOW = parse("2026-11-10T12:07:30Z")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def showing(entry: str, at: int, **changes: int | None) -> Showing:
+    ids = {"playlist_id": None, "layout_id": None, "schedule_id": None, "campaign_id": None, "duration_ms": 10_000}
+    return Showing(entry=entry, asset_id=1, started_at=at, completed=True, **(ids | changes))  # type: ignore[arg-type]
+
+
+async def campaign_of(db: Database, owner: Actor, price_micros: int, name: str = "Summer") -> int:
+    campaign = Campaign(team_id=owner.team_id, name=name, price_micros=price_micros, created_at=NOW)
+    async with db.transaction() as session:
+        session.add(campaign)
+        await session.flush()
+    assert campaign.id is not None
+    return campaign.id
+
+
+async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database) -> None:
+    counted = Counter[str]()
+    analytics = Analytics(db, "hub", 90, lambda name, number: counted.update({name: number}), clock=Clock())
+    owner, stranger = await team_owner(db, "acme"), await team_owner(db, "other")
+    players = [(await player_of(db, owner, name)).id or 0 for name in ("Lobby", "Bar")]
+    theirs = (await player_of(db, stranger)).id or 0
+    campaign, foreign = await campaign_of(db, owner, 50_000), await campaign_of(db, stranger, 9_000_000)
+    chance = random.Random(7)
+    began = parse("2026-10-20")  # clocks in Europe and on Lord Howe jump within these weeks
+    plays = {
+        player: [
+            showing(
+                f"e{number}",
+                began + chance.randrange(20 * DAY),
+                layout_id=chance.choice([None, 5, 6]),
+                campaign_id=chance.choice([None, campaign, foreign, 999]),
+                duration_ms=chance.randrange(60_000),
+            )
+            for number in range(230)
+        ]
+        for player in players
+    }
+    for player, entries in plays.items():
+        assert await analytics.record(player, owner.team_id, entries[:150]) == {
+            "stored": 150, "repeated": 0, "dropped": 0,
+        }  # fmt: skip
+        # What comes twice, in one batch or two, even changed, counts once.
+        again = [*entries[100:], *entries[100:], showing("e3", began)]
+        assert (await analytics.record(player, owner.team_id, again))["stored"] == 80
+    await analytics.record(theirs, stranger.team_id, [showing("e1", began, layout_id=5)])
+    assert counted == {"stored": 461, "repeated": 362}
+
+    everything = [play for entries in plays.values() for play in entries]
+    for name in ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"):
+        zone = ZoneInfo(name)
+        since = began + chance.randrange(3 * DAY)
+        until = began + 17 * DAY + chance.randrange(3 * DAY)
+        for player, layout in ((None, None), (players[0], None), (None, 5), (players[1], 6)):
+            inside = [
+                play
+                for one, entries in plays.items()
+                for play in entries
+                if since <= play.started_at < until and player in (None, one) and layout in (None, play.layout_id)
+            ]
+            days = Counter(
+                f"{datetime.fromtimestamp(play.started_at // 1000, UTC).astimezone(zone):%F}" for play in inside
+            )
+            answer = await analytics.playback(
+                owner, (since, until), player_id=player, layout_id=layout, granularity="day", timezone=name
+            )
+            told = {f"{datetime.fromisoformat(row['period']).astimezone(zone):%F}": row["plays"] for row in answer}
+            assert len(told) == len(answer)
+            assert {day: number for day, number in told.items() if number} == days
+            assert sum(row["duration_seconds"] for row in answer) == pytest.approx(
+                sum(play.duration_ms for play in inside) / 1000
+            )
+    hours = await analytics.playback(owner, (began, began + DAY), granularity="hour", timezone="UTC")
+    assert len(hours) == 24
+    assert hours[0]["period"] == "2026-10-20T00:00:00Z"
+
+    since, until = began + 3 * DAY + 1, began + 15 * DAY + 7 * MINUTE
+    told = await analytics.impressions(owner, (since, until))
+    shown = sum(p.campaign_id == campaign and since <= p.started_at < until for p in everything)
+    assert told["data"] == [
+        {
+            "campaign_id": campaign,
+            "campaign": "Summer",
+            "impressions": shown,
+            "revenue": shown * 50_000 / 1_000_000,
+            "currency": "EUR",
+        }
+    ]
+    assert told["totals"]["revenue"] == pytest.approx(shown * 0.05)
+    assert (await analytics.impressions(stranger, (began, NOW)))["totals"]["impressions"] == 0
+    assert (await analytics.impressions(owner, (since, until), campaign_id=foreign))["data"] == []
+
+    pages = []
+    cursor = None
+    while True:
+        page, cursor = await analytics.plays(owner, (began, NOW), before=cursor, limit=100, player_id=players[0])
+        pages += page
+        if cursor is None:
+            break
+    assert [play["started_at"] for play in pages] == sorted(
+        (rfc3339(play.started_at) for play in plays[players[0]]), reverse=True
+    )
+
+
+async def test_times_that_cannot_be_are_taken_over_and_not_counted_and_plays_are_forgotten(db: Database) -> None:
+    clock = Clock()
+    counted = Counter[str]()
+    analytics = Analytics(db, "hub", 90, lambda name, number: counted.update({name: number}), clock=clock)
+    owner = await team_owner(db, "acme")
+    player = (await player_of(db, owner)).id or 0
+    good = [showing("early", NOW + 23 * HOUR), showing("late", NOW - 89 * DAY)]
+    bad = [showing("future", NOW + 25 * HOUR), showing("past", NOW - 91 * DAY)]
+    assert await analytics.record(player, owner.team_id, bad) == {"stored": 0, "repeated": 0, "dropped": 2}
+    assert await analytics.record(player, owner.team_id, [*bad, *good]) == {"stored": 2, "repeated": 0, "dropped": 2}
+    assert counted == {"stored": 2, "dropped": 4}
+
+    span = (NOW - 95 * DAY, NOW + 2 * DAY)
+    clock.now = NOW + 91 * DAY
+    assert (await analytics.record(player, owner.team_id, good))["stored"] == 0  # told again years later: never anew
+    await db.write(retention.forget, "plays", clock.now - 92 * DAY)
+    async with db.session() as session:
+        assert len((await session.exec(select(Play))).all()) == 2
+    await db.write(retention.forget, "plays", clock.now - 90 * DAY)
+    await db.write(retention.forget, "play sums", NOW - 1 * DAY)
+    async with db.session() as session:
+        assert (await session.exec(select(Play))).all() == []
+        assert {row.dimension for row in await session.exec(select(PlaySum))} == {"team", "player"}
+    assert sum(row["plays"] for row in await analytics.playback(owner, span)) == 1
+
+
+async def test_uptime_knows_what_the_hub_did_not_see(db: Database) -> None:
+    clock = Clock()
+    analytics = Analytics(db, "hub", 90, clock=clock)
+    owner, stranger = await team_owner(db, "acme"), await team_owner(db, "other")
+    since, until = NOW - 100 * HOUR, NOW
+    players = {}
+    for name in ("steady", "half", "young", "absent", "unknown"):
+        player = await player_of(db, owner, name)
+        players[name] = player.id or 0
+        async with db.transaction() as session:
+            player.created_at = NOW - 10 * HOUR if name == "young" else since - 50 * DAY
+            session.add(player)
+    sessions = {
+        "steady": [(since - DAY, None)],
+        "half": [
+            (since - DAY, since - HOUR),
+            (since - HOUR, since + 20 * HOUR),
+            (since + 50 * HOUR, since + 80 * HOUR),
+        ],
+        "young": [(NOW - 5 * HOUR, NOW - 4 * HOUR), (NOW - 4 * HOUR, NOW + DAY)],
+        "unknown": [(since, since + 75 * HOUR)],
+    }
+    async with db.transaction() as session:
+        for name, spans in sessions.items():
+            for number, (started_at, ended_at) in enumerate(spans):
+                session.add(
+                    Session(
+                        id=f"ses_{name}{number}",
+                        player_id=players[name],
+                        epoch=number,
+                        node="hub",
+                        started_at=started_at,
+                        ended_at=ended_at,
+                    )
+                )
+        session.add(Downtime(node="hub", started_at=since + 80 * HOUR, ended_at=since + 90 * HOUR))
+    told = {row["name"]: row for row in await analytics.uptime(owner, (since, until))}
+    shares = {
+        name: (row["online_percentage"], row["offline_percentage"], row["unknown_percentage"])
+        for name, row in told.items()
+    }
+    assert shares == {
+        "steady": (100.0, 0.0, 0.0),
+        "half": (50.0, 40.0, 10.0),
+        "young": (50.0, 50.0, 0.0),
+        "absent": (0.0, 90.0, 10.0),
+        "unknown": (75.0, 15.0, 10.0),
+    }
+    assert told["half"]["player_id"] == players["half"]
+    assert await analytics.uptime(stranger, (since, until)) == []
+    future = await analytics.uptime(owner, (NOW + DAY, NOW + 2 * DAY))
+    assert {row["unknown_percentage"] for row in future} == {100.0}
+    longer = {row["name"]: row["online_percentage"] for row in await analytics.uptime(owner, (since, NOW + 9 * DAY))}
+    assert longer["steady"] == 100.0  # what is still to come is not held against anybody
+    summary = await analytics.summary(owner)
+    # In the last day the hub was there for 14 hours: `half` was connected for four of them, `young` half of its own.
+    assert summary["average_uptime"] == round(100 * (1 + 4 / 14 + 0.5 + 0 + 0) / 5, 1)
+    assert (await analytics.summary(stranger))["average_uptime"] == 0.0
+
+
+async def test_the_hubs_own_absence_is_written_down_at_its_return(db: Database) -> None:
+    clock = Clock()
+    analytics = Analytics(db, "hub", 90, clock=clock)
+    await analytics.beat()
+    for pause in (15 * SECOND, 59 * SECOND, -HOUR, 3 * HOUR, 15 * SECOND):
+        clock.now += pause
+        await analytics.beat()
+    async with db.session() as session:
+        [(started_at, ended_at)] = await store.downtimes(session, (0, 2 * NOW))
+    assert ended_at - started_at == 3 * HOUR
+
+
+async def test_a_file_is_made_in_pieces_and_gone_after_its_hour(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PAGE", 40)
+    monkeypatch.setattr(service, "WAIT_S", 0.0)
+    clock = Clock()
+    blobs = Blobs((tmp_path / "blobs").as_uri())
+    analytics = Analytics(db, "hub", 90, clock=clock)
+    exports = Exports(db, blobs, tmp_path / "exports", "secret", "https://hub.example", clock=clock)
+    owner, stranger = await team_owner(db, "acme"), await team_owner(db, "other")
+    player = (await player_of(db, owner, "=cmd|' /C calc'!A0, \"Bar\"")).id or 0
+    theirs = (await player_of(db, stranger)).id or 0
+    same = [showing(f"same{number}", NOW - HOUR) for number in range(90)]  # more than a page of one instant
+    await analytics.record(player, owner.team_id, [*same, showing("old", NOW - 3 * DAY)])
+    await analytics.record(theirs, stranger.team_id, [showing("x", NOW - HOUR)])
+
+    asked = await exports.ask(owner, (NOW - DAY, NOW))
+    assert asked["status"] == "pending"
+    assert asked["expires_at"] == rfc3339(NOW + HOUR)
+    assert asked["url"].startswith("https://hub.example/api/v1/exports/exp_")
+    name, _, query = asked["url"].rpartition("/")[2].partition("?")
+    link = (name, *(part.partition("=")[2] for part in query.split("&")))
+    assert await exports.file(*link) is None
+    assert await exports.work() is True
+    assert await exports.work() is False
+    content = await exports.file(*link)
+    assert content is not None
+    data = b"".join([piece async for piece in content.pieces])
+    assert len(data) == content.size
+    lines = data.decode().split("\r\n")
+    assert lines[0].startswith("id,started_at,duration_seconds,completed,player_id,player")
+    assert len(lines) == 1 + 90 + 1
+    assert '"\'=cmd|\' /C calc\'!A0, ""Bar"""' in lines[1]
+    assert len({line.partition(",")[0] for line in lines[1:-1]}) == 90
+    assert list((tmp_path / "exports").iterdir()) == []
+
+    monkeypatch.setattr(service, "ROWS_LIMIT", 80)
+    with pytest.raises(Invalid):
+        await exports.ask(owner, (NOW - DAY, NOW))
+    monkeypatch.setattr(service, "PENDING_LIMIT", 1)
+    await exports.ask(stranger, (NOW - DAY, NOW))
+    with pytest.raises(TooMany):
+        await exports.ask(stranger, (NOW - DAY, NOW))
+
+    clock.now += HOUR + 11 * MINUTE
+    with pytest.raises(Gone):
+        await exports.file(*link)
+    await exports.sweep()
+    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
+    blobs.close()
+
+
+async def test_a_file_that_could_not_be_stored_is_made_later(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    blobs = Blobs((tmp_path / "blobs").as_uri())
+    folder = tmp_path / "exports"
+    folder.write_text("a file where the folder should be")
+    exports = Exports(db, blobs, folder, "secret", clock=clock)
+    owner = await team_owner(db, "acme")
+    asked = await exports.ask(owner, (NOW - DAY, NOW))
+    name, _, query = asked["url"].rpartition("/")[2].partition("?")
+    with pytest.raises(OSError):
+        await exports.work()
+    assert await exports.work() is False  # not at once again
+    folder.unlink()
+    clock.now += 10 * SECOND
+    assert await exports.work() is True
+    assert await exports.file(name, *(part.partition("=")[2] for part in query.split("&"))) is not None
+    blobs.close()
