@@ -9,7 +9,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from hub.api import openapi, operations
+from hub.api import manual, openapi, operations
 from hub.api.adcast.routes import ENTRIES as ADCAST
 from hub.api.errors import HANDLERS
 from hub.api.hangar.routes import ENTRIES as HANGAR
@@ -42,6 +42,8 @@ from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
 from hub.services.members import Members
+from hub.services.oauth import OAuth
+from hub.services.oauth_clients import OAuthClients
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.playlists import Playlists
@@ -95,6 +97,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         table,  # first: it finds its own at once, and nearly every request is one of those
         *operations.routes(checks, metrics.render, CONTENT_TYPE),
         openapi.route(document),
+        *manual.routes(document),
         *PAGES,
         Route("/ws/player", _no_upgrade),
     ]
@@ -189,6 +192,8 @@ async def running(
             alerts=alerts,
             releases=releases,
             licences=licences,
+            oauth=OAuth(db, bus, access, accounts, secret, settings.server.public_url),
+            oauth_clients=OAuthClients(db, bus),
             content=content,
             downloads=downloads,
             folders=Folders(db, bus, content),
@@ -273,6 +278,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("logins", 600.0, services.accounts.sweep),
         Job("postpone", 5.0, postpone),
         Job("pairing", 600.0, services.pairing.sweep),
+        Job("oauth", 600.0, services.oauth.sweep),
         Job("polling", 600.0, services.polling.sweep),
         Job("content", 600.0, lambda: services.content.sweep(now_ms())),
         Job("tickets", 600.0, lambda: services.tickets.sweep(now_ms())),

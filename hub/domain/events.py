@@ -100,6 +100,11 @@ TYPES = (
     "licence.updated",
     "licence.activated",
     "licence.deleted",
+    "client.created",
+    "client.updated",
+    "client.deleted",
+    "grant.created",
+    "grant.revoked",
 )
 """Every type the hub writes."""
 

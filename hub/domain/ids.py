@@ -15,6 +15,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 API_KEY_PREFIX = "sbk_"
 ACCESS_TOKEN_PREFIX = "sbo_"  # of OAuth 2.0, as is the next
 REFRESH_TOKEN_PREFIX = "sbr_"
+CLIENT_SECRET_PREFIX = "sbs_"
 PLAYER_TOKEN_PREFIX = "sbp_"
 WEBHOOK_SECRET_PREFIX = "whsec_"
 
@@ -106,6 +107,11 @@ def visible_part(secret: str) -> str:
 def digest(secret: str) -> str:
     """What is stored in place of a secret: its SHA-256 in hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def client_id() -> str:
+    """What a third party's program calls itself; no secret."""
+    return "app_" + _chance(20)
 
 
 def login_secret() -> str:

@@ -15,7 +15,8 @@ POLL_S = 1.0  # how often the log itself is looked at, whatever the bus says
 
 SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:players", "group": "read:players",
             "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin",
-            "licence": "admin", "member": "admin", "login": "admin", "grant": "admin", "team": "admin",
+            "licence": "admin", "client": "admin", "member": "admin", "login": "admin", "grant": "admin",
+            "team": "admin",
             "content": "read:content", "folder": "read:content", "playlist": "read:content",
             "layout": "read:content", "schedule": "read:content", "holiday": "read:content",
             "location": "read:players", "campaign": "read:analytics"}  # fmt: skip

@@ -18,6 +18,8 @@ from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
 from hub.services.members import Members
+from hub.services.oauth import OAuth
+from hub.services.oauth_clients import OAuthClients
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.playlists import Playlists
@@ -53,6 +55,8 @@ class Services:
     alerts: Alerts
     releases: Releases
     licences: Licences
+    oauth: OAuth
+    oauth_clients: OAuthClients
     content: Content
     downloads: Downloads
     folders: Folders

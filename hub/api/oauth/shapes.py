@@ -17,6 +17,7 @@ _WORDS: Final = frozenset(
         "expired_token",
         "invalid_client",
         "invalid_grant",
+        "invalid_scope",
         "slow_down",
         "unsupported_grant_type",
     }
@@ -47,14 +48,50 @@ class DeviceRequest(BaseModel):
     model: Word | None = Field(None, description="What an operator recognises the device by.")
 
 
+Uri = Annotated[str, Field(max_length=500)]
+Scopes = Annotated[str, Field(max_length=500, description="Scopes with spaces between them.")]
+
+
 class TokenRequest(BaseModel):
-    """A device asks whether its code was approved."""
+    """What is needed depends on `grant_type`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"grant_type": DEVICE_GRANT, "device_code": "wR9x..."}]})
 
-    grant_type: Word = Field(description=f"Always `{DEVICE_GRANT}`.")
+    grant_type: Word = Field(description=f"`authorization_code`, `refresh_token` or `{DEVICE_GRANT}`.")
+    client_id: Word | None = Field(None, description="For devices always `player`.")
+    client_secret: Word | None = Field(None, description="Of a confidential client that does not use HTTP Basic.")
+    code: Word | None = Field(None, description="The `code` that came to the redirect URI.")
+    redirect_uri: Uri | None = Field(None, description="The one that the code was asked for with.")
+    code_verifier: Word | None = Field(None, description="The secret behind the `code_challenge` (RFC 7636).")
+    refresh_token: Word | None = None
+    scope: Scopes | None = Field(None, description="With a refresh token: less than was granted.")
     device_code: Word | None = Field(None, description="The `device_code` that the device was given.")
-    client_id: Word | None = Field(None, description="Always `player`.")
+
+
+class RevocationRequest(BaseModel):
+    token: Word
+    token_type_hint: Word | None = Field(None, description="Not needed: the hub knows its tokens by their form.")
+    client_id: Word | None = None
+    client_secret: Word | None = Field(None, description="Of a confidential client that does not use HTTP Basic.")
+
+
+class Authorization(BaseModel):
+    """An authorization request (RFC 6749, section 4.1.1, with PKCE). What is missing or wrong the hub tells itself."""
+
+    response_type: Annotated[str, Field(max_length=50)] | None = Field(None, description="`code`.")
+    client_id: Annotated[str, Field(max_length=200)] | None = None
+    redirect_uri: Uri | None = Field(None, description="Exactly one of the client's.")
+    scope: Scopes | None = Field(None, description="Scopes with spaces between them; without it all of the client's.")
+    state: Annotated[str, Field(max_length=1_000)] | None = Field(None, description="Comes back with the answer.")
+    code_challenge: Annotated[str, Field(max_length=200)] | None = Field(None, description="Of RFC 7636.")
+    code_challenge_method: Annotated[str, Field(max_length=50)] | None = Field(None, description="`S256`.")
+
+
+class AuthorizationForm(Authorization):
+    email: Annotated[str, Field(max_length=254)] | None = None
+    password: Annotated[str, Field(max_length=200)] | None = None
+    ticket: Annotated[str, Field(max_length=1_000)] | None = None
+    decision: Annotated[str, Field(max_length=10)] | None = Field(None, description="`allow`; all else is a refusal.")
 
 
 class DeviceAuthorization(BaseModel):
@@ -66,11 +103,36 @@ class DeviceAuthorization(BaseModel):
     interval: int = Field(description="Seconds between two requests for the token.")
 
 
-class DeviceToken(BaseModel):
-    access_token: str = Field(description="The player's token, shown this once.")
+class Tokens(BaseModel):
+    access_token: str = Field(description="For a device its player's token. Shown this once.")
     token_type: str
-    player_id: int
-    player_name: str
+    expires_in: int | None = Field(None, description="Seconds; absent for devices, whose tokens last.")
+    refresh_token: str | None = Field(None, description="Good for 90 days and one use.")
+    scope: str | None = Field(None, description="What the access token may do.")
+    player_id: int | None = Field(None, description="For devices.")
+    player_name: str | None = Field(None, description="For devices.")
+
+
+class Nothing(BaseModel):
+    """An empty object."""
+
+
+class Metadata(BaseModel):
+    """RFC 8414."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str
+    device_authorization_endpoint: str
+    scopes_supported: list[str]
+    response_types_supported: list[str]
+    response_modes_supported: list[str]
+    grant_types_supported: list[str]
+    code_challenge_methods_supported: list[str]
+    token_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint_auth_methods_supported: list[str]
+    authorization_response_iss_parameter_supported: bool
 
 
 def failure(error: HubError) -> Answer:
@@ -81,5 +143,8 @@ def failure(error: HubError) -> Answer:
     else:
         word = "temporarily_unavailable" if error.status in (429, 503) else "invalid_request"
     text = " ".join(sentence for sentences in (error.errors or {}).values() for sentence in sentences) or error.message
-    status = error.status if error.status in (429, 503) else 400
-    return Answer(status, {"error": word, "error_description": text, "message": text}, told.headers)
+    status = error.status if error.status in (401, 429, 503) else 400
+    headers = dict(told.headers)
+    if status == 401:  # RFC 6749 (5.2): with the scheme by which a client may prove itself
+        headers["www-authenticate"] = 'Basic realm="OAuth clients", charset="UTF-8"'
+    return Answer(status, {"error": word, "error_description": text, "message": text}, headers)

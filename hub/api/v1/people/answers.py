@@ -63,3 +63,28 @@ class Me(BaseModel):
     scopes: list[str]
     user: Person | None = Field(description="The person that the caller acts as.")
     team: Team
+
+
+class OAuthClient(BaseModel):
+    id: int
+    client_id: str = Field(description="What the program calls itself.")
+    name: str
+    redirect_uris: list[str]
+    scopes: list[str] = Field(description="What it may ask for.")
+    confidential: bool
+    created_at: str
+    version: int
+
+
+class NewOAuthClient(OAuthClient):
+    client_secret: str | None = Field(description="Of a confidential client, shown this once.")
+
+
+class OAuthGrant(BaseModel):
+    id: int
+    client_id: str
+    client: str
+    user_id: int
+    user: str
+    scopes: list[str] = Field(description="What was allowed; never more than the person's role gives.")
+    created_at: str

@@ -85,3 +85,36 @@ class TeamChanges(Changes):
     timezone: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="IANA name of the zone in which schedules are read."
     )
+
+
+RedirectUris = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=500)]],
+    Field(
+        min_length=1,
+        max_length=10,
+        description="Compared to the letter. https, http to this very machine (127.0.0.1, [::1], localhost), or a "
+        "scheme of the program's own, such as com.example.app:/done.",
+    ),
+]
+
+
+class NewOAuthClient(Strict):
+    model_config = example(
+        name="Menu board editor",
+        redirect_uris=["https://editor.example.com/callback"],
+        scopes=["read:players", "read:content", "write:content"],
+        confidential=True,
+    )
+
+    name: Name
+    redirect_uris: RedirectUris
+    scopes: Scopes
+    confidential: bool = Field(False, strict=True, description="Whether it runs where it can keep a secret.")
+
+
+class OAuthClientChanges(Changes):
+    model_config = example(name="Menu board editor 2")
+
+    name: Name | None = None
+    redirect_uris: RedirectUris | None = None
+    scopes: Scopes | None = None

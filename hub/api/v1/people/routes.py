@@ -5,12 +5,13 @@ from typing import Any
 from hub.api.endpoint import Endpoint
 from hub.api.v1.answers import Done, Many, One
 from hub.api.v1.people import answers as a
-from hub.api.v1.people import bodies, keys, members, team
+from hub.api.v1.people import bodies, keys, members, oauth_clients, team
 
 ADMIN: dict[str, Any] = {"scope": "admin"}
-KEYS, MEMBERS, TEAM = ("API keys",), ("Members",), ("Team",)
+KEYS, MEMBERS, TEAM, OAUTH = ("API keys",), ("Members",), ("Team",), ("OAuth clients",)
 
 KEY, MEMBER = "/api/v1/api-keys/{key_id:int}", "/api/v1/members/{user_id:int}"
+CLIENT = "/api/v1/oauth-clients/{client_number:int}"
 
 ENTRIES = (
     Endpoint("GET", "/api/v1/api-keys", keys.list_keys, summary="List API keys", tags=KEYS, **ADMIN,
@@ -42,4 +43,19 @@ ENTRIES = (
              answers={200: One[a.TeamDetail]}),
     Endpoint("PATCH", "/api/v1/team", team.change_team, summary="Change the team", tags=TEAM, **ADMIN,
              body=bodies.TeamChanges, answers={200: One[a.TeamDetail]}),
+
+    Endpoint("GET", "/api/v1/oauth-clients", oauth_clients.list_oauth_clients, summary="List OAuth clients",
+             tags=OAUTH, **ADMIN, answers={200: Many[a.OAuthClient]}),
+    Endpoint("POST", "/api/v1/oauth-clients", oauth_clients.create_oauth_client, summary="Register an OAuth client",
+             tags=OAUTH, **ADMIN, body=bodies.NewOAuthClient, answers={201: One[a.NewOAuthClient]}, errors=(409,)),
+    Endpoint("GET", CLIENT, oauth_clients.get_oauth_client, summary="Get an OAuth client", tags=OAUTH, **ADMIN,
+             answers={200: One[a.OAuthClient]}),
+    Endpoint("PATCH", CLIENT, oauth_clients.change_oauth_client, summary="Change an OAuth client", tags=OAUTH, **ADMIN,
+             body=bodies.OAuthClientChanges, versioned=True, answers={200: One[a.OAuthClient]}),
+    Endpoint("DELETE", CLIENT, oauth_clients.delete_oauth_client, summary="Delete an OAuth client", tags=OAUTH,
+             **ADMIN, answers={200: Done}),
+    Endpoint("GET", "/api/v1/oauth-grants", oauth_clients.list_oauth_grants, summary="List what was allowed",
+             tags=OAUTH, **ADMIN, answers={200: Many[a.OAuthGrant]}),
+    Endpoint("DELETE", "/api/v1/oauth-grants/{grant_id:int}", oauth_clients.end_oauth_grant, summary="End a grant",
+             tags=OAUTH, **ADMIN, answers={200: Done}),
 )  # fmt: skip
