@@ -271,6 +271,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
+        Job("activations", 15.0, services.programs.activate),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("connections", 60.0, registry.audit),

@@ -73,6 +73,7 @@ TYPES = (
     "schedule.created",
     "schedule.updated",
     "schedule.deleted",
+    "schedule.activated",
     "location.created",
     "location.updated",
     "location.deleted",
@@ -108,13 +109,10 @@ TYPES = (
 )
 """Every type the hub writes."""
 
-DOCUMENTED_TYPES = ("schedule.activated",)
-"""Types that the API documents name and a webhook may subscribe to, though their sources are other parts of the hub."""
-
 SCREEN_ALIASES: dict[str, str] = {"screen." + name.partition(".")[2]: name for name in PLAYER_TYPES}
 """`screen.online` is `player.online` in the other vocabulary; a webhook hears the name it subscribed to."""
 
-SUBSCRIBABLE = frozenset((*TYPES, *DOCUMENTED_TYPES, *SCREEN_ALIASES, "*"))
+SUBSCRIBABLE = frozenset((*TYPES, *SCREEN_ALIASES, "*"))
 
 
 def names_for(event_type: str) -> list[str]:

@@ -14,11 +14,10 @@ Players in the same circumstances show the same, so a program is compiled once f
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from datetime import tzinfo as TimeZone
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from hub.domain import timeline, weather
 from hub.domain.playback import Target
@@ -31,7 +30,7 @@ HORIZON_DAYS: Final = 14
 MAX_SEGMENTS: Final = 5_000  # of one timeline, some hundred changes a day; a timeline with more ends earlier
 
 Source = Literal["schedule", "player_layout", "group_layout", "default_playlist", "nothing"]
-_RANKS: Final = {"player": 0, "group": 1, "location": 2}
+RANKS: Final = {"player": 0, "group": 1, "location": 2}
 
 
 # What is known -------------------------------------------------------------------------------------------------------
@@ -164,6 +163,16 @@ class World:
     holidays: Mapping[int | None, frozenset[date]] = field(default_factory=dict)
     """By location; None: everywhere."""
     notices: tuple[Notice, ...] = ()
+    _aimed: dict[Target, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for index, plan in enumerate(self.plans):
+            for target in plan.targets:
+                self._aimed.setdefault(target, []).append(index)
+
+    def aimed_at(self, targets: Iterable[Target]) -> set[int]:
+        """Indexes of the schedules that are for any of the targets."""
+        return {index for target in targets for index in self._aimed.get(target, ())}
 
     def has_content(self, shown: Shown) -> bool:
         """Whether there is anything to see in it."""
@@ -230,10 +239,9 @@ def aimed(world: World, screen: Screen) -> list[tuple[int, int]]:
     """(rank, index) of the schedules that are for this player, in their precedence."""
     own = _own_targets(screen)
     found = []
-    for index, plan in enumerate(world.plans):
-        ranks = [_RANKS[target.kind] for target in plan.targets & own]
-        if ranks:
-            found.append((-plan.priority, min(ranks), -plan.id, index))
+    for index in world.aimed_at(own):
+        plan = world.plans[index]
+        found.append((-plan.priority, min(RANKS[target.kind] for target in plan.targets & own), -plan.id, index))
     return [(rank, index) for _, rank, _, index in sorted(found)]
 
 
@@ -244,7 +252,8 @@ def circumstances(world: World, screen: Screen) -> Circumstances:
         if world.plans[index].active and world.has_content(world.plans[index].shown)
     )
     base, source = base_of(world, screen)
-    notices = tuple(index for index, notice in enumerate(world.notices) if _concerns(notice, screen))
+    own = _own_targets(screen)
+    notices = tuple(i for i, notice in enumerate(world.notices) if notice.targets is None or notice.targets & own)
     place = screen.location_id if screen.location_id in world.places else None
     return Circumstances(zone_of(world, screen), place, plans, base, source, notices)
 
@@ -266,10 +275,6 @@ def bases(world: World, screen: Screen) -> Iterator[tuple[Shown, Source]]:
         yield Shown("layout", world.group_layouts[with_layout[0]]), "group_layout"
     if world.default_playlist is not None:
         yield Shown("playlist", world.default_playlist), "default_playlist"
-
-
-def _concerns(notice: Notice, screen: Screen) -> bool:
-    return notice.targets is None or not notice.targets.isdisjoint(_own_targets(screen))
 
 
 def _own_targets(screen: Screen) -> set[Target]:
@@ -364,134 +369,3 @@ def next_change(segments: list[Segment], at: int, holds: Callable[[Condition], b
         elif shown != playing:
             return segment.start
     return None
-
-
-# Why -----------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """For programs and for people."""
-
-    code: str
-    message: str
-
-
-def why_not(
-    world: World, plan: Plan, zone: TimeZone, is_holiday: timeline.IsHoliday, at: int, sky: Sky | None
-) -> Reason | None:
-    """Why a schedule that is for the player does not hold at an instant; None: it does."""
-    rule = plan.rule
-    if not plan.active:
-        return Reason("switched_off", "It is switched off.")
-    if not world.has_content(plan.shown):
-        return Reason("empty", f"Its {plan.shown.kind} has nothing to show.")
-    if holds_at(rule, zone, is_holiday, at):
-        unmet = [one for one in weather.weather_of(rule) if not weather.holds(one, sky)]
-        if not unmet:
-            return None
-        asked = ", ".join(weather.name_of(one).removeprefix("weather ") for one in unmet)
-        return Reason("weather", f"It asks for weather {asked}; {_told(sky)}.")
-    now = timeline.local(zone, at)
-    today = now.date()
-    if rule.start_date and today < rule.start_date:
-        return Reason("not_yet", f"It begins on {rule.start_date}; there it is {today}.")
-    if rule.end_date and today > rule.end_date:
-        return Reason("over", f"It ended on {rule.end_date}; there it is {today}.")
-    if today.weekday() not in rule.days:
-        return Reason("other_day", f"It does not play on a {now:%A}.")
-    if not timeline.is_of_type(rule, today, is_holiday):
-        return Reason(
-            "day_type", f"It asks for another type of day; {today} is a {timeline.day_type(today, is_holiday)}."
-        )
-    first, last = rule.window
-    if not first <= now.hour * 60 + now.minute < last:
-        return Reason("other_time", f"It does not play at {now:%H:%M}.")
-    return Reason("time_range", f"One of its time ranges leaves {now:%H:%M} out.")
-
-
-def _told(sky: Sky | None) -> str:
-    if sky is None:
-        return "the weather there is not known"
-    words = [f"{sky.celsius:g} °C" if sky.celsius is not None else "", sky.word or ""]
-    return f"there it is {' and '.join(word for word in words if word) or 'not known'}"
-
-
-# What a player is sent -----------------------------------------------------------------------------------------------
-
-
-def contents(world: World, shown: set[Shown]) -> dict[str, Any]:
-    """`playlists`, `layouts` and `assets` of all that is shown, by id; what no asset is there for is left out."""
-    layouts = sorted({one.id for one in shown if one.kind == "layout"} & world.layouts.keys())
-    zones = [zone for id in layouts for zone in world.layouts[id].zones]
-    wanted = {one.id for one in shown if one.kind == "playlist"} | {zone.playlist_id or 0 for zone in zones}
-    playlists = sorted(wanted & world.playlists.keys())
-    items = [item for id in playlists for item in world.playlists[id].items]
-    assets = sorted(({zone.asset_id or 0 for zone in zones} | {item.asset_id for item in items}) & world.assets.keys())
-    return {
-        "playlists": {str(id): playlist_told(world, id) for id in playlists},
-        "layouts": {str(id): _layout(world.layouts[id]) for id in layouts},
-        "assets": {str(id): _asset(world.assets[id]) for id in assets},
-    }
-
-
-def entry(segment: Segment) -> dict[str, Any]:
-    """A segment as a manifest has it; `from` and `to` are Unix ms here."""
-    told: dict[str, Any] | None = None
-    for step in reversed(segment.chain):
-        told = _step(step) | ({} if told is None else {"fallback": told})
-    return {"from": segment.start, "to": segment.end} | (told or {})
-
-
-def _step(step: Step) -> dict[str, Any]:
-    told: dict[str, Any] = {"kind": step.shown.kind, "schedule_id": step.schedule}
-    if step.shown.id:
-        told[f"{step.shown.kind}_id"] = step.shown.id
-    if step.conditions:
-        told["condition"] = [weather.name_of(condition) for condition in step.conditions]
-    return told
-
-
-def playlist_told(world: World, playlist_id: int) -> dict[str, Any]:
-    """A playlist with those of its items that can be shown. A duration of None: as long as the asset lasts."""
-    playlist = world.playlists[playlist_id]
-    items = [
-        {
-            "id": item.id,
-            "asset_id": item.asset_id,
-            "duration_s": item.duration_s or world.assets[item.asset_id].duration_s,
-            "campaign_id": item.campaign_id,
-        }
-        for item in playlist.items
-        if item.asset_id in world.assets
-    ]
-    return {"name": playlist.name, "transition": playlist.transition, "items": items}
-
-
-def _layout(layout: Layout) -> dict[str, Any]:
-    zones = [
-        {
-            "id": zone.id,
-            "name": zone.name,
-            "x": zone.x,
-            "y": zone.y,
-            "width": zone.width,
-            "height": zone.height,
-            "playlist_id": zone.playlist_id,
-            "asset_id": zone.asset_id,
-        }
-        for zone in layout.zones
-    ]
-    return {"name": layout.name, "width": layout.width, "height": layout.height, "zones": zones}
-
-
-def _asset(asset: Asset) -> dict[str, Any]:
-    return {
-        "type": asset.type,
-        "name": asset.name,
-        "url": asset.source,
-        "sha256": asset.sha256,
-        "size": asset.size,
-        "mime_type": asset.mime_type,
-        "duration_s": asset.duration_s,
-    }

@@ -1,7 +1,7 @@
 """What programs are made of: everything a team has to show and to whom, read at once, and its players' own facts."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -10,9 +10,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import program as rules
 from hub.domain.errors import Invalid
+from hub.domain.events import Event
 from hub.domain.playback import Target
 from hub.domain.program import NOTHING, Screen, Shown, World
 from hub.domain.schedules import parse_rule
+from hub.store import events
+from hub.store.statements import Statement, Unit
 from hub.store.tables import (
     Alert,
     AlertTarget,
@@ -238,3 +241,22 @@ async def _notices(session: AsyncSession, team_id: int) -> tuple[rules.Notice, .
         )
         for row in await session.exec(alerts.order_by(col(Alert.id)))
     )
+
+
+_ACTIVE = Statement("SELECT id, activated_at FROM schedule WHERE team_id = :team_id")
+_BEGIN = Statement("UPDATE schedule SET activated_at = :now WHERE id = :id AND activated_at IS NULL RETURNING id")
+_CEASE = Statement("UPDATE schedule SET activated_at = NULL WHERE id = :id AND activated_at IS NOT NULL")
+
+
+def activate(team_id: int, playing: Mapping[int, Mapping[str, Any]], now: int) -> Unit:
+    """Unit: these schedules of the team play, and no others; an event for each that did not before. `playing` is what
+    the events say, by schedule. Answers how many those are."""
+    begun = 0
+    for row in (yield _ACTIVE(team_id=team_id)):
+        if row["id"] not in playing:
+            if row["activated_at"] is not None:
+                yield _CEASE(id=row["id"])
+        elif row["activated_at"] is None and (yield _BEGIN(id=row["id"], now=now)):
+            yield from events.append(Event("schedule.activated", team_id, now, playing[row["id"]]))
+            begun += 1
+    return begun

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.domain import program
+from hub.domain import manifest, program
+from hub.domain.explanation import explain, why_not
 from hub.domain.playback import Target
 from hub.domain.program import (
     Asset,
@@ -28,7 +29,6 @@ from hub.domain.program import (
     circumstances,
     compile_segments,
     resolve,
-    why_not,
 )
 from hub.domain.schedules import Rule, read_rule
 from hub.domain.timeline import holds_at, local
@@ -122,8 +122,9 @@ def test_weather_decides_between_a_window_and_its_fallback_and_is_false_while_un
     assert shown(known, SCREEN, sky=Sky(30, "rain", NOON)) == ("playlist", 3, "schedule")
     assert shown(known, SCREEN, sky=Sky(None, "clear", NOON)) == ("playlist", 1, "schedule")
     (segment,) = compile_segments(known, circumstances(known, SCREEN), NOON, NOON + HOUR)
-    assert program.entry(segment) == {
-        "from": NOON, "to": NOON + HOUR, "kind": "playlist", "playlist_id": 2, "schedule_id": 2,
+    assert manifest.entry(segment) == {
+        "from": "2026-03-04T12:00:00Z", "to": "2026-03-04T13:00:00Z",
+        "kind": "playlist", "playlist_id": 2, "schedule_id": 2,
         "condition": ["weather gt 30 celsius"],
         "fallback": {"kind": "playlist", "playlist_id": 3, "schedule_id": 3, "condition": ["weather eq rain"],
                      "fallback": {"kind": "playlist", "playlist_id": 1, "schedule_id": 1}},
@@ -153,11 +154,36 @@ def test_a_schedule_that_does_not_hold_says_why(fields: dict[str, Any], code: st
     assert reason is None or words in reason.message
 
 
+def test_an_explanation_goes_through_all_that_could_play_in_its_order() -> None:
+    plans = (
+        plan(1, 1, GROUP), plan(2, 2, PLAYER, rule=read_rule(conditions=[HOT]), priority=9), plan(3, 3, GROUP),
+        plan(4, 4, PLACE), plan(5, 5, Target("player", 9)), plan(6, 6, PLAYER, priority=-1),
+    )  # fmt: skip
+    known = world(*plans, group_layouts={10: 1}, default_playlist=7)
+    told = explain(known, Screen(1, layout_id=2, location_id=20, group_ids=(10,)), NOON, None)
+    assert told.schedule == plans[2]
+    assert told.reason.code == "schedule"
+    assert [(other.kind, other.id, other.reason.code) for other in told.others] == [
+        ("schedule", 2, "weather"), ("schedule", 1, "outranked"), ("schedule", 4, "outranked"),
+        ("schedule", 6, "outranked"), ("player_layout", 2, "empty"), ("group_layout", 1, "scheduled"),
+        ("default_playlist", 7, "scheduled"),
+    ]  # fmt: skip
+    words = [other.reason.message.partition(": it ")[2] for other in told.others if other.reason.code == "outranked"]
+    assert words == [
+        "is newer.",
+        "is for one of its groups, this one for its location.",
+        "has priority 0, this one -1.",
+    ]
+    assert told.elsewhere == 1
+    alone = explain(world(default_playlist=7), Screen(1), NOON, None)
+    assert (alone.reason.code, alone.step.shown.id, alone.others) == ("default_playlist", 7, ())
+
+
 def test_a_manifest_names_exactly_what_may_be_shown() -> None:
     film = Asset(6, "video", "Film", None, "cd" * 32, 9_000, "video/mp4", 42)
     items = (Item(1, 6, None, 8), Item(2, 99, 10, None), Item(3, 5, 7, None))
     known = world(playlists={1: playlist(1, *items), 2: playlist(2)}, assets={5: ASSET, 6: film, 7: film})
-    told = program.contents(known, {Shown("layout", 1), Shown("nothing")})
+    told = manifest.contents(known, {Shown("layout", 1), Shown("nothing")})
     assert told["playlists"] == {
         "1": {
             "name": "Playlist 1",

@@ -5,6 +5,7 @@ from hub.api.v1.content.routes import ENTRIES as CONTENT
 from hub.api.v1.devices.routes import ENTRIES as DEVICES
 from hub.api.v1.people.routes import ENTRIES as PEOPLE
 from hub.api.v1.playback.routes import ENTRIES as PLAYBACK
+from hub.api.v1.programs.routes import ENTRIES as PROGRAMS
 from hub.api.v1.signage.routes import ENTRIES as SIGNAGE
 
 ENTRIES = (
@@ -14,4 +15,5 @@ ENTRIES = (
     *PLAYBACK,
     *SIGNAGE,
     *ANALYTICS,
+    *PROGRAMS,
 )

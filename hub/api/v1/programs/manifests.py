@@ -1,0 +1,27 @@
+"""What a player fetches for itself."""
+
+from starlette.responses import Response
+
+from hub.api.answer import Answer
+from hub.api.downloads import send
+from hub.api.endpoint import Call
+
+
+async def get_manifest(call: Call) -> Answer:
+    """The player's own manifest: its timeline for 14 days, and all that is needed to follow it offline. Ask with
+    If-None-Match; 304 means that nothing changed."""
+    player = call.actor
+    manifest = await call.services.programs.manifest(player.team_id, player.id, call.base_url)
+    tag = f'"{manifest["revision"]}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    known = (each.strip().removeprefix("W/") for each in call.request.headers.get("if-none-match", "").split(","))
+    if tag in known:
+        return Answer(304, None, headers)
+    return Answer(200, manifest, headers)
+
+
+async def get_player_asset(call: Call) -> Answer | Response:
+    """The file of an asset that the player's manifest names, whole or in part (`Range`)."""
+    player, asset_id = call.actor, call.path["asset_id"]
+    await call.services.programs.check_asset(player.team_id, player.id, asset_id)
+    return await send(call, await call.services.downloads.file(player.team_id, asset_id))
