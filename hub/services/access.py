@@ -41,9 +41,10 @@ class Access:
     ("user", id) or ("team", id) for all of theirs.
     """
 
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
         self._bus = bus
+        self._clock = clock
         self._lookups: dict[CredentialKind, Lookup] = {}
         self._writers: dict[str, UnitMaker] = {}
         self._known: dict[str, tuple[Actor, int]] = {}  # digest: (actor, good until)
@@ -63,7 +64,7 @@ class Access:
     async def authenticate(self, token: str, *, address: str | None, agent: str | None) -> Actor | None:
         """The actor behind a credential, or None: unknown, expired, revoked, or its user locked."""
         digest = ids.digest(token)
-        now = now_ms()
+        now = self._clock()
         known = self._known.get(digest)
         if known is None or known[1] <= now:
             known = await self._look_up(token, digest, now)
@@ -146,7 +147,7 @@ class Access:
     ) -> dict[str, Any]:
         """A new key, which acts as the caller's user; its `key` is shown this once. Raises Forbidden, Invalid."""
         actor.require("admin")
-        now = now_ms()
+        now = self._clock()
         if expires_at is not None and expires_at <= now:
             raise Invalid.field("expires_at", "This time is over.")
         granted = grantable(actor, scopes)
@@ -174,7 +175,7 @@ class Access:
         """Another name, or other scopes, at once. Raises Forbidden (the key may do what the caller may not), NotFound,
         Invalid."""
         actor.require("admin")
-        now = now_ms()
+        now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
             grantable(actor, key.scopes.split())
@@ -190,7 +191,7 @@ class Access:
     async def rotate_key(self, actor: Actor, key_id: int, *, face: str) -> dict[str, Any]:
         """A new secret for the key; the old one is dead on return. Raises Forbidden, NotFound."""
         actor.require("admin")
-        now = now_ms()
+        now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
             grantable(actor, key.scopes.split())
@@ -204,7 +205,7 @@ class Access:
     async def revoke_key(self, actor: Actor, key_id: int, *, face: str) -> None:
         """The key is dead on return, and every token that came of it. Raises Forbidden, NotFound."""
         actor.require("admin")
-        now = now_ms()
+        now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
             key.revoked_at = now

@@ -40,6 +40,8 @@ class Accounts:
         open_registration: bool = True,
         idle_days: int = 30,
         longest_days: int = 365,
+        logins_kept: int = LOGINS_KEPT,
+        passwords: Passwords | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
@@ -48,7 +50,8 @@ class Accounts:
         self._idle_ms = idle_days * DAY
         self._longest_ms = longest_days * DAY
         self._clock = clock
-        self.passwords = Passwords()
+        self._logins_kept = logins_kept
+        self.passwords = passwords or Passwords()
         access.accept("login", self.by_token, people.logins_used)
 
     async def register(
@@ -89,7 +92,7 @@ class Accounts:
         async with self._db.transaction() as session:
             token = await self._begin(session, actor, face, now)
             found = await people.user_with_team(session, actor.id)
-            dropped = await people.drop_logins(session, actor.id, keep=LOGINS_KEPT)
+            dropped = await people.drop_logins(session, actor.id, keep=self._logins_kept)
         for login_id in dropped:
             self._bus.publish(("credentials", None), Credential("login", login_id))
         self._bus.publish(("events", actor.team_id))

@@ -1,0 +1,150 @@
+"""Logins: how they begin, what ends them, and what guessing costs."""
+
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from hub.bus.local import LocalBus
+from hub.domain.errors import Forbidden, TooMany, Unauthenticated
+from hub.domain.times import DAY, MINUTE, now_ms
+from hub.services.access import Access
+from hub.services.accounts import Accounts
+from hub.services.events import Events
+from hub.services.passwords import Passwords
+from hub.services.teams import prepare
+from hub.store.database import Database
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+EMAIL, PASSWORD = "ada@example.com", "a long password"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = now_ms()
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Node:
+    """A hub's accounts on a database, with a bus of its own."""
+
+    def __init__(self, db: Database) -> None:
+        self.bus = LocalBus()
+        self.clock = Clock()
+        self.access = Access(db, self.bus, clock=self.clock)
+        self.accounts = Accounts(db, self.bus, self.access, logins_kept=5, passwords=Passwords(CHEAP), clock=self.clock)
+        self.follower = Events(db, self.bus)
+
+    async def register(self) -> str:
+        made = await self.accounts.register(
+            name="Ada", email=EMAIL, password=PASSWORD, team_name="Ada's", address="192.0.2.1", face="adcast"
+        )
+        token: str = made["token"]
+        return token
+
+    async def login(self, password: str = PASSWORD, address: str | None = "192.0.2.1") -> str:
+        made = await self.accounts.login(email=EMAIL, password=password, address=address, face="adcast")
+        token: str = made["token"]
+        return token
+
+    async def knows(self, token: str) -> bool:
+        return await self.access.authenticate(token, address="192.0.2.1", agent="curl/8") is not None
+
+
+async def test_a_login_lives_while_it_is_used_and_a_year_at_most(db: Database) -> None:
+    node = Node(db)
+    idle, used = await node.register(), await node.login()
+    for days in range(0, 364, 29):
+        assert await node.knows(used), days
+        await node.access.flush()
+        node.clock.now += 29 * DAY
+        if days == 29:
+            assert not await node.knows(idle)
+    node.clock.now -= 29 * DAY
+    node.clock.now += 18 * DAY
+    assert not await node.knows(used)  # the year is over, though it was used a fortnight ago
+    await node.accounts.sweep()
+    fresh = await node.login()
+    assert await node.knows(fresh)
+    assert not await node.knows(fresh[:-1] + ("a" if fresh[-1] != "a" else "b"))
+    assert not await node.knows("999" + fresh)
+
+
+async def test_a_logout_elsewhere_is_heard_of_through_the_log(db: Database) -> None:
+    await prepare(db)
+    here, there = Node(db), Node(db)
+    await here.follower.follow()
+    token = await there.register()
+    other = await there.login()
+    assert await here.knows(token)
+    actor = await there.access.authenticate(token, address=None, agent=None)
+    assert actor is not None
+    await there.accounts.logout(actor, face="adcast")
+    assert not await there.knows(token)
+    assert await here.knows(token)  # remembered as good
+    await here.follower.follow()
+    assert not await here.knows(token)
+    assert await here.knows(other)
+    await there.accounts.logout(actor, face="adcast")  # twice does no harm
+    with pytest.raises(Forbidden):
+        await there.accounts.logout(await there.accounts.check_password(EMAIL, PASSWORD, None) or actor, face="adcast")
+
+
+async def test_guessing_is_paced_by_account_and_by_address(sqlite_db: Database) -> None:
+    node = Node(sqlite_db)
+    await node.register()
+    for _ in range(40):
+        await node.login()  # the right password costs nothing
+    for _ in range(10):
+        with pytest.raises(Unauthenticated):
+            await node.login("wrong", address=None)
+    with pytest.raises(TooMany) as refused:
+        await node.login(address="198.51.100.1")
+    assert refused.value.retry_after == 30
+    node.clock.now += 5 * MINUTE
+    await node.login()
+    for guess in range(30):
+        assert await node.accounts.check_password(f"{guess}@example.com", PASSWORD, "2001:db8::1") is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password(EMAIL, PASSWORD, "2001:db8::2")  # one subscriber has the whole /64
+    assert await node.accounts.check_password(EMAIL, PASSWORD, "2001:db8:1::1") is not None
+
+
+async def test_an_account_has_so_many_logins_and_no_more(sqlite_db: Database) -> None:
+    node = Node(sqlite_db)
+    first, second = await node.register(), await node.login()
+    assert await node.knows(first)
+    for _ in range(4):
+        last = await node.login()
+    assert not await node.knows(first)
+    assert await node.knows(second)
+    assert await node.knows(last)
+
+
+class Counting(Passwords):
+    verified = 0
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        self.verified += 1
+        return await super().verify(password_hash, password)
+
+
+async def test_an_unknown_address_costs_the_same_work_as_a_wrong_password(sqlite_db: Database) -> None:
+    node = Node(sqlite_db)
+    await node.register()
+    node.accounts.passwords = counting = Counting(CHEAP)
+    for email in (EMAIL, "nobody@example.com"):
+        with pytest.raises(Unauthenticated):
+            await node.accounts.login(email=email, password="wrong", address=None, face="adcast")
+    assert counting.verified == 2
+    assert not await counting.verify(None, "nobody's password")
+
+
+async def test_passwords_are_kept_as_argon2id_and_tokens_as_hashes(tmp_path: Path, sqlite_db: Database) -> None:
+    token = await Node(sqlite_db).register()
+    stored = b"".join((tmp_path / name).read_bytes() for name in ("hub.db", "hub.db-wal"))
+    assert b"$argon2id$" in stored
+    assert PASSWORD.encode() not in stored
+    assert token.partition("|")[2].encode() not in stored
