@@ -163,6 +163,7 @@ async def running(
             settings.analytics.plays_retention_days,
             lambda outcome, number: metrics.plays.labels(outcome).inc(number),
         )
+        programs = Programs(db, bus, Weather(), settings.server.public_url)
         services = Services(
             access=access,
             accounts=accounts,
@@ -170,7 +171,7 @@ async def running(
             tokens=Tokens(db, access),
             players=Players(db, bus, presence),
             presence=presence,
-            programs=Programs(db, bus, Weather(), settings.server.public_url),
+            programs=programs,
             commands=commands,
             batches=Batches(db, bus, commands),
             uploads=uploads,
@@ -186,6 +187,9 @@ async def running(
                 alerts,
                 releases,
                 licences,
+                programs,
+                content,
+                downloads,
                 enabled=settings.polling.enabled,
                 grace=graces.polling,
             ),

@@ -43,7 +43,7 @@ class AlertFilter(Strict):
 
 
 class NewAlert(Strict):
-    model_config = example(title="Fire alarm", message="Leave the building.", severity="Extreme", everyone=True)
+    model_config = example(title="Fire alarm", message="Leave the building.", severity="extreme", everyone=True)
 
     title: Name
     message: Message
