@@ -54,7 +54,9 @@ _WAS_AWAY = Statement("""
 
 def record(player_id: int, team_id: int, showings: Sequence[Showing], now: int) -> Unit:
     """Unit: keep the plays that are new, and count them. Answers how many those were."""
-    first = {showing.entry: showing for showing in reversed(showings)}
+    first: dict[str, Showing] = {}
+    for showing in showings:
+        first.setdefault(showing.entry, showing)
     prices: dict[int, int] = {}
     for campaign_id in sorted({showing.campaign_id for showing in first.values() if showing.campaign_id}):
         for row in (yield _PRICE(campaign_id=campaign_id, team_id=team_id)):

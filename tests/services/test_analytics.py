@@ -174,7 +174,7 @@ async def test_uptime_knows_what_the_hub_did_not_see(db: Database) -> None:
         async with db.transaction() as session:
             player.created_at = NOW - 10 * HOUR if name == "young" else since - 50 * DAY
             session.add(player)
-    sessions = {
+    sessions: dict[str, list[tuple[int, int | None]]] = {
         "steady": [(since - DAY, None)],
         "half": [
             (since - DAY, since - HOUR),

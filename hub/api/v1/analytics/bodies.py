@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from hub.api.v1.bodies import Id, Moment, QueryId, Strict, Tolerant
-from hub.domain.analytics import LAST, Range, Showing, checked_range
+from hub.domain.analytics import Range, Showing, checked_range
 from hub.domain.times import DAY, now_ms, parse
 
 FROM, TO = "First instant, such as 2026-01-01T00:00:00Z.", "Last second, such as 2026-01-31T23:59:59Z or 2026-01-31."
@@ -42,7 +42,7 @@ class ExportLink(Tolerant):
 
 
 class PlayFilter(Strict):
-    from_: Moment | None = Field(None, alias="from", description="Without it a day before `to`.")
+    from_: Moment | None = Field(None, alias="from", description="Without it the oldest play that is kept.")
     to: Moment | None = Field(None, description="Without it a day from now: some clocks are fast.")
     player_id: QueryId | None = None
     asset_id: QueryId | None = None
@@ -56,8 +56,7 @@ class PlayFilter(Strict):
     def span(self) -> Range:
         """Raises Invalid."""
         until = now_ms() + DAY if self.to is None else parse(self.to, end_of_day=True)
-        since = min(max(0, until - 2 * DAY), LAST) if self.from_ is None else parse(self.from_)
-        return checked_range(since, until)
+        return checked_range(0 if self.from_ is None else parse(self.from_), until)
 
     def cursor(self) -> tuple[int, int] | None:
         if self.before is None:
