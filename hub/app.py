@@ -63,6 +63,7 @@ from hub.services.uploads import Uploads
 from hub.services.weather import Weather
 from hub.services.webhooks import Deliverer, Webhooks
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
+from hub.sockets.syncing import SYNC_S
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 
@@ -164,6 +165,7 @@ async def running(
             lambda outcome, number: metrics.plays.labels(outcome).inc(number),
         )
         programs = Programs(db, bus, Weather(), settings.server.public_url)
+        programs = Programs(db, bus, Weather(), settings.server.public_url)
         services = Services(
             access=access,
             accounts=accounts,
@@ -190,6 +192,7 @@ async def running(
                 programs,
                 content,
                 downloads,
+                settings.server.public_url,
                 enabled=settings.polling.enabled,
                 grace=graces.polling,
             ),
@@ -275,6 +278,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
+        Job("manifests", SYNC_S, registry.syncing.sweep),
         Job("activations", 15.0, services.programs.activate),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),

@@ -19,8 +19,11 @@ from hub.domain.times import now_ms
 from hub.services.accounts import network
 from hub.services.alerts import Alerts
 from hub.services.commands import Commands, Origin
+from hub.services.content import Content
+from hub.services.downloads import Download, Downloads
 from hub.services.licences import Licences
 from hub.services.presence import PresenceService
+from hub.services.programs import Programs
 from hub.services.releases import Releases
 from hub.store import polling as store
 from hub.store.database import Database
@@ -45,6 +48,10 @@ class Polling:
         alerts: Alerts,
         releases: Releases,
         licences: Licences,
+        programs: Programs,
+        content: Content,
+        downloads: Downloads,
+        public_url: str = "",
         *,
         enabled: bool,
         grace: int,
@@ -58,6 +65,10 @@ class Polling:
         self._alerts = alerts
         self._releases = releases
         self._licences = licences
+        self._programs = programs
+        self._content = content
+        self._downloads = downloads
+        self._public_url = public_url.rstrip("/")
         self._enabled = enabled
         self._grace = grace
         self._clock = clock
@@ -113,7 +124,8 @@ class Polling:
 
     async def heartbeat(self, uuid: str, readings: Mapping[str, Any], address: str | None) -> dict[str, Any]:
         """A device is there, and says how it is; `readings` are of the telemetry's names. Answers {"is_locked",
-        "lock_pin", "commands" (id, command and payload of each, handed over by this answer), "alerts", "release"}.
+        "lock_pin", "has_update" (its playlist is another one than it fetched last), "commands" (id, command and payload
+        of each, handed over by this answer), "alerts", "release"}.
 
         Raises NotFound (nobody polls by this uuid), Unavailable.
         """
@@ -125,7 +137,7 @@ class Polling:
             raise _unknown()
         device = beat.device
         alerts: list[Raised] = []
-        release = None
+        release, has_update = None, False
         if device["paired"] is not None:
             player_id, team_id = device["player_id"], device["team_id"]
             self._presence.polled(player_id, address, readings)
@@ -135,9 +147,12 @@ class Polling:
                 self._bus.publish(("events", team_id))
             alerts = await self._alerts.live_for_player(team_id, player_id)
             release = await self._releases.update_for(team_id, device["app_version"])
+            playing = await self._programs.playing(team_id, player_id)
+            revision = await self._programs.revision(team_id, player_id)
+            has_update = device["revision"] != _revision(revision, playing)
         return {
             **_lock(device),
-            "has_update": False,
+            "has_update": has_update,
             "commands": [
                 {"id": row["id"], "command": row["command"], "payload": orjson.loads(row["payload"])}
                 for row in beat.delivered
@@ -146,6 +161,46 @@ class Polling:
             "alerts": alerts,
             "release": release,
         }
+
+    async def playlist(self, uuid: str, base_url: str) -> dict[str, Any]:
+        """What the device shows now. Answers {"playlist" (as `Programs.now` has it, or None), "to_download" (assets
+        that it needs until its timeline ends and has not fetched), "to_delete" (numbers of those that it fetched and
+        needs no more), "watermark", "base_url" (the hub's address, for links)}.
+
+        Raises NotFound (nobody polls by this uuid), Unavailable.
+        """
+        device = await self._device(uuid)
+        base_url = self._public_url or base_url
+        if device["paired"] is None:
+            return {"playlist": None, "to_download": [], "to_delete": [], "watermark": False, "base_url": base_url}
+        player_id, team_id = device["player_id"], device["team_id"]
+        program = await self._programs.now(player_id)
+        needed, held = set(program["asset_ids"]), set(orjson.loads(device["held"]))
+        assets = await self._content.some(team_id, needed - held, base_url=base_url)
+        revision = _revision(program["revision"], program["playlist"])
+        if device["revision"] != revision or held - needed:
+            await self._db.write(store.fetched, player_id, revision, sorted(needed), key=player_id)
+        return {
+            "playlist": program["playlist"],
+            "to_download": [asset for _, asset in sorted(assets.items()) if asset["sha256"] is not None],
+            "to_delete": sorted(held - needed),
+            "watermark": device["plan"] == "free",
+            "base_url": base_url,
+        }
+
+    async def download(self, uuid: str, asset_id: int) -> Download:
+        """What is behind an asset that the device needs. A file counts as fetched from now on.
+
+        Raises NotFound (nobody polls by this uuid, or its player does not show this), Unavailable.
+        """
+        device = await self._device(uuid)
+        if device["paired"] is None:
+            raise NotFound
+        await self._programs.check_asset(device["team_id"], device["player_id"], asset_id)
+        found = await self._downloads.file(device["team_id"], asset_id)
+        if found.open is not None and asset_id not in orjson.loads(device["held"]):
+            await self._db.write(store.holds, device["player_id"], asset_id, key=device["player_id"])
+        return found
 
     # For the operator ------------------------------------------------------------------------------------------------
 
@@ -167,6 +222,14 @@ class Polling:
 
     # ------------------------------------------------------------------------------------------------------------------
 
+    async def _device(self, uuid: str) -> Row:
+        self._check_enabled()
+        async with self._db.session() as session:
+            device: Row | None = await self._db.run(session, store.find(uuid))
+        if device is None:
+            raise _unknown()
+        return device
+
     def _check_enabled(self) -> None:
         if not self._enabled:
             raise NotFound("Players that poll are switched off on this hub.", code="polling_off")
@@ -174,6 +237,11 @@ class Polling:
 
 def _unknown() -> NotFound:
     return NotFound("Device not registered.", code="device_not_registered")
+
+
+def _revision(revision: str, playlist: Mapping[str, Any] | None) -> str:
+    """A player that polls knows no timeline: for it, what plays now is a part of the revision."""
+    return f"{revision} {playlist['id'] if playlist else 'nothing'}"
 
 
 def _lock(row: Row) -> dict[str, Any]:

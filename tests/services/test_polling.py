@@ -1,6 +1,7 @@
 """Players that poll, on both kinds of database, with a clock of our own."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -13,13 +14,20 @@ from hub.domain.presence import Graces
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.alerts import Alerts
 from hub.services.commands import Commands, Origin
+from hub.services.content import Content
+from hub.services.downloads import Downloads
+from hub.services.intake import Intake
 from hub.services.licences import Licences
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
+from hub.services.probing import Prober
+from hub.services.programs import Programs
 from hub.services.releases import Releases
+from hub.services.weather import Weather
 from hub.store import events
+from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.tables import Command, Session
 from tests.cast import team_owner
@@ -32,7 +40,7 @@ EVENTS = ("player.online", "player.offline", "command.finished")
 class Stage:
     """A hub's services around polling with a clock that only we move."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, folder: Path) -> None:
         self.db = db
         self.now = now_ms()
         self.codes = 0
@@ -42,6 +50,8 @@ class Stage:
         self.players = Players(db, bus, self.presence)
         licences = Licences(db, bus)
         self.pairing = PairingService(db, bus, licences, clock=lambda: self.now)
+        blobs = Blobs((folder / "blobs").as_uri())
+        downloads = Downloads(db, blobs, "secret")
         self.polling = Polling(
             db,
             bus,
@@ -50,6 +60,9 @@ class Stage:
             Alerts(db, bus),
             Releases(db, bus),
             licences,
+            Programs(db, bus, Weather()),
+            Content(db, bus, blobs, Intake(folder / "incoming", max_bytes=1_000), Prober(1_000_000), downloads),
+            downloads,
             enabled=True,
             grace=GRACES.polling,
             clock=lambda: self.now,
@@ -98,8 +111,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(db: Database) -> Stage:
-    stage = Stage(db)
+async def stage(db: Database, tmp_path: Path) -> Stage:
+    stage = Stage(db, tmp_path)
     await stage.begin()
     return stage
 

@@ -5,6 +5,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from hub.api.v1.answers import Meta
+from hub.domain.content import AssetStatus, AssetType
+from hub.domain.playback import Transition
+from hub.domain.schedules import ConditionType, Operator, Unit
 
 Status = Literal["online", "offline"]
 
@@ -96,6 +99,101 @@ class CommandSent(BaseModel):
     command: SentCommand
 
 
+# Content and playlists -----------------------------------------------------------------------------------------------
+
+
+class Content(BaseModel):
+    id: int
+    name: str
+    type: AssetType
+    status: AssetStatus
+    file_size_mb: float | None = Field(description="Of a file.")
+    file_hash: str | None = Field(description="SHA-256 of a file, in hexadecimal.")
+    duration: int | None
+    download_url: str = Field(description="A link to the file, good for an hour, or the address.")
+    thumbnail_url: str | None
+    source_url: str | None
+
+
+class ContentList(BaseModel):
+    data: list[Content]
+    meta: Meta
+
+
+class OneContent(BaseModel):
+    content: Content
+
+
+class Playlist(BaseModel):
+    id: int
+    name: str
+    transition: Transition
+    is_default: bool
+    items_count: int
+
+
+class Item(BaseModel):
+    id: int
+    content_id: int
+    order: int
+    duration: int | None = Field(description="Seconds; null: until it ends by itself.")
+    content: Content
+
+
+class PlaylistWithItems(Playlist):
+    items: list[Item]
+
+
+class Playlists(BaseModel):
+    data: list[Playlist]
+    meta: Meta
+
+
+class OnePlaylist(BaseModel):
+    playlist: PlaylistWithItems
+
+
+# Schedules -----------------------------------------------------------------------------------------------------------
+
+
+class Schedulable(BaseModel):
+    type: Literal["device", "group", "location"]
+    id: int
+
+
+class Condition(BaseModel):
+    type: ConditionType
+    operator: Operator
+    value: str
+    unit: Unit | None = None
+
+
+class Schedule(BaseModel):
+    id: int
+    name: str
+    playlist_id: int | None = Field(description="null: it shows a layout, which AdCast has no word for.")
+    schedulable_type: Literal["device", "group", "location"] | None = Field(description="Of the first target.")
+    schedulable_id: int | None
+    schedulables: list[Schedulable] = Field(description="All targets; other interfaces may set several.")
+    days_of_week: list[int] = Field(description="1 (Monday) to 6 (Saturday), 0 for Sunday; none: every day.")
+    start_time: str | None
+    end_time: str | None
+    start_date: str | None
+    end_date: str | None
+    priority: int
+    is_active: bool
+    conditions: list[Condition]
+
+
+class Schedules(BaseModel):
+    data: list[Schedule]
+    meta: Meta
+
+
+class OneSchedule(BaseModel):
+    schedule: Schedule
+
+
 # Players -------------------------------------------------------------------------------------------------------------
 
 
@@ -141,3 +239,28 @@ class Beat(BaseModel):
     pending_commands: list[PendingCommand]
     emergency_alerts: list[EmergencyAlert]
     app_update: AppUpdate | None
+
+
+class PlayerItem(BaseModel):
+    id: int
+    content_id: int
+    name: str
+    type: AssetType
+    download_url: str
+    duration: int | None = Field(description="Seconds; null: until it ends by itself.")
+    file_hash: str | None = Field(description="SHA-256 of a file, in hexadecimal.")
+    order: int
+
+
+class PlayerPlaylist(BaseModel):
+    id: int
+    name: str
+    transition: Transition
+    items: list[PlayerItem]
+
+
+class Program(BaseModel):
+    playlist: PlayerPlaylist | None
+    content_to_download: list[PlayerItem] = Field(description="Files to fetch, in this order; `id` is the content's.")
+    content_to_delete: list[int] = Field(description="Content that it needs no more.")
+    show_watermark: bool

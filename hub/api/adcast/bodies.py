@@ -2,11 +2,25 @@
 a field that is null counts as absent, but where null is a wish of its own.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from hub.api.v1.bodies import Email, Id, Name, Password, Tolerant, example
+from hub.api.v1.content.bodies import MAX_DURATION_S, Title
+from hub.api.v1.playback.bodies import Clock, Conditions, Day, Days, Priority, Yes
+from hub.domain.content import MAX_ADDRESS, AssetStatus, AssetType
+from hub.domain.playback import MAX_ITEM_S, MAX_ITEMS, Transition
+
+
+def _printable(text: str | None) -> str | None:
+    if text and not text.isprintable():
+        raise ValueError("Use printable characters only.")
+    return text
+
+
+def _blank_is_absent(value: Any) -> Any:
+    return None if value == "" else value
 
 
 class Registration(Tolerant):
@@ -69,17 +83,117 @@ class Lock(Tolerant):
     pin: str = Field(pattern=r"^[0-9]{4,8}$", description="4 to 8 digits.")
 
 
+# Content and playlists -----------------------------------------------------------------------------------------------
+
+
+class ContentFilter(Pages):
+    type: AssetType | None = None
+    status: AssetStatus | None = None
+    search: str | None = Field(None, max_length=100, description="Part of the name, in any case.")
+
+
+class NewContent(Tolerant):
+    model_config = example(name="News", type="web", source_url="https://example.com/news", duration=30)
+
+    name: Title
+    type: AssetType
+    source_url: Annotated[str | None, Field(max_length=MAX_ADDRESS), BeforeValidator(_blank_is_absent)] = Field(
+        None, description="Of youtube, web and livestream."
+    )
+    duration: int | None = Field(None, ge=1, le=MAX_DURATION_S, description="Seconds.")
+
+
+class ContentChanges(Tolerant):
+    model_config = example(name="Updated Name", duration=15)
+
+    name: Title | None = None
+    duration: int | None = Field(None, ge=1, le=MAX_DURATION_S, description="Seconds.")
+
+
+class Item(Tolerant):
+    content_id: Id
+    duration: int | None = Field(
+        None, ge=1, le=MAX_ITEM_S, description="Seconds; without it as long as the content itself."
+    )
+
+
+Items = Annotated[list[Item], Field(max_length=MAX_ITEMS)]
+
+
+class NewPlaylist(Tolerant):
+    model_config = example(name="Morning Playlist", transition="fade", is_default=False)
+
+    name: Name
+    transition: Transition | None = None
+    is_default: Yes | None = Field(None, description="Whether it plays where nothing else does.")
+    items: Items | None = None
+
+
+class PlaylistChanges(Tolerant):
+    model_config = example(name="Lobby Playlist", transition="fade", is_default=True)
+
+    name: Name | None = None
+    transition: Transition | None = None
+    is_default: Yes | None = None
+    items: Items | None = Field(None, description="All items from now on, in this order.")
+
+
+# Schedules -----------------------------------------------------------------------------------------------------------
+
+Schedulable = Literal["device", "group", "device_group", "location"]
+
+
+class NewSchedule(Tolerant):
+    model_config = example(
+        playlist_id=1,
+        schedulable_type="device",
+        schedulable_id=5,
+        days_of_week=[1, 2, 3, 4, 5],
+        start_time="09:00",
+        end_time="17:00",
+        start_date="2026-04-01",
+        end_date="2026-06-30",
+        priority=10,
+        is_active=True,
+        conditions=[
+            {"type": "weather", "operator": "gt", "value": "30", "unit": "celsius"},
+            {"type": "day_type", "operator": "eq", "value": "weekday"},
+            {"type": "time_range", "operator": "between", "value": "09:00-17:00"},
+        ],
+    )
+
+    name: Name | None = Field(None, description="Without one it is called as its playlist.")
+    playlist_id: Id
+    schedulable_type: Schedulable
+    schedulable_id: Id
+    days_of_week: Days | None = None
+    start_time: Clock | None = None
+    end_time: Clock | None = None
+    start_date: Day | None = None
+    end_date: Day | None = None
+    priority: Priority | None = None
+    is_active: Yes | None = None
+    conditions: Conditions | None = Field(None, description="All must hold.")
+
+
+class ScheduleChanges(Tolerant):
+    model_config = example(is_active=False)
+
+    name: Name | None = None
+    playlist_id: Id | None = None
+    schedulable_type: Schedulable | None = None
+    schedulable_id: Id | None = None
+    days_of_week: Days | None = None
+    start_time: Clock | None = Field(None, description="null: from the beginning of the day.")
+    end_time: Clock | None = Field(None, description="null: until its end.")
+    start_date: Day | None = Field(None, description="null: from now on.")
+    end_date: Day | None = Field(None, description="null: for ever.")
+    priority: Priority | None = None
+    is_active: Yes | None = None
+    conditions: Conditions | None = Field(None, description="All of them from now on.")
+
+
 # Players -------------------------------------------------------------------------------------------------------------
-
-
-def _printable(text: str | None) -> str | None:
-    if text and not text.isprintable():
-        raise ValueError("Use printable characters only.")
-    return text
-
-
-def _blank_is_absent(value: Any) -> Any:
-    return None if value == "" else value
 
 
 Uuid = Annotated[

@@ -1,7 +1,10 @@
 """What players call that poll. Their uuid is all the credential there is; see the README."""
 
+from starlette.responses import Response
+
 from hub.api.adcast import shapes
 from hub.api.answer import Answer
+from hub.api.downloads import send
 from hub.api.endpoint import Call
 
 
@@ -47,3 +50,31 @@ async def send_heartbeat(call: Call) -> Answer:
             "app_update": shapes.app_update(beat["release"]),
         },
     )
+
+
+async def get_playlist(call: Call) -> Answer:
+    """What the device is to show now, what of it and of the next two weeks it has yet to fetch, and what it may delete.
+
+    A piece of content counts as fetched once its download has begun. `playlist` is null where nothing is to be shown.
+    """
+    uuid = call.query.uuid
+    found = await call.services.polling.playlist(uuid, call.base_url)
+    where = shapes.Downloads(found["base_url"], uuid)
+    return Answer(
+        200,
+        {
+            "playlist": found["playlist"] and shapes.player_playlist(found["playlist"], where),
+            "content_to_download": [
+                shapes.to_download(asset, order, where) for order, asset in enumerate(found["to_download"], 1)
+            ],
+            "content_to_delete": found["to_delete"],
+            "show_watermark": found["watermark"],
+        },
+    )
+
+
+async def download_content(call: Call) -> Answer | Response:
+    """A file that the device is to show, whole or in part (`Range`), or the way to its address (302). 404: it is none
+    of what the device shows."""
+    found = await call.services.polling.download(call.query.uuid, call.path["content_id"])
+    return await send(call, found)

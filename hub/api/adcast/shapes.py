@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from hub.api.answer import Answer
 from hub.api.errors import answer_for
@@ -15,6 +17,11 @@ OWNER_ROLE: Final = "tenant_admin"
 
 COMMANDS: Final = {"reload_content": "refresh", "take_screenshot": "screenshot"}
 """AdCast's names of commands, where they are not our own; they are aliases of the catalogue's."""
+
+SCHEDULABLES: Final = {"player": "device"}
+"""AdCast's names of what a schedule may be for, where they are not our own."""
+
+MEGABYTE: Final = 1_000_000
 
 
 def failure(error: HubError) -> Answer:
@@ -30,7 +37,10 @@ def told_as(**names: str) -> Iterator[None]:
     try:
         yield
     except Invalid as error:
-        errors = {names.get(field, field): texts for field, texts in (error.errors or {}).items()}
+        errors = {}
+        for field, texts in (error.errors or {}).items():
+            before, dot, last = field.rpartition(".")
+            errors[before + dot + names.get(last, last)] = texts
         raise Invalid(error.message, code=error.code, errors=errors) from None
 
 
@@ -95,3 +105,94 @@ def app_update(release: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if release is None:
         return None
     return {name: release[name] for name in ("version", "url", "sha256", "notes", "mandatory")}
+
+
+def content(asset: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: asset[name] for name in ("id", "name", "type", "status", "thumbnail_url", "source_url")},
+        "file_size_mb": None if asset["size"] is None else round(asset["size"] / MEGABYTE, 3),
+        "file_hash": asset["sha256"],
+        "duration": asset["duration_s"],
+        "download_url": asset["url"],
+    }
+
+
+def playlist(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: found[name] for name in ("id", "name", "transition", "is_default", "items_count")}
+
+
+def playlist_detail(found: Mapping[str, Any]) -> dict[str, Any]:
+    return playlist(found) | {"items": [_item(item) for item in found["items"]]}
+
+
+def _item(item: Mapping[str, Any]) -> dict[str, Any]:
+    asset = item["asset"]
+    return {
+        "id": item["id"],
+        "content_id": item["asset_id"],
+        "order": item["order"],
+        "duration": asset["duration_s"] if item["duration"] is None else item["duration"],
+        "content": content(asset),
+    }
+
+
+def schedule(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A schedule as one for its first target; all of them stand beside it."""
+    targets = [
+        {"type": SCHEDULABLES.get(target["type"], target["type"]), "id": target["id"]} for target in found["targets"]
+    ]
+    first = targets[0] if targets else {"type": None, "id": None}
+    names = (
+        "id", "name", "playlist_id", "days_of_week", "start_time", "end_time", "start_date", "end_date", "priority",
+        "is_active", "conditions",
+    )  # fmt: skip
+    return {name: found[name] for name in names} | {
+        "schedulable_type": first["type"],
+        "schedulable_id": first["id"],
+        "schedulables": targets,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Where a player that polls fetches files: at the hub's address as it called it, by its uuid."""
+
+    base_url: str
+    uuid: str
+
+    def of(self, content_id: int) -> str:
+        return f"{self.base_url}/api/device/content/{content_id}/download?uuid={quote(self.uuid, safe='')}"
+
+
+def player_playlist(found: Mapping[str, Any], where: Downloads) -> dict[str, Any]:
+    """What plays now, as its player is told."""
+    items = [_player_item(item, order, where) for order, item in enumerate(found["items"], 1)]
+    return {"id": found["id"], "name": found["name"], "transition": found["transition"], "items": items}
+
+
+def _player_item(item: Mapping[str, Any], order: int, where: Downloads) -> dict[str, Any]:
+    asset = item["asset"]
+    return {
+        "id": item["id"],
+        "content_id": item["asset_id"],
+        "name": asset["name"],
+        "type": asset["type"],
+        "download_url": asset["url"] or where.of(item["asset_id"]),
+        "duration": item["duration_s"],
+        "file_hash": asset["sha256"],
+        "order": order,
+    }
+
+
+def to_download(asset: Mapping[str, Any], order: int, where: Downloads) -> dict[str, Any]:
+    """A file that its player has yet to fetch, in the form of an item."""
+    return {
+        "id": asset["id"],
+        "content_id": asset["id"],
+        "name": asset["name"],
+        "type": asset["type"],
+        "download_url": where.of(asset["id"]),
+        "duration": asset["duration_s"],
+        "file_hash": asset["sha256"],
+        "order": order,
+    }

@@ -1,0 +1,99 @@
+"""Content: what there is to show. It has the same numbers as the assets of /api/v1."""
+
+from typing import Any
+
+from hub.api.adcast import shapes
+from hub.api.answer import Answer
+from hub.api.endpoint import Call
+from hub.api.multipart import read_form
+from hub.api.origin import face
+from hub.api.v1.shapes import done
+from hub.domain.content import ADDRESS_TYPES
+from hub.domain.errors import Invalid
+
+
+async def list_content(call: Call) -> Answer:
+    """The content of the team, 20 a page unless `per_page` says otherwise."""
+    query = call.query
+    found, total = await call.services.content.listing(
+        call.actor,
+        type=query.type,
+        status=query.status,
+        search=query.search,
+        page=query.page,
+        per_page=query.per_page,
+        base_url=call.base_url,
+    )
+    return shapes.listed([shapes.content(asset) for asset in found], total, query.page, query.per_page)
+
+
+async def create_content(call: Call) -> Answer:
+    """New content: a file (video, image, audio) as multipart/form-data, or an address (youtube, web, livestream) in
+    `source_url`, by the same form or as JSON. What a file is its content decides; one that is something else than
+    `type` says is refused."""
+    content = call.services.content
+    if call.body is not None:
+        return await _address(call, call.body)
+    async with content.receiving() as incoming:
+        form = await read_form(call, incoming.write, content.max_bytes)
+        fields = form.fields
+        if not form.has_file:
+            return await _address(call, fields)
+        if fields.type in ADDRESS_TYPES:
+            raise Invalid.field("type", f"Content of the type {fields.type} is an address: send it in source_url.")
+        if fields.source_url is not None:
+            raise Invalid.field("source_url", "Send a file or an address, not both.")
+        asset = await content.add_file(
+            call.actor,
+            incoming,
+            name=fields.name,
+            type=fields.type,
+            filename=form.filename,
+            duration_s=fields.duration,
+            face=face(call),
+            base_url=call.base_url,
+        )
+    return _told(asset, 201)
+
+
+async def _address(call: Call, fields: Any) -> Answer:
+    if fields.type not in ADDRESS_TYPES:
+        raise Invalid.field("file", f"Content of the type {fields.type} is a file: send it as multipart/form-data.")
+    if fields.source_url is None:
+        raise Invalid.field("source_url", "The source_url field is required.")
+    asset = await call.services.content.add_address(
+        call.actor,
+        name=fields.name,
+        type=fields.type,
+        url=fields.source_url,
+        duration_s=fields.duration,
+        face=face(call),
+        base_url=call.base_url,
+    )
+    return _told(asset, 201)
+
+
+async def get_content(call: Call) -> Answer:
+    """One piece of content."""
+    return _told(await call.services.content.get(call.actor, call.path["content_id"], base_url=call.base_url))
+
+
+async def change_content(call: Call) -> Answer:
+    """Change what is given and leave the rest. The file itself never changes: send another one."""
+    changes = call.body.model_dump(exclude_none=True)
+    if "duration" in changes:
+        changes["duration_s"] = changes.pop("duration")
+    asset = await call.services.content.update(
+        call.actor, call.path["content_id"], changes, version=None, face=face(call), base_url=call.base_url
+    )
+    return _told(asset)
+
+
+async def delete_content(call: Call) -> Answer:
+    """Remove content, from all playlists too. Its file goes unless other content has the same."""
+    await call.services.content.delete(call.actor, call.path["content_id"], face=face(call))
+    return done("Content deleted successfully.")
+
+
+def _told(asset: dict[str, Any], status: int = 200) -> Answer:
+    return Answer(status, {"content": shapes.content(asset)})
