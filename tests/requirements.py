@@ -12,6 +12,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "mpv": ("mpv",),
     "xvfb": ("Xvfb",),
     "postgres": ("postgres",),
+    "ffmpeg": ("ffmpeg",),
     "nats": ("nats-server",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }

@@ -84,10 +84,10 @@ _OTHER_NAMES: Final = {
     "audio/opus": "audio/ogg",
     "application/ogg": "audio/ogg",
 }
-_SOUND_ONLY: Final = {"video/webm": "audio/webm", "video/ogg": "audio/ogg"}
+_SOUND_ONLY: Final = frozenset({"audio/webm", "audio/x-matroska"})
 _FAMILIES: Final = (
     {"video/mp4", "video/quicktime", "audio/mp4"},
-    {"video/webm", "video/x-matroska", "audio/webm"},
+    {"video/webm", "video/x-matroska", "audio/webm", "audio/x-matroska"},
     {"video/ogg", "audio/ogg"},
 )
 """Containers of one build: which of its names a file carries is often a matter of the program that wrote it."""
@@ -147,11 +147,14 @@ def _container(head: bytes) -> Kind | None:
         return WEBM if b"webm" in head[:64] else MATROSKA if b"matroska" in head[:64] else None
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return AVI
-    if len(head) > 400 and any(all(head[first + n * 188] == 0x47 for n in range(3)) for first in (0,)):
-        return TRANSPORT
-    if len(head) > 400 and all(head[4 + n * 192] == 0x47 for n in range(3)):  # as Blu-ray writes it
+    if len(head) > 400 and (_packets(head, 0, 188) or _packets(head, 4, 192)):  # the second as Blu-ray writes it
         return TRANSPORT
     return None
+
+
+def _packets(head: bytes, first: int, length: int) -> bool:
+    """Whether three packets of a transport stream begin where they should."""
+    return all(head[first + n * length] == 0x47 for n in range(3))
 
 
 def _iso(head: bytes) -> Kind:
@@ -202,7 +205,7 @@ def mime_named(text: str) -> str | None:
     """The media type that a caller's word means, as we write it; None when it is none that can be shown."""
     name = text.partition(";")[0].strip().lower()
     name = _OTHER_NAMES.get(name, name)
-    return name if name in MIMES or name in _SOUND_ONLY.values() else None
+    return name if name in MIMES or name in _SOUND_ONLY else None
 
 
 def agrees(announced: str, found: str) -> bool:
@@ -210,11 +213,10 @@ def agrees(announced: str, found: str) -> bool:
     return announced == found or any({announced, found} <= family for family in _FAMILIES)
 
 
-def without_picture(kind: Kind) -> tuple[str, str]:
-    """(media type, asset type) of a container in which there is sound alone."""
-    if kind.demuxer == "mov":
-        return "audio/mp4", "audio"
-    return _SOUND_ONLY.get(kind.mime, kind.mime), "audio"
+def holding(kind: Kind, what: Literal["video", "audio"]) -> str:
+    """The media type of a container in which a film was found, or sound alone."""
+    name = "mp4" if kind.demuxer == "mov" and kind.type != what else kind.mime.partition("/")[2]
+    return f"{what}/{name}"
 
 
 def filename(text: str | None) -> str | None:

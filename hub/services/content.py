@@ -153,7 +153,6 @@ class Content:
         duration_s: int | None = None,
         folder_id: int | None = None,
         announced: str | None = None,
-        key: str | None = None,
         also: Also | None = None,
         face: str,
         base_url: str = "",
@@ -170,7 +169,7 @@ class Content:
         asset = self._new(
             actor, name=name or filename or "Untitled", type="", duration_s=duration_s, folder_id=folder_id
         )
-        asset.filename, asset.key = filename, key
+        asset.filename = filename
         for _ in range(TRIES):
             async with self._db.session() as session:
                 await _check_folder(session, asset)
@@ -325,6 +324,7 @@ class Content:
             await made.session.flush()
             if also is not None:
                 await also(made, asset)
+                await made.session.flush()
             await made.say("content.published", **named(asset))
         return Found(asset, kept)
 

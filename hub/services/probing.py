@@ -52,16 +52,17 @@ class Prober:
         self._max_pixels = max_pixels
         self._ffprobe = shutil.which("ffprobe", path=path)
         self._ffmpeg = shutil.which("ffmpeg", path=path)
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._pictures, self._films = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         if self._ffprobe is None:
             log.warning("ffprobe is not installed: videos and sounds have no length, and videos no thumbnail")
 
     async def probe(self, path: Path) -> Probed:
         """Raises Invalid on the field `file` for what is no picture, video or sound, or is broken."""
         kind = rules.sniff(await in_thread(_head, path))
-        async with self._turns:
-            if kind.type == "image":
+        if kind.type == "image":
+            async with self._pictures:
                 return await in_thread(_picture, path, kind, self._max_pixels)
+        async with self._films:
             return await self._film(path, kind)
 
     async def _film(self, path: Path, kind: Kind) -> Probed:
@@ -85,24 +86,21 @@ class Prober:
             raise rules.refused(f"This file is broken: it begins as {kind.mime} and has neither picture nor sound.")
         duration_ms = _milliseconds(report.get("format", {}).get("duration"))
         if "video" not in kinds:
-            mime = kind.mime if kind.type == "audio" else rules.without_picture(kind)[0]
-            return Probed(mime, duration_ms=duration_ms)
-        if kind.type == "audio":
-            raise rules.refused(f"This file is broken: it begins as {kind.mime} and holds a film.")
+            return Probed(rules.holding(kind, "audio"), duration_ms=duration_ms)
         video = next(stream for stream in streams if stream.get("codec_type") == "video")
         width, height = _side(video.get("width")), _side(video.get("height"))
         if _is_turned(video):
             width, height = height, width
-        return Probed(kind.mime, width, height, duration_ms, await self._frame(path, kind, duration_ms))
+        frame = await self._frame(path, kind, min((duration_ms or 0) // 10, 5_000)) or await self._frame(path, kind, 0)
+        return Probed(rules.holding(kind, "video"), width, height, duration_ms, frame)
 
-    async def _frame(self, path: Path, kind: Kind, duration_ms: int | None) -> bytes | None:
-        """A picture from the first seconds: at the very start many films are black."""
+    async def _frame(self, path: Path, kind: Kind, at_ms: int) -> bytes | None:
+        """A picture of the film, made small. At the very start many films are black; others cannot be entered later."""
         if self._ffmpeg is None:
             return None
-        at = min((duration_ms or 0) / 10, 5_000) / 1_000
         picture = await _run(
             self._ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-threads", "1",
-            "-f", str(kind.demuxer), "-ss", f"{at:.3f}", "-i", f"file:{path}", "-map", "0:V:0", "-frames:v", "1",
+            "-f", str(kind.demuxer), "-ss", f"{at_ms}ms", "-i", f"file:{path}", "-map", "0:V:0", "-frames:v", "1",
             "-vf", f"scale='min({THUMBNAIL_SIDE},iw)':'min({THUMBNAIL_SIDE},ih)':force_original_aspect_ratio=decrease",
             "-f", "image2pipe", "-c:v", "png", "pipe:1",
         )  # fmt: skip

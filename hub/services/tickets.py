@@ -129,7 +129,7 @@ class Tickets:
             stored = await store.ticket(made.session, ticket.key)
             if stored is None or stored.asset_id is not None:
                 raise _Used
-            stored.asset_id = asset.id
+            stored.asset_id, asset.key = asset.id, ticket.key
             made.session.add(stored)
 
         if ticket.asset_id is None:
@@ -141,7 +141,6 @@ class Tickets:
                     filename=ticket.filename,
                     folder_id=ticket.folder_id,
                     announced=ticket.mime,
-                    key=ticket.key,
                     also=use,
                     face=ticket.face,
                     base_url=base_url,

@@ -1,0 +1,138 @@
+"""What files are, by looking into them."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hub.domain.errors import Invalid
+from hub.services.probing import Probed, Prober
+from tests.media import film, picture, png_bomb, sound
+
+PIXELS = 1_000_000
+
+
+@pytest.fixture
+def prober() -> Prober:
+    return Prober(PIXELS)
+
+
+async def looked_at(prober: Prober, path: Path, data: bytes) -> Probed:
+    await asyncio.to_thread(path.write_bytes, data)
+    return await prober.probe(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime"),
+    [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("GIF", "image/gif"), ("WEBP", "image/webp"), ("BMP", "image/bmp"),
+     ("AVIF", "image/avif")],
+)  # fmt: skip
+async def test_pictures_have_a_size_and_a_small_copy(prober: Prober, tmp_path: Path, kind: str, mime: str) -> None:
+    found = await looked_at(prober, tmp_path / "a.txt", picture(kind, (640, 400)))
+    assert (found.mime, found.width, found.height, found.duration_ms) == (mime, 640, 400, None)
+    assert found.thumbnail is not None
+    with Image.open(io.BytesIO(found.thumbnail)) as small:
+        assert (small.format, small.size) == ("WEBP", (320, 200))
+
+
+async def test_a_picture_is_seen_as_its_camera_was_held_and_its_place_is_not_told(
+    prober: Prober, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    exif[0x010E] = "where it was taken"
+    photo = Image.new("RGB", (400, 200), "red")
+    photo.paste("blue", (0, 0, 200, 200))
+    file = io.BytesIO()
+    photo.save(file, "JPEG", exif=exif)
+    found = await looked_at(prober, tmp_path / "a", file.getvalue())
+    assert (found.width, found.height) == (200, 400)
+    assert found.thumbnail is not None
+    assert b"taken" not in found.thumbnail
+    with Image.open(io.BytesIO(found.thumbnail)) as small:
+        assert small.size == (160, 320)
+        top, bottom = (small.convert("RGB").getpixel((80, y)) for y in (20, 300))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert top[2] > 200 > 50 > top[0]  # blue, which was on the left
+    assert bottom[0] > 200 > 50 > bottom[2]
+
+
+async def test_transparency_and_palettes_survive(prober: Prober, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(file, "PNG")
+    clear = await looked_at(prober, tmp_path / "a", file.getvalue())
+    file = io.BytesIO()
+    Image.new("P", (40, 40), 3).save(file, "GIF", transparency=3)
+    assert (await looked_at(prober, tmp_path / "b", file.getvalue())).thumbnail
+    assert clear.thumbnail is not None
+    with Image.open(io.BytesIO(clear.thumbnail)) as small:
+        assert small.mode == "RGBA"
+        assert small.size == (40, 40)
+
+
+async def test_broken_and_monstrous_pictures_are_refused(prober: Prober, tmp_path: Path) -> None:
+    whole = {kind: picture(kind, (300, 300)) for kind in ("PNG", "JPEG", "BMP", "WEBP")}
+    for kind, data in {
+        **{f"half a {kind}": data[: len(data) // 2] for kind, data in whole.items()},
+        "too many pixels": picture("PNG", (1_001, 1_000)),
+        "a bomb": png_bomb(50_000, 50_000),
+        "a bomb within the limit": png_bomb(1_000, 1_000),
+        "a head alone": b"\x89PNG\r\n\x1a\n",
+    }.items():
+        with pytest.raises(Invalid) as refused:
+            await looked_at(prober, tmp_path / "a.png", data)
+        assert refused.value.errors is not None, kind
+        assert list(refused.value.errors) == ["file"]
+
+
+async def test_films_and_sounds_have_a_length(prober: Prober, tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", "-c:v", "mpeg4", "-c:a", "aac")
+    found = await prober.probe(tmp_path / "a.mp4")
+    assert (found.mime, found.width, found.height) == ("video/mp4", 320, 180)
+    assert found.duration_ms == pytest.approx(2_000, abs=150)
+    assert found.thumbnail is not None
+    with Image.open(io.BytesIO(found.thumbnail)) as small:
+        assert small.size == (320, 180)
+    film(tmp_path / "a.ts", "-c:v", "mpeg2video")
+    assert (await prober.probe(tmp_path / "a.ts")).thumbnail is not None
+    for name, mime in (("a.mp3", "audio/mpeg"), ("a.wav", "audio/wav"), ("a.m4a", "audio/mp4"),
+                       ("a.mka", "audio/x-matroska"), ("a.flac", "audio/flac")):  # fmt: skip
+        sound(tmp_path / name)
+        heard = await prober.probe(tmp_path / name)
+        assert (heard.mime, heard.thumbnail) == (mime, None)
+        assert heard.duration_ms == pytest.approx(2_000, abs=150)
+
+
+async def test_a_file_that_only_begins_as_a_film_is_refused(prober: Prober, tmp_path: Path) -> None:
+    data = film(tmp_path / "a.mkv", "-c:v", "mpeg4")
+    for broken in (data[:600], b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"<script>" * 100, b"ID3\x04" + bytes(500)):
+        with pytest.raises(Invalid):
+            await looked_at(prober, tmp_path / "b", broken)
+
+
+async def test_films_are_taken_without_the_programs_and_pictures_as_ever(tmp_path: Path) -> None:
+    prober = Prober(PIXELS, path=str(tmp_path))
+    data = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
+    assert await looked_at(prober, tmp_path / "a", data) == Probed("video/mp4")
+    assert (await looked_at(prober, tmp_path / "b", picture())).thumbnail is not None
+
+
+async def test_a_program_that_hangs_or_talks_without_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.services.probing.PROGRAM_S", 0.3)
+    data = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
+    for name, script in (("hangs", "exec sleep 60"), ("talks", "exec yes")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "ffprobe").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "ffprobe").chmod(0o755)
+        prober = Prober(PIXELS, path=str(folder))
+        if name == "hangs":
+            assert await looked_at(prober, tmp_path / "a", data) == Probed("video/mp4")
+        else:
+            with pytest.raises(Invalid):
+                await looked_at(prober, tmp_path / "a", data)
