@@ -1,9 +1,9 @@
 """What is shown: playlists, layouts and their zones, campaigns. Limits and checks."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ MAX_ITEM_S: Final = 86_400  # a day
 MICROS: Final = 1_000_000  # in one unit of a currency
 MAX_PRICE: Final = 1_000_000  # units of a currency for one showing
 
+_PRICE = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
 _ROUNDING = 0.001  # percent: three zones of 33.3333 may end a hair beyond the canvas
 _NOT_ZONES = ("localtime", "posix", "right/")  # files beside the zones, or other readings of them
 
@@ -80,13 +81,10 @@ def checked_zones(zones: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def price_micros(price: str) -> int:
     """Millionths of the currency's unit in a decimal number such as `0.05`. Raises Invalid (`price`)."""
-    try:
-        micros = Decimal(price) * MICROS
-    except InvalidOperation:
-        micros = Decimal("NaN")
-    if not micros.is_finite() or micros != micros.to_integral_value() or not 0 <= micros <= MAX_PRICE * MICROS:
+    units, _, places = price.partition(".")
+    if not _PRICE.fullmatch(price) or (micros := int(units) * MICROS + int(places.ljust(6, "0"))) > MAX_PRICE * MICROS:
         raise Invalid.field("price", f"Give a number from 0 to {MAX_PRICE:,} with at most six places, such as 0.05.")
-    return int(micros)
+    return micros
 
 
 def price(micros: int) -> str:

@@ -9,7 +9,7 @@ from hub.domain.playback import Transition
 from hub.domain.schedules import ConditionType, Operator, Unit
 
 
-class Item(BaseModel):
+class PlaylistItem(BaseModel):
     id: int
     asset_id: int
     order: int = Field(description="From 1.")
@@ -31,10 +31,10 @@ class Playlist(BaseModel):
 
 
 class PlaylistDetail(Playlist):
-    items: list[Item]
+    items: list[PlaylistItem]
 
 
-class Zone(BaseModel):
+class LayoutZone(BaseModel):
     id: int
     name: str
     x: float
@@ -58,7 +58,7 @@ class Layout(BaseModel):
 
 
 class LayoutDetail(Layout):
-    zones: list[Zone]
+    zones: list[LayoutZone]
     player_ids: list[int] = Field(description="The players that have it themselves.")
     group_ids: list[int] = Field(description="The groups that have it.")
 
@@ -68,12 +68,12 @@ class Assigned(BaseModel):
     assigned: int = Field(description="The number of different players.")
 
 
-class Target(BaseModel):
+class ScheduleTarget(BaseModel):
     type: Literal["player", "group", "location"]
     id: int
 
 
-class Condition(BaseModel):
+class ScheduleCondition(BaseModel):
     type: ConditionType
     operator: Operator
     value: str
@@ -93,8 +93,8 @@ class Schedule(BaseModel):
     end_date: str | None
     priority: int
     is_active: bool
-    conditions: list[Condition]
-    targets: list[Target]
+    conditions: list[ScheduleCondition]
+    targets: list[ScheduleTarget]
     screen_ids: list[str] = Field(description="The players among the targets.")
     created_at: str
     updated_at: str

@@ -1,5 +1,6 @@
 """What callers send about playlists, layouts, schedules, campaigns, locations and holidays."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -13,8 +14,10 @@ MAX_PIXELS = 32_768  # of a canvas, either way: a wall of eight 4K screens
 
 
 def _text(value: Any) -> Any:
-    """A number as it is written: whoever sends 30 for "30" means the same."""
-    return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """A number as it is written, without an exponent: whoever sends 30 for "30" means the same."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return format(Decimal(repr(value)), "f")
+    return value
 
 
 Description = Annotated[str, Field(max_length=2_000)]
@@ -51,7 +54,7 @@ class Filter(Strict):
 # Playlists -----------------------------------------------------------------------------------------------------------
 
 
-class Item(Tolerant):
+class NewItem(Tolerant):
     asset_id: Id | None = None
     asset_key: str | None = Field(None, max_length=200, description="Instead: the key that a direct upload was given.")
     duration: int | None = Field(
@@ -66,7 +69,7 @@ class Item(Tolerant):
         return self
 
 
-Items = Annotated[list[Item], Field(max_length=MAX_ITEMS)]
+Items = Annotated[list[NewItem], Field(max_length=MAX_ITEMS)]
 
 
 class NewPlaylist(Tolerant):
@@ -76,7 +79,7 @@ class NewPlaylist(Tolerant):
     description: Description | None = None
     transition: Transition = "none"
     is_default: Yes = Field(False, description="What plays where nothing else does; the former default is none then.")
-    items: list[Item] = Field([], max_length=MAX_ITEMS)
+    items: list[NewItem] = Field([], max_length=MAX_ITEMS)
 
 
 class PlaylistChanges(Changes):
@@ -90,16 +93,16 @@ class PlaylistChanges(Changes):
     items: Items | None = Field(None, description="All items from now on, in this order.")
 
 
-class NewItems(Tolerant):
+class ItemList(Tolerant):
     model_config = example(items=[{"asset_id": 1, "duration": 10}])
 
-    items: list[Item] = Field(max_length=MAX_ITEMS, description="All items from now on, in this order.")
+    items: list[NewItem] = Field(max_length=MAX_ITEMS, description="All items from now on, in this order.")
 
 
 # Layouts -------------------------------------------------------------------------------------------------------------
 
 
-class Zone(Strict):
+class NewZone(Strict):
     name: Name | None = None
     x: Percent = 0
     y: Percent = 0
@@ -109,7 +112,7 @@ class Zone(Strict):
     asset_id: Id | None = Field(None, description="Or the one asset that it shows.")
 
 
-Zones = Annotated[list[Zone], Field(max_length=MAX_ZONES)]
+Zones = Annotated[list[NewZone], Field(max_length=MAX_ZONES)]
 
 
 class NewLayout(Strict):
@@ -119,7 +122,7 @@ class NewLayout(Strict):
     description: Description | None = None
     width: Pixels = Field(1920, description="Of the canvas, in pixels.")
     height: Pixels = 1080
-    zones: list[Zone] = Field(
+    zones: list[NewZone] = Field(
         [], max_length=MAX_ZONES, description="In percent of the canvas; a later one lies in front of those before."
     )
 
@@ -145,7 +148,7 @@ class Assignment(Tolerant):
 # Schedules -----------------------------------------------------------------------------------------------------------
 
 
-class NamedTarget(Strict):
+class NewTarget(Strict):
     type: Literal["player", "device", "screen", "group", "device_group", "location"]
     id: Id
 
@@ -153,7 +156,7 @@ class NamedTarget(Strict):
         return Target.read(self.type, self.id)
 
 
-class Condition(Strict):
+class NewCondition(Strict):
     type: ConditionType
     operator: Operator
     value: Annotated[str, BeforeValidator(_text), Field(max_length=50)] = Field(
@@ -168,8 +171,8 @@ Days = Annotated[
     Field(max_length=14, description="1 (Monday) to 6 (Saturday), 0 or 7 for Sunday; none: every day."),
 ]
 Priority = Annotated[int, Field(ge=-1_000, le=1_000, strict=True)]
-Conditions = Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)]
-Targets = Annotated[list[NamedTarget], Field(max_length=MAX_TARGETS)]
+Conditions = Annotated[list[NewCondition], Field(max_length=MAX_CONDITIONS)]
+Targets = Annotated[list[NewTarget], Field(max_length=MAX_TARGETS)]
 
 
 class ScheduleFilter(Filter):
@@ -198,7 +201,7 @@ class NewSchedule(Strict):
     priority: Priority = Field(0, description="The highest wins.")
     is_active: Yes = True
     conditions: Conditions = Field([], description="All must hold.")
-    targets: list[NamedTarget] = Field([], max_length=MAX_TARGETS)
+    targets: list[NewTarget] = Field([], max_length=MAX_TARGETS)
 
 
 class ScheduleChanges(Changes):

@@ -35,7 +35,7 @@ ENTRIES = (
     Endpoint("DELETE", PLAYLIST, playlists.delete_playlist, summary="Delete a playlist", tags=PLAYLISTS, **WRITE,
              answers=DONE),
     Endpoint("PATCH", PLAYLIST + "/items", playlists.replace_items, summary="Replace a playlist's items",
-             tags=PLAYLISTS, **WRITE, **SPOT, body=bodies.NewItems, versioned=True,
+             tags=PLAYLISTS, **WRITE, **SPOT, body=bodies.ItemList, versioned=True,
              answers={200: One[a.PlaylistDetail]}),
 
     Endpoint("GET", "/api/v1/layouts", layouts.list_layouts, summary="List layouts", tags=LAYOUTS, **READ, **SPOT,
