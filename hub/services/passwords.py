@@ -37,7 +37,7 @@ class Passwords:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """One of the places at work, after a wait in a queue of bounded length. Raises Unavailable when that is full."""
+        """One of the places at work, after a wait in a queue of bounded length. Raises Unavailable when it is full."""
         if self._waiting >= WAITING:
             raise Unavailable("Too many people log in at this moment.", code="busy", retry_after=5)
         self._waiting += 1
