@@ -128,11 +128,6 @@ def periods(since: int, until: int, granularity: Granularity, zone: ZoneInfo) ->
         start = _next(start, granularity, zone)
 
 
-def midnight(at: int, zone: ZoneInfo) -> int:
-    """The beginning of the day that it is in the zone."""
-    return next(periods(at, at + 1, "day", zone))
-
-
 def by_period(starts: Sequence[int], quarters: Iterable[tuple[int, Sum]]) -> list[Sum]:
     """The sums of each period. `quarters` come in order of their times, none before the first period."""
     sums = [Sum()] * len(starts)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from hub.domain.access import Actor
 from hub.domain.analytics import (
     EARLY_MS,
+    LAST,
     MICROS,
     Dimension,
     Granularity,
@@ -20,7 +21,6 @@ from hub.domain.analytics import (
     Spent,
     Sum,
     by_period,
-    midnight,
     periods,
     seconds,
     spent,
@@ -81,8 +81,8 @@ class Analytics:
         now = self._clock()
         async with self._db.session() as session:
             zone = await self._zone(session, actor.team_id, timezone)
-            today = midnight(now, zone)
-            sums = await store.quarters(session, actor.team_id, "team", actor.team_id, (today, today + 2 * DAY))
+            today, tomorrow = islice(periods(now, LAST, "day", zone), 2)
+            sums = await store.quarters(session, actor.team_id, "team", actor.team_id, (today, tomorrow))
             active = await store.online(session, actor.team_id)
             times = await self._times(session, actor.team_id, (now - DAY, now))
         known = [uptime for _, _, one in times if (uptime := one.uptime) is not None]

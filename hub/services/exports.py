@@ -21,6 +21,7 @@ PAGE = 5_000  # plays read and written at once: some tens of milliseconds of a t
 ROWS_LIMIT = 5_000_000  # of one file; about half a gigabyte
 PENDING_LIMIT = 20  # of one team
 CLAIM_MS = MINUTE  # a page takes far less; a file whose maker died is begun again after it
+STORE_MS = 10 * MINUTE  # to bring a whole file to a bucket
 WAIT_S = 5.0  # how long a link waits for its file before it says to come back
 LOOK_S = 0.2
 SUFFIX = ".csv"
@@ -105,12 +106,12 @@ class Exports:
         if row is None:
             return False
         export_id: str = row["id"]
-        path = self._folder / f"{export_id}{SUFFIX}"
-        blob = f"exports/{row['team_id']}/{export_id}{SUFFIX}"
+        path, blob = self._local(export_id), _blob(export_id, row["team_id"])
         try:
             span = row["parameters"]["since"], row["parameters"]["until"]
             rows = await self._write(export_id, row["team_id"], span, path)
             size = path.stat().st_size
+            await self._db.write(exports.hold, export_id, self._clock() + STORE_MS)
             await self._blobs.put_file(blob, path)
             if not await self._db.write(exports.finish, export_id, "ready", blob=blob, size=size, rows=rows):
                 await self._blobs.delete(blob)
@@ -126,8 +127,13 @@ class Exports:
 
     async def sweep(self) -> None:
         """Remove files whose links are over; running downloads have some minutes more."""
-        names = await self._db.write(exports.expire, self._clock() - 10 * MINUTE)
-        await self._blobs.delete(*names)
+        ended = await self._db.write(exports.expire, self._clock() - 10 * MINUTE)
+        for export_id, _ in ended:
+            self._local(export_id).unlink(missing_ok=True)  # of a hub that died over it
+        await self._blobs.delete(*(_blob(*one) for one in ended))
+
+    def _local(self, export_id: str) -> Path:
+        return self._folder / f"{export_id}{SUFFIX}"
 
     async def _write(self, export_id: str, team_id: int, span: Range, path: Path) -> int:
         """All plays of the range into a local file, page by page. Answers how many."""
@@ -148,6 +154,10 @@ class Exports:
 
 def _path(export_id: str) -> str:
     return f"/api/v1/exports/{export_id}{SUFFIX}"
+
+
+def _blob(export_id: str, team_id: int) -> str:
+    return f"exports/{team_id}/{export_id}{SUFFIX}"
 
 
 def _begin(path: Path) -> None:

@@ -21,8 +21,9 @@ _CLAIM = Statement("""
 _HOLD = Statement("UPDATE export SET claimed_until = :until WHERE id = :id AND state = 'pending'")
 _FINISH = Statement("""
     UPDATE export SET state = :state, blob = :blob, size = :size, rows = :rows, error = :error, claimed_until = NULL
-    WHERE id = :id AND state = 'pending' RETURNING id""")
-_EXPIRED = Statement("DELETE FROM export WHERE expires_at <= :before RETURNING blob")
+    WHERE id = :id AND state = 'pending'""")
+_EXISTS = Statement("SELECT id FROM export WHERE id = :id")
+_EXPIRED = Statement("DELETE FROM export WHERE expires_at <= :before RETURNING id, team_id")
 
 
 def claim(now: int, until: int) -> Unit:
@@ -42,15 +43,16 @@ def hold(export_id: str, until: int) -> Unit:
 def finish(
     export_id: str, state: str, *, blob: str | None = None, size: int = 0, rows: int = 0, error: str | None = None
 ) -> Unit:
-    """Unit: the file is there (`ready`) or never will be (`failed`). Answers whether anybody still wants it."""
-    found = yield _FINISH(id=export_id, state=state, blob=blob, size=size, rows=rows, error=error)
-    return bool(found)
+    """Unit: the file is there (`ready`) or never will be (`failed`), unless somebody else finished it. Answers whether
+    the export still exists."""
+    yield _FINISH(id=export_id, state=state, blob=blob, size=size, rows=rows, error=error)
+    return bool((yield _EXISTS(id=export_id)))
 
 
 def expire(before: int) -> Unit:
-    """Unit: forget exports that ended. Answers the names of their blobs."""
+    """Unit: forget exports that ended. Answers their (id, team id)."""
     rows = yield _EXPIRED(before=before)
-    return [row["blob"] for row in rows if row["blob"]]
+    return [(row["id"], row["team_id"]) for row in rows]
 
 
 async def create(session: AsyncSession, export: Export, parameters: dict[str, Any]) -> None:

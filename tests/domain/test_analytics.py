@@ -20,7 +20,6 @@ from hub.domain.analytics import (
     checked_range,
     floor,
     line,
-    midnight,
     periods,
     spent,
     split,
@@ -28,7 +27,7 @@ from hub.domain.analytics import (
     within,
 )
 from hub.domain.errors import Invalid
-from hub.domain.times import DAY, HOUR, MINUTE, parse, rfc3339
+from hub.domain.times import DAY, HOUR, parse
 
 # Clocks that jump by an hour, by half of one, at midnight, over a whole day, and not at all.
 ZONES = (
@@ -78,8 +77,7 @@ def test_periods_follow_one_another_and_begin_where_the_clock_of_the_zone_says(
 )
 def test_a_day_has_the_hours_that_its_clock_shows(zone: str, day: str, hours: float) -> None:
     noon = parse(f"{day}T09:00:00Z")
-    today = midnight(noon, ZoneInfo(zone))
-    tomorrow = midnight(noon + DAY, ZoneInfo(zone))
+    today, tomorrow = periods(noon, noon + DAY, "day", ZoneInfo(zone))
     assert tomorrow - today == hours * HOUR
 
 
@@ -167,7 +165,6 @@ def test_what_is_not_known_is_neither_on_nor_off() -> None:
     assert spent(-1, 0, 0).percent() == (0.0, 0.0, 100.0)
     assert spent(0, 0, 0).uptime is None
     assert within([(0, 10), (20, 30), (40, 50)], 5, 45) == 5 + 10 + 5
-    assert rfc3339(midnight(MINUTE, ZoneInfo("UTC"))) == "1970-01-01T00:00:00Z"
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1))

@@ -85,18 +85,19 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
         zone = ZoneInfo(name)
         since = began + chance.randrange(3 * DAY)
         until = began + 17 * DAY + chance.randrange(3 * DAY)
-        for player, layout in ((None, None), (players[0], None), (None, 5), (players[1], 6)):
+        wanted: list[tuple[int | None, int | None]] = [(None, None), (players[0], None), (None, 5), (players[1], 6)]
+        for screen, layout in wanted:
             inside = [
                 play
                 for one, entries in plays.items()
                 for play in entries
-                if since <= play.started_at < until and player in (None, one) and layout in (None, play.layout_id)
+                if since <= play.started_at < until and screen in (None, one) and layout in (None, play.layout_id)
             ]
             days = Counter(
                 f"{datetime.fromtimestamp(play.started_at // 1000, UTC).astimezone(zone):%F}" for play in inside
             )
             answer = await analytics.playback(
-                owner, (since, until), player_id=player, layout_id=layout, granularity="day", timezone=name
+                owner, (since, until), player_id=screen, layout_id=layout, granularity="day", timezone=name
             )
             told = {f"{datetime.fromisoformat(row['period']).astimezone(zone):%F}": row["plays"] for row in answer}
             assert len(told) == len(answer)
@@ -123,6 +124,13 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
     assert told["totals"]["revenue"] == pytest.approx(shown * 0.05)
     assert (await analytics.impressions(stranger, (began, NOW)))["totals"]["impressions"] == 0
     assert (await analytics.impressions(owner, (since, until), campaign_id=foreign))["data"] == []
+
+    async with db.transaction() as session:
+        await session.delete(await session.get_one(Campaign, campaign))
+    told = await analytics.impressions(owner, (since, until))
+    assert [(row["campaign_id"], row["campaign"], row["impressions"]) for row in told["data"]] == [
+        (campaign, None, shown)
+    ]
 
     pages = []
     cursor = None
