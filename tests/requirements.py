@@ -1,10 +1,12 @@
-"""Real programs that some tests need. A missing one skips its tests, unless HUB_TEST_REQUIRE names it (a list with
-commas, or `all`): then the tests fail, so that a build cannot be green by skipping."""
+"""Real programs that some tests need, and foreign packages that they install for themselves. A missing one skips its
+tests, unless HUB_TEST_REQUIRE names it (a list with commas, or `all`): then the tests fail, so that a build cannot be
+green by skipping."""
 
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,11 +22,16 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
 
 def require(program: str) -> str:
     """The path of `program` (a key of PROGRAMS); skips or fails the calling test when it is not installed."""
-    if path := _find(program):
-        return path
-    reason = f"{program} is not installed (looked for {', '.join(PROGRAMS[program])})"
-    required = {name.strip() for name in os.environ.get("HUB_TEST_REQUIRE", "").split(",")}
-    if required & {"all", program}:
+    path = _find(program)
+    if path is None:
+        missing(program, f"{program} is not installed (looked for {', '.join(PROGRAMS[program])})")
+    return path
+
+
+def missing(name: str, reason: str) -> NoReturn:
+    """Skips or fails the calling test, which needs `name`."""
+    required = {one.strip() for one in os.environ.get("HUB_TEST_REQUIRE", "").split(",")}
+    if required & {"all", name}:
         pytest.fail(reason + ", and HUB_TEST_REQUIRE asks for it")
     pytest.skip(reason)
 
