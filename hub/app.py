@@ -165,13 +165,12 @@ async def running(
             lambda outcome, number: metrics.plays.labels(outcome).inc(number),
         )
         programs = Programs(db, bus, Weather(), settings.server.public_url)
-        programs = Programs(db, bus, Weather(), settings.server.public_url)
         services = Services(
             access=access,
             accounts=accounts,
             members=Members(db, bus, accounts),
             tokens=Tokens(db, access),
-            players=Players(db, bus, presence),
+            players=Players(db, bus, presence, programs),
             presence=presence,
             programs=programs,
             commands=commands,

@@ -14,6 +14,7 @@ from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import PresenceService
+from hub.services.programs import Programs
 from hub.store import events
 from hub.store import players as store
 from hub.store.database import Database
@@ -30,10 +31,13 @@ MEMBERS_LIMIT = 10_000  # players of one group: what one batch can carry
 
 
 class Players:
-    def __init__(self, db: Database, bus: Bus, presence: PresenceService) -> None:
+    """Without `programs` nobody knows what plays."""
+
+    def __init__(self, db: Database, bus: Bus, presence: PresenceService, programs: Programs | None = None) -> None:
         self._db = db
         self._bus = bus
         self._presence = presence
+        self._programs = programs
 
     # Players ---------------------------------------------------------------------------------------------------------
 
@@ -249,6 +253,8 @@ class Players:
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
             layout = await layout_of(session, player, found[0].group_ids)
         detail = _describe_detail(player, found[0], screenshot, layout)
+        if self._programs is not None:
+            detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
         return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:

@@ -76,17 +76,18 @@ class Programs:
         playlist_id = _playlist_of(team.world, self._step(team, here, self._clock()).shown)
         return None if playlist_id is None else {"id": playlist_id, "name": team.world.playlists[playlist_id].name}
 
-    async def revision(self, team_id: int, player_id: int) -> str:
+    async def revision(self, team_id: int, player_id: int, version: int = 0) -> str:
         """The revision of the manifest that the player should have. Raises NotFound."""
-        team, here = await self._worlds.of(team_id, player_id)
+        team, here = await self._worlds.of(team_id, player_id, version)
         return self._worlds.revision(team, here, self._clock())
 
-    async def revisions(self, team_id: int, player_ids: Collection[int]) -> dict[int, str]:
-        """The same for many players of a team; those that are gone are left out."""
+    async def revisions(self, team_id: int, player_ids: Collection[int], version: int = 0) -> dict[int, str]:
+        """The same for many players of a team, by a content version of it or a newer one; those that are gone are left
+        out."""
         found: dict[int, str] = {}
         for number, player_id in enumerate(player_ids, 1):
             try:
-                found[player_id] = await self.revision(team_id, player_id)
+                found[player_id] = await self.revision(team_id, player_id, version)
             except NotFound:
                 continue
             if number % AT_ONCE == 0:

@@ -55,31 +55,31 @@ class Worlds:
         self._heard = 0
         bus.subscribe(("content", None), self._changed)
 
-    async def team(self, team_id: int) -> Team:
-        """What the team has to show, at most a second old. Raises NotFound."""
+    async def team(self, team_id: int, version: int = 0) -> Team:
+        """What the team has to show, at most a second old, and of this content version at least. Raises NotFound."""
         team = self._teams.get(team_id)
-        if team is not None and self._is_fresh(team):
+        if team is not None and self._is_fresh(team) and team.version >= version:
             self._teams.move_to_end(team_id)
             return team
         async with self._reading.setdefault(team_id, asyncio.Lock()):
             team = self._teams.get(team_id)
-            if team is not None and self._is_fresh(team):
+            if team is not None and self._is_fresh(team) and team.version >= version:
                 return team
             heard, at = self._heard, self._clock()
             async with self._db.session() as session:
-                version = (await store.content_versions(session, [team_id])).get(team_id)
-                if version is None:
+                current = (await store.content_versions(session, [team_id])).get(team_id)
+                if current is None:
                     raise NotFound
-                if team is None or team.version != version:
+                if team is None or team.version != current:
                     world = await store.world(session, team_id)
-                    team = Team(team_id, version, world, await store.screens(session, team_id))
+                    team = Team(team_id, current, world, await store.screens(session, team_id))
             team.looked_at, team.heard = at, heard
             self._keep(team)
             return team
 
-    async def of(self, team_id: int, player_id: int) -> tuple[Team, Circumstances]:
+    async def of(self, team_id: int, player_id: int, version: int = 0) -> tuple[Team, Circumstances]:
         """The team, and what distinguishes this player in it. Raises NotFound."""
-        team = await self.team(team_id)
+        team = await self.team(team_id, version)
         here = team.here.get(player_id)
         if here is None:
             if player_id not in team.screens:  # newer than what was read

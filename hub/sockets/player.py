@@ -77,6 +77,7 @@ class PlayerConnection:
         "_superseded",
         "_uploads",
         "player_id",
+        "revision",
         "seen",
         "team_id",
     )
@@ -86,6 +87,7 @@ class PlayerConnection:
     ) -> None:
         self.player_id = player_id
         self.team_id = 0  # known once registered
+        self.revision: str | None = None  # of the manifest that the player was last told of
         self.seen = False
         self._registry = registry
         self._seam = seam
@@ -156,6 +158,16 @@ class PlayerConnection:
         for message in self._alerts.changes(live):
             self._session.send(message)
         self._pump()
+
+    def sync(self, revision: str) -> None:
+        """The player's manifest is this one now."""
+        self.revision = revision
+        self._session.send(m.Sync(revision=revision))
+        self._pump()
+
+    @property
+    def welcomed(self) -> bool:
+        return self._early is None
 
     @property
     def alerted(self) -> bool:
@@ -241,6 +253,7 @@ class PlayerConnection:
             await services.commands.record(self.player_id, _outcome(result))
         settings = await services.presence.settings(self.player_id) if plan.results else connected.settings
         alerts = self._alerts.changes(await services.alerts.live_for_player(self.team_id, self.player_id))
+        self.revision = await services.programs.revision(self.team_id, self.player_id)
         if self._superseded or self._session.closed:
             return
         self._session.welcome(self._welcome(connected, settings, alerts))
@@ -256,8 +269,8 @@ class PlayerConnection:
             self._wake(message)
         if plan.requeue or "queued" in connected.live.values():
             self._let_out()
-        if hello.settings:
-            services.presence.report(self.player_id, reported=hello.settings)
+        if hello.settings or hello.revision:
+            services.presence.report(self.player_id, reported={**(hello.settings or {}), "revision": hello.revision})
 
     def _welcome(self, connected: Connected, desired: Mapping[str, Any], alerts: list[m.Alert]) -> m.Welcome:
         settings = self._registry.settings
@@ -272,6 +285,7 @@ class PlayerConnection:
             screenshot_s=settings.screenshot_s,
             chunk_bytes=CHUNK_BYTES,
             window=settings.limits.upload_window,
+            revision=self.revision,
             settings=dict(desired),
             alerts=alerts,
         )

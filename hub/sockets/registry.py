@@ -14,6 +14,7 @@ from hub.domain.times import now_ms
 from hub.protocol.session import Limits
 from hub.services.services import Services
 from hub.sockets.player import PlayerConnection, Seam
+from hub.sockets.syncing import Syncing
 
 SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of seconds
 DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its players
@@ -64,6 +65,7 @@ class Registry:
         self._refused_at = 0.0
         self._ended = asyncio.Event()
         self._floods: dict[int, list[float]] = {}
+        self.syncing = Syncing(services.programs, bus, self._welcomed)
         bus.subscribe(("alerts", None), self._alerts_changed)
 
     def __len__(self) -> int:
@@ -130,6 +132,9 @@ class Registry:
             task = asyncio.get_running_loop().create_task(self.services.presence.quarantine(player_id, "flooding"))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+
+    def _welcomed(self) -> list[PlayerConnection]:
+        return [connection for connection in self._current.values() if connection.welcomed]
 
     def get(self, player_id: int) -> PlayerConnection | None:
         return self._current.get(player_id)
