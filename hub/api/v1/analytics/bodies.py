@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hub.api.v1.bodies import Id, Moment, QueryId, Strict, Tolerant
+from hub.api.v1.bodies import Id, Moment, QueryId, Strict, Tolerant, example
 from hub.domain.analytics import Range, Showing, checked_range
 from hub.domain.times import DAY, now_ms, parse
 
@@ -93,4 +93,19 @@ class Play(Strict):
 
 
 class Plays(Strict):
+    model_config = example(
+        entries=[
+            {
+                "id": "01JARW8K9BXYZ",
+                "asset_id": 7,
+                "playlist_id": 2,
+                "layout_id": 1,
+                "campaign_id": 3,
+                "started_at": "2026-03-29T14:30:00Z",
+                "duration_s": 10,
+                "completed": True,
+            }
+        ]
+    )
+
     entries: list[Play] = Field(min_length=1, max_length=500)
