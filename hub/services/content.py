@@ -172,7 +172,7 @@ class Content:
         asset.filename = filename
         for _ in range(TRIES):
             async with self._db.session() as session:
-                await _check_folder(session, asset)
+                await _check_folder(session, actor, folder_id)
                 file = await store.file_of(session, actor.team_id, incoming.sha256)
             if file is None:
                 probed = await self._prober.probe(incoming.path)
@@ -214,10 +214,10 @@ class Content:
             found = await store.get(made.session, actor.team_id, asset_id)
             asset = found.asset
             check_version(asset, version)
+            await _check_folder(made.session, actor, changes.get("folder_id"))
             for name in ("name", "duration_s", "folder_id"):
                 if name in changes:
                     setattr(asset, name, changes[name])
-            await _check_folder(made.session, asset)
             asset.version += 1
             asset.updated_at = made.now
             made.session.add(asset)
@@ -309,7 +309,7 @@ class Content:
         """Write a new asset and `content.published`. Of equal files the one that has a row already is taken. Raises
         _Vanished when `file` was such a row and is gone."""
         async with change(self._db, self._bus, actor, face) as made:
-            await _check_folder(made.session, asset)
+            await _check_folder(made.session, actor, asset.folder_id)
             kept = None
             if file is not None:
                 kept = await store.file_of(made.session, actor.team_id, file.sha256)
@@ -351,6 +351,6 @@ def _agree(mime: str, type: str | None, announced: str | None) -> None:
         raise rules.refused(f"This is {mime}, announced as {announced}.")
 
 
-async def _check_folder(session: Any, asset: Asset) -> None:
-    if asset.folder_id is not None and not await store.has_folder(session, asset.team_id, asset.folder_id):
+async def _check_folder(session: Any, actor: Actor, folder_id: int | None) -> None:
+    if folder_id is not None and not await store.has_folder(session, actor.team_id, folder_id):
         raise Invalid.field("folder_id", "There is no such folder.")

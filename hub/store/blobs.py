@@ -5,10 +5,11 @@ Names are made by the hub, never from a client's text: `screenshots/<team>/<play
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +23,8 @@ from hub.domain.errors import NotFound, TooLarge, Unavailable
 
 THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
 GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that the hub accepts
-PIECE = 256 << 10  # bytes of one step of `stream`
+PIECE = 1 << 20  # bytes of one step of `stream`, and of one request to a bucket
+PARTS_AT_ONCE = 4  # of 5 MB each, of one file on its way into a bucket: within a request's time on a slow uplink
 PAGE = 1_000  # names a step of `pages`: what S3 lists at once
 READINESS = "readiness"
 
@@ -112,16 +114,13 @@ class Blobs:
         return await self._run(read)
 
     async def stream(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Bytes `start` to before `end` in pieces. What can fail at once fails before the first piece."""
+        """Bytes `start` to before `end` in pieces. What can fail at once fails before the first piece.
 
-        def read() -> Iterator[bytes]:
-            size = obstore.head(self._store, name)["size"]
-            stop = size if end is None else min(end, size)
-            if start >= stop:
-                return iter(())
-            return iter(obstore.get(self._store, name, options={"range": (start, stop)}).stream(min_chunk_size=PIECE))
-
-        return self._pieces(await self._run(read))
+        Each piece is a request of its own: one for the whole would have to end within its timeout, and whoever takes
+        the pieces may be slow.
+        """
+        size = (await self.head(name)).size
+        return self._pieces(name, start, size if end is None else min(end, size))
 
     async def head(self, name: str) -> Stored:
         return await self._run(lambda: _stored(obstore.head(self._store, name)))
@@ -143,11 +142,11 @@ class Blobs:
 
     def _put(self, name: str, content: bytes | Path) -> None:
         if self._folder is None:
-            obstore.put(self._store, name, content)
+            obstore.put(self._store, name, content, max_concurrency=PARTS_AT_ONCE)
             return
         path = self._folder / name
         folder_is_new = not path.parent.is_dir()
-        obstore.put(self._store, name, content)
+        obstore.put(self._store, name, content, max_concurrency=PARTS_AT_ONCE)
         _fsync(path)  # the bytes survive a power cut, and with the folder synced so does the name
         path = path.parent
         _fsync(path)
@@ -165,9 +164,12 @@ class Blobs:
             except FileNotFoundError:
                 pass
 
-    async def _pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while (piece := await self._run(lambda: next(pieces, None))) is not None:
-            yield bytes(piece)
+    async def _pieces(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
+        for at in range(start, end, PIECE):
+            yield await self._run(partial(self._piece, name, at, min(at + PIECE, end)))
+
+    def _piece(self, name: str, start: int, end: int) -> bytes:
+        return bytes(obstore.get_range(self._store, name, start=start, end=end))
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
