@@ -70,10 +70,14 @@ class Access:
             known = await self._look_up(token, digest, now)
             if known is None:
                 return None
-        actor = known[0]
+        actor, until = known
+        if actor.address != address or actor.agent != agent:
+            actor = replace(actor, address=address, agent=agent)
+            if digest in self._known:
+                self._known[digest] = (actor, until)
         if actor.credential is not None:
-            self._used[actor.credential] = (actor.credential.id, now, address, agent[:200] if agent else None)
-        return replace(actor, address=address, agent=agent)
+            self._used[actor.credential] = (actor.credential.id, now, address, agent)
+        return actor
 
     async def _look_up(self, token: str, digest: str, now: int) -> tuple[Actor, int] | None:
         kind = credential_kind(token)

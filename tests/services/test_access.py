@@ -1,17 +1,23 @@
 """API keys: good, expired, rotated, revoked."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hub.bus.local import LocalBus
+from hub.domain.access import Credential
 from hub.domain.errors import Forbidden, Invalid, NotFound
+from hub.domain.presence import Graces
 from hub.domain.times import HOUR, now_ms
-from hub.services.access import Access
+from hub.services.access import Access, Found
 from hub.services.events import Events
+from hub.services.players import Players
+from hub.services.presence import PresenceService
 from hub.services.teams import prepare
+from hub.store import players
 from hub.store.database import Database
-from tests.cast import team_owner
+from tests.cast import player_of, team_owner
 
 
 async def who(access: Access, key: str) -> Any:
@@ -110,3 +116,82 @@ async def test_the_last_use_is_written_down_in_batches(db: Database) -> None:
     [listed] = await access.keys(owner)
     assert (listed["last_address"], listed["last_agent"]) == ("192.0.2.1", "curl/8")
     assert listed["last_used_at"] is not None
+
+
+async def test_a_key_acts_as_its_maker_and_so_do_the_keys_that_it_makes(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    asked = {"name": "x", "scopes": ["admin", "webhooks"], "expires_at": None, "face": "test"}
+    first = await who(access, (await access.create_key(owner, **asked))["key"])
+    second = await who(access, (await access.create_key(first, **asked))["key"])
+    assert (second.kind, second.user_id, second.role, second.plan) == ("key", owner.id, "owner", "unlimited")
+    assert second.credential == ("key", second.id)
+    narrowed = await access.change_key(second, first.id, name="Narrow", scopes=["webhooks"], face="test")
+    assert (narrowed["name"], narrowed["scopes"]) == ("Narrow", ["webhooks"])
+    players_only = await access.create_key(
+        owner, name="x", scopes=["admin", "read:players"], expires_at=None, face="test"
+    )
+    other = await who(access, players_only["key"])
+    for attempt in (["webhooks"], ["admin"]):  # what the key has, and what it would get
+        with pytest.raises(Forbidden):
+            await access.change_key(other, first.id, name=None, scopes=attempt, face="test")
+    with pytest.raises(NotFound):
+        await access.change_key(await team_owner(db, "b"), first.id, name="x", scopes=None, face="test")
+
+
+async def test_a_players_token_is_known_as_its_player_and_dies_at_once(db: Database) -> None:
+    bus = LocalBus()
+    access, owner = Access(db, bus), await team_owner(db, "team")
+    presence = PresenceService(db, bus, "node", Graces())
+    service = Players(db, bus, presence)
+    player = await player_of(db, owner)
+    assert player.id is not None
+    token = await service.issue_token(owner, player.id, face="test")
+    actor = await who(access, token)
+    assert (actor.kind, actor.id, actor.team_id, actor.scopes) == ("player", player.id, owner.team_id, frozenset())
+    newer = await service.issue_token(owner, player.id, face="test")
+    assert await who(access, token) is None
+    assert await who(access, newer) is not None
+    async with db.transaction() as session:
+        row = await players.get(session, owner.team_id, player.id)
+        row.quarantined_at = now_ms()
+        session.add(row)
+    bus.publish(("player", player.id), "quarantined")
+    assert await who(access, newer) is None
+
+
+async def test_other_kinds_of_credential_are_asked_where_they_are_kept(sqlite_db: Database) -> None:
+    bus = LocalBus()
+    access, owner = Access(sqlite_db, bus), await team_owner(sqlite_db, "team")
+    asked: list[str] = []
+
+    async def look_up(token: str) -> Found | None:
+        asked.append(token)
+        return Found(replace(owner, credential=Credential("grant", 5))) if token == "sbo_good" else None
+
+    access.accept("grant", look_up)
+    for _ in range(3):
+        assert (await who(access, "sbo_good")).credential == ("grant", 5)
+    assert await who(access, "sbo_bad") is None
+    assert asked == ["sbo_good", "sbo_bad"]
+    for subject in (("grant", 6), ("key", 5), ("user", 10**6), ("team", 10**6)):
+        bus.publish(("credentials", None), subject)
+        await who(access, "sbo_good")
+    assert asked[2:] == []
+    for number, subject in enumerate((("grant", 5), ("user", owner.id), ["team", owner.team_id]), 1):
+        bus.publish(("credentials", None), subject)
+        await who(access, "sbo_good")
+        assert len(asked) == 2 + number
+
+
+async def test_what_was_revoked_while_it_was_looked_up_is_not_remembered(sqlite_db: Database) -> None:
+    bus = LocalBus()
+    access, owner = Access(sqlite_db, bus), await team_owner(sqlite_db, "team")
+    answers = [Found(owner), None]
+
+    async def look_up(token: str) -> Found | None:
+        bus.publish(("credentials", None), ("grant", 5))
+        return answers.pop(0)
+
+    access.accept("grant", look_up)
+    await who(access, "sbo_good")
+    assert await who(access, "sbo_good") is None

@@ -15,7 +15,7 @@ ENTRIES = (
              needs_auth=False, query=bodies.KeyExchange, answers={200: a.Session}, errors=(401,)),
 
     Endpoint("POST", "/api/v1/keys", calls.create_own_key, summary="Create a key of yours", **KEYS,
-             body=bodies.NewKey, answers={201: None}, errors=(409,)),
+             body=bodies.NewKey, answers={201: None}, produces="text/plain", errors=(409,)),
     Endpoint("GET", "/api/v1/keys", calls.list_own_keys, summary="List your keys", **KEYS, answers={200: a.Keys}),
     Endpoint("DELETE", "/api/v1/keys", calls.delete_own_key, summary="Delete a key of yours", **KEYS,
              query=bodies.KeyName, answers={204: None}, errors=(404, 409)),

@@ -73,3 +73,20 @@ async def test_an_end_lies_in_the_future_and_is_a_time(owner: Client) -> None:
         )
         assert answer.status_code == 422, given
         assert list(answer.json()["errors"]) == ["expires_at"]
+
+
+async def test_a_key_is_renamed_and_narrowed_without_a_new_secret(hub: WholeHub, owner: Client) -> None:
+    key = await made(owner, scopes=["read:players", "webhooks"])
+    assert await status_with(hub, key["key"]) == 200
+    path = f"/api/v1/api-keys/{key['id']}"
+    changed = (await owner.patch(path, json={"name": "Hooks", "scopes": ["webhooks"]})).json()["data"]
+    assert (changed["name"], changed["scopes"], changed["prefix"]) == ("Hooks", ["webhooks"], key["prefix"])
+    assert await status_with(hub, key["key"]) == 403
+    for body in ({}, {"scopes": []}, {"scopes": ["fly"]}, {"name": ""}, {"key": "x"}):
+        assert (await owner.patch(path, json=body)).status_code == 422, body
+    assert (await (await hub.as_stranger()).patch(path, json={"name": "x"})).status_code == 404
+    weak = await hub.as_owner("admin", "webhooks")
+    assert (await weak.patch(path, json={"scopes": ["read:players"]})).status_code == 403
+    assert (await weak.patch(path, json={"name": "Theirs"})).json()["data"]["name"] == "Theirs"
+    kinds = [event["event"] for event in (await owner.get("/api/v1/events")).json()["data"]]
+    assert kinds.count("key.updated") == 2
