@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
 
     pair = calls.add_parser("pair", parents=[shared], help="get a token from the hub, approved by an operator")
+    pair.add_argument("--code", help="code of a player that waits for its device; then nobody has to approve")
     pair.set_defaults(call=_pair)
 
     run = calls.add_parser(
@@ -158,8 +159,9 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
 
     async def work() -> str:
         system = _system(config, state)
-        offer = await pairing.begin(config.hub, _facts(system))
-        await show(offer)
+        offer = await pairing.begin(config.hub, {**_facts(system), "pairing_code": arguments.code})
+        if arguments.code is None:
+            await show(offer)
         return await pairing.wait_for_token(config.hub, offer)
 
     try:

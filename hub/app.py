@@ -13,6 +13,7 @@ from hub.api import manual, openapi, operations
 from hub.api.adcast.routes import ENTRIES as ADCAST
 from hub.api.errors import HANDLERS
 from hub.api.hangar.routes import ENTRIES as HANGAR
+from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
 from hub.api.pacing import Pacing
@@ -71,7 +72,7 @@ VERSION = "0.1.0"
 NODE = "hub"
 """The name of this process in presence rows: one hub, one process."""
 
-ENTRIES = (*V1, *HANGAR, *ADCAST, *OAUTH)
+ENTRIES = (*V1, *HANGAR, *HANGAR_MEDIA, *ADCAST, *OAUTH)
 """Every call of every face."""
 
 Probe = Callable[[str], None]

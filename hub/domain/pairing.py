@@ -3,7 +3,11 @@
     pending --approve--> approved --the device asks--> redeemed
        └-----deny------> denied
 
-A code that is pending or approved when its time is over has expired; nothing moves it any more.
+    invited --a device brings the code--> approved
+
+The other way round, an operator makes a code for a player that exists, and the device that brings it is approved.
+
+A code that is pending, invited or approved when its time is over has expired; nothing moves it any more.
 """
 
 import re
@@ -12,6 +16,7 @@ from dataclasses import dataclass
 from hub.domain.times import MINUTE, SECOND
 
 LIFETIME_S = 900  # long enough to carry a code from the screen to a desk, short enough that guessing is hopeless
+INVITATION_S = 86_400  # of a code that somebody carries to a device: the day of an installation
 INTERVAL_S = 5  # between two polls of a device, as RFC 8628 has it where nothing else is said
 SLOWER_S = 5  # longer after each poll that came too early (RFC 8628, section 3.5)
 EARLY_MS = SECOND  # a poll may come this much early: networks carry one faster than the other
@@ -25,7 +30,7 @@ REFUSALS = {
     "slow_down": "You ask too often: wait five seconds longer between two requests from now on.",
     "access_denied": "An operator has refused this device.",
     "expired_token": "The code has expired. Ask for a new one.",
-    "invalid_grant": "This device code is unknown or was used before.",
+    "invalid_grant": "This code is unknown, has expired or was used before.",
 }
 """Why a device that asks gets no token, by the error word of OAuth 2.0."""
 

@@ -47,11 +47,19 @@ class PairingService:
     # For the device --------------------------------------------------------------------------------------------------
 
     async def authorize(
-        self, client_id: str, hardware_id: str, model: str | None, address: str | None, base_url: str
+        self,
+        client_id: str,
+        hardware_id: str,
+        model: str | None,
+        address: str | None,
+        base_url: str,
+        *,
+        invitation: str | None = None,
     ) -> dict[str, Any]:
-        """Open a code for a device; the answer is that of RFC 8628, section 3.2.
+        """Open a code for a device; the answer is that of RFC 8628, section 3.2. A device that brings the code of an
+        invitation needs no other, and is approved at once.
 
-        Raises BadRequest (not a client of ours), TooMany, Unavailable.
+        Raises BadRequest (not a client of ours, no such invitation), TooMany, Unavailable.
         """
         _check_client(client_id)
         now = self._clock()
@@ -68,16 +76,26 @@ class PairingService:
             expires_at=now + rules.LIFETIME_S * SECOND,
             interval_s=rules.INTERVAL_S,
         )
+        if invitation is not None:
+            code = rules.read_code(invitation)
+            new.user_digest = ids.digest(code)
+            guess = Spending(f"pairing guesses {network(place)}", rules.GUESSES_PER_ADDRESS)
+            if not await self._db.write(store.accept, new, guess, now):
+                raise BadRequest(rules.REFUSALS["invalid_grant"], code="invalid_grant")
+            return self._offer(device_code, code, base_url)
         spending = Spending(f"pairing requests {network(place)}", rules.REQUESTS_PER_NETWORK)
         digests = [ids.digest(code) for code in codes]
         # One key for all: each counts what the one before it opened.
         number: int = await self._db.write(store.authorize, new, digests, spending, now, key="pairing")
+        return self._offer(device_code, codes[number], base_url)
+
+    def _offer(self, device_code: str, user_code: str, base_url: str) -> dict[str, Any]:
         page = (self._public_url or base_url.rstrip("/")) + PAGE
         return {
             "device_code": device_code,
-            "user_code": codes[number],
+            "user_code": user_code,
             "verification_uri": page,
-            "verification_uri_complete": f"{page}?code={codes[number]}",
+            "verification_uri_complete": f"{page}?code={user_code}",
             "expires_in": rules.LIFETIME_S,
             "interval": rules.INTERVAL_S,
         }
@@ -108,6 +126,28 @@ class PairingService:
         }
 
     # For the operator ------------------------------------------------------------------------------------------------
+
+    async def invite(self, actor: Actor, player_id: int) -> dict[str, Any]:
+        """A code with which one device becomes this player, whoever brings it within a day: {"code", "expires_at"}. An
+        earlier one is void then. Raises Forbidden, NotFound, Unavailable.
+        """
+        actor.require("admin")
+        async with self._db.session() as session:
+            await players.get(session, actor.team_id, player_id)
+        now = self._clock()
+        new = Pairing(
+            device_digest=ids.digest(ids.device_code()),  # nobody has this one: the device gets its own
+            user_digest="",
+            hardware_id="",
+            created_at=now,
+            expires_at=now + rules.INVITATION_S * SECOND,
+            interval_s=rules.INTERVAL_S,
+            state="invited",
+            player_id=player_id,
+        )
+        codes = [self._new_code() for _ in range(CODE_ATTEMPTS)]
+        number: int = await self._db.write(store.invite, new, [ids.digest(code) for code in codes])
+        return {"code": codes[number], "expires_at": rfc3339(new.expires_at)}
 
     async def inspect(self, actor: Actor, user_code: str) -> dict[str, Any]:
         """What is known of the device that shows this code. Raises Forbidden, NotFound, TooMany."""

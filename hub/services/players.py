@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import Actor
-from hub.domain.errors import Invalid, PreconditionFailed
+from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
@@ -67,6 +67,14 @@ class Players:
         """One player in full. Raises NotFound."""
         actor.require("read:players")
         return await self._detail(actor, player_id)
+
+    async def by_screen_id(self, actor: Actor, screen_id: str) -> int:
+        """The number of the player `scr_...`. Raises NotFound."""
+        async with self._db.session() as session:
+            found = await store.by_screen_id(session, actor.team_id, screen_id)
+        if found is None or found.id is None:
+            raise NotFound
+        return found.id
 
     async def create(self, actor: Actor, *, name: str, face: str) -> dict[str, Any]:
         """A player that has no device yet: give it a token, or pair a device with it."""

@@ -31,6 +31,11 @@ _OPEN_IN_ALL = Statement("""
 _DECIDE = Statement("""
     UPDATE pairing SET state = :state, player_id = :player_id
     WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING id""")
+_TAKE_BACK = Statement("DELETE FROM pairing WHERE state = 'invited' AND player_id = :player_id")
+_ACCEPT = Statement("""
+    UPDATE pairing SET state = 'approved', device_digest = :device_digest, hardware_id = :hardware_id, model = :model,
+           address = :address, expires_at = :expires_at
+    WHERE user_digest = :user_digest AND state = 'invited' AND expires_at > :now RETURNING player_id""")
 _REDEEM = Statement("""
     UPDATE pairing SET state = 'redeemed'
     WHERE device_digest = :device_digest AND state = 'approved' AND expires_at > :now
@@ -92,6 +97,10 @@ def authorize(new: Pairing, user_digests: Sequence[str], spending: Spending, now
     everywhere = yield _OPEN_IN_ALL(now=now)
     if everywhere[0]["number"] >= rules.OPEN_IN_ALL:
         raise Unavailable("Too many devices wait for approval.", code="too_many_codes", retry_after=60)
+    return (yield from _insert(new, user_digests))
+
+
+def _insert(new: Pairing, user_digests: Sequence[str]) -> Unit:
     values = {name: getattr(new, name) for name in _COLUMNS}
     for number, digest in enumerate(user_digests):
         if (yield _INSERT(**(values | {"user_digest": digest}))):
@@ -99,8 +108,35 @@ def authorize(new: Pairing, user_digests: Sequence[str], spending: Spending, now
     raise Unavailable("No free code was found.", code="no_free_code", retry_after=1)
 
 
+def invite(new: Pairing, user_digests: Sequence[str]) -> Unit:
+    """Unit: open a code that a device may bring to become this player; an earlier one of the player gives way to it.
+    Answers which of `user_digests` it got. Raises Unavailable."""
+    yield _TAKE_BACK(player_id=new.player_id)
+    return (yield from _insert(new, user_digests))
+
+
+def accept(new: Pairing, spending: Spending, now: int) -> Unit:
+    """Unit: a device brings the code of an invitation; from now on it may fetch its token. Answers whether the code was
+    good. Raises TooMany for a network that guesses."""
+    yield from spend([spending], now)
+    accepted = yield _ACCEPT(
+        user_digest=new.user_digest,
+        device_digest=new.device_digest,
+        hardware_id=new.hardware_id,
+        model=new.model,
+        address=new.address,
+        expires_at=new.expires_at,
+        now=now,
+    )
+    if accepted:
+        yield from refund([spending])
+    return bool(accepted)
+
+
 async def by_user_code(session: AsyncSession, digest: str) -> Pairing | None:
-    return (await session.exec(select(Pairing).where(col(Pairing.user_digest) == digest))).first()
+    """The device that shows this code; an invitation is nothing that a device shows."""
+    query = select(Pairing).where(col(Pairing.user_digest) == digest, col(Pairing.state) != "invited")
+    return (await session.exec(query)).first()
 
 
 def decide(pairing_id: int, state: str, player_id: int | None, now: int) -> Unit:

@@ -153,5 +153,10 @@ async def of_team(session: AsyncSession, team_id: int, player_ids: Sequence[int]
     return {player_id for player_id in await session.exec(query) if player_id is not None}
 
 
+async def by_screen_id(session: AsyncSession, team_id: int, screen_id: str) -> Player | None:
+    query = select(Player).where(col(Player.screen_id) == screen_id, col(Player.team_id) == team_id)
+    return (await session.exec(query)).first()
+
+
 async def by_token(session: AsyncSession, digest: str) -> Player | None:
     return (await session.exec(select(Player).where(col(Player.token_digest) == digest))).first()

@@ -16,13 +16,19 @@ from hub.domain.errors import BadRequest
 async def authorize(call: Call) -> Answer:
     """Ask for a code. The device shows it, an operator approves it, and the device meanwhile asks for its token.
 
-    At most five devices of one address wait at a time. A device that asks again gives up its earlier code.
+    At most five devices of one address wait at a time. A device that asks again gives up its earlier code. One that
+    brings the `pairing_code` of a player has no need of an operator: its token is there at once.
     """
     body = call.body
     return Answer(
         200,
         await call.services.pairing.authorize(
-            body.client_id, body.hardware_id, body.model, call.address, call.base_url
+            body.client_id,
+            body.hardware_id,
+            body.model,
+            call.address,
+            call.base_url,
+            invitation=body.pairing_code,
         ),
     )
 

@@ -46,6 +46,9 @@ class DeviceRequest(BaseModel):
     client_id: Word = Field(description="Always `player`.")
     hardware_id: Word = Field(description="What names this device for good, such as a serial number.")
     model: Word | None = Field(None, description="What an operator recognises the device by.")
+    pairing_code: Word | None = Field(
+        None, description="The code of a player that waits for its device; then nobody has to approve."
+    )
 
 
 Uri = Annotated[str, Field(max_length=500)]
@@ -69,6 +72,8 @@ class TokenRequest(BaseModel):
 
 
 class RevocationRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token": "sbr_...", "client_id": "app_..."}]})
+
     token: Word
     token_type_hint: Word | None = Field(None, description="Not needed: the hub knows its tokens by their form.")
     client_id: Word | None = None
@@ -88,6 +93,12 @@ class Authorization(BaseModel):
 
 
 class AuthorizationForm(Authorization):
+    """The request again, and the person's part."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"client_id": "app_...", "redirect_uri": "https://editor.example.com/cb"}]}
+    )
+
     email: Annotated[str, Field(max_length=254)] | None = None
     password: Annotated[str, Field(max_length=200)] | None = None
     ticket: Annotated[str, Field(max_length=1_000)] | None = None

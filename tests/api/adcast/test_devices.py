@@ -156,7 +156,12 @@ async def test_what_a_device_shows_is_its_alone_to_fetch_and_kept_in_step(
     hub: WholeHub, owner: Client, stranger: Client, nobody: Client
 ) -> None:
     query = {"uuid": UUID}
-    nothing: dict[str, Any] = {"playlist": None, "content_to_download": [], "content_to_delete": [], "show_watermark": False}
+    nothing: dict[str, Any] = {
+        "playlist": None,
+        "content_to_download": [],
+        "content_to_delete": [],
+        "show_watermark": False,
+    }
     await told(nobody, "POST", "/api/device/register", {"uuid": UUID})
     assert await told(nobody, "GET", "/api/device/playlist", params=query) == nothing
     assert not (await heartbeat(nobody))["has_update"]

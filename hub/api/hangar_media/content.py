@@ -1,0 +1,70 @@
+"""Content: the same things as the assets of /api/v1."""
+
+from typing import Any
+
+from hub.api.answer import Answer
+from hub.api.endpoint import Call
+from hub.api.hangar_media import shapes
+from hub.api.multipart import read_form
+from hub.api.origin import face
+from hub.api.v1.shapes import done, many, pages
+from hub.domain.errors import Invalid
+
+
+async def list_content(call: Call) -> Answer:
+    """All content; with `page` or `per_page` a part of it."""
+    page, per_page = pages(call.query)
+    found, total = await call.services.content.listing(call.actor, page=page, per_page=per_page, base_url=call.base_url)
+    return many([shapes.content(asset) for asset in found], total=total, page=page, per_page=per_page)
+
+
+async def upload_content(call: Call) -> Answer:
+    """New content: a file as multipart/form-data with the field `file`, or an address (youtube, web, livestream) in
+    `source_url`, by the same form or as JSON. What a file is its content decides; one that is something else than
+    `type` says is refused."""
+    content = call.services.content
+    if call.body is not None:
+        return await _address(call, call.body)
+    async with content.receiving() as incoming:
+        form = await read_form(call, incoming.write, content.max_bytes)
+        fields = form.fields
+        if not form.has_file:
+            return await _address(call, fields)
+        if fields.source_url is not None:
+            raise Invalid.field("source_url", "Send a file or an address, not both.")
+        asset = await content.add_file(
+            call.actor,
+            incoming,
+            name=fields.name,
+            type=fields.type,
+            filename=form.filename,
+            duration_s=fields.duration,
+            face=face(call),
+            base_url=call.base_url,
+        )
+    return Answer(201, {"data": shapes.content(asset)})
+
+
+async def _address(call: Call, fields: Any) -> Answer:
+    if fields.source_url is None:
+        raise Invalid.field("file", "Send a file, or a source_url with its type.")
+    if fields.type is None:
+        raise Invalid.field("type", "The type field is required.")
+    asset = await call.services.content.add_address(
+        call.actor,
+        name=fields.name,
+        type=fields.type,
+        url=fields.source_url,
+        duration_s=fields.duration,
+        face=face(call),
+        base_url=call.base_url,
+    )
+    return Answer(201, {"data": shapes.content(asset)})
+
+
+async def delete_content(call: Call) -> Answer:
+    """Remove content, from all playlists too."""
+    content = call.services.content
+    number = await shapes.number(call.actor, call.path["content_id"], content.by_content_id)
+    await content.delete(call.actor, number, face=face(call))
+    return done("Content deleted.")
