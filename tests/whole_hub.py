@@ -87,11 +87,12 @@ class WholeHub:
         self.stranger = stranger
         self._clients: list[httpx2.AsyncClient] = []
 
-    def client(self, key: str | None = None) -> httpx2.AsyncClient:
-        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._app({**scope, "state": dict(self.state)}, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The hub as an ASGI application."""
+        await self._app({**scope, "state": dict(self.state)}, receive, send)
 
-        transport = httpx2.ASGITransport(with_state, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
+    def client(self, key: str | None = None) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(self, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         hooks = {"response": [self._reference.check]}
         client = httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers, event_hooks=hooks)
