@@ -43,16 +43,10 @@ def init(
     The owner's password comes from HUB_OWNER_PASSWORD or a prompt.
     """
     from hub.domain.errors import HubError
-    from hub.services.passwords import PASSWORD_LENGTH
     from hub.services.teams import create_team, prepare
     from hub.store.database import Database
 
-    shortest, longest = PASSWORD_LENGTH
-    password = os.environ.get("HUB_OWNER_PASSWORD") or typer.prompt(
-        "Password of the owner", hide_input=True, confirmation_prompt=True
-    )
-    if not shortest <= len(password) <= longest:
-        _fail(f"The password needs {shortest} to {longest} characters.")
+    chosen = _new_password("HUB_OWNER_PASSWORD", "Password of the owner")
     settings = _settings(config, data=data)
 
     async def create() -> tuple[int, str]:
@@ -60,7 +54,7 @@ def init(
         await db.start()
         try:
             await prepare(db)
-            return await create_team(db, name=team, email=email, password=password)
+            return await create_team(db, name=team, email=email, password=chosen)
         finally:
             await db.stop()
 
@@ -73,6 +67,38 @@ def init(
         return
     print(f"Team {team_id}, {team}, is ready. Its first API key, shown this once:\n\n    {key}\n")
     print(f"Start the hub with:  hub serve --data {settings.server.data}")
+
+
+@app.command()
+def password(
+    email: Annotated[str, typer.Argument(help="E-mail address of the account.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Give an account another password and end its logins: the way back for an owner who lost it.
+
+    The password comes from HUB_PASSWORD or a prompt. The hub may run meanwhile.
+    """
+    from hub.domain.errors import HubError
+    from hub.services.accounts import set_password
+    from hub.store.database import Database
+
+    new = _new_password("HUB_PASSWORD", "New password")
+    settings = _settings(config, data=data)
+
+    async def change() -> None:
+        db = Database(settings.database_url)
+        await db.start()
+        try:
+            await set_password(db, email, new)
+        finally:
+            await db.stop()
+
+    try:
+        asyncio.run(change())
+    except HubError as error:
+        _fail(error.message)
+    print(f"{email} has another password; its logins have ended.")
 
 
 @app.command()
@@ -209,6 +235,17 @@ def demo(
 
 def main() -> None:
     app()
+
+
+def _new_password(variable: str, prompt: str) -> str:
+    """From the environment, or asked for twice."""
+    from hub.services.passwords import PASSWORD_LENGTH
+
+    shortest, longest = PASSWORD_LENGTH
+    text: str = os.environ.get(variable) or typer.prompt(prompt, hide_input=True, confirmation_prompt=True)
+    if not shortest <= len(text) <= longest:
+        _fail(f"The password needs {shortest} to {longest} characters.")
+    return text
 
 
 def _settings(config: Path | None, **server: Any) -> Settings:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
+
 
 def serve(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -19,6 +21,32 @@ def serve(folder: Path) -> "subprocess.Popen[str]":
 def listening(hub: "subprocess.Popen[str]") -> bool:
     assert hub.stdout is not None
     return "listens on" in hub.stdout.readline()
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"HUB_CONFIG": os.devnull} | environment
+    return subprocess.run([sys.executable, "-m", "hub", *arguments], capture_output=True, text=True, env=environment)
+
+
+def log_in(port: int, password: str) -> httpx2.Response:
+    body = {"email": "ada@example.com", "password": password}
+    return httpx2.post(f"http://127.0.0.1:{port}/api/auth/login", json=body)
+
+
+def test_a_lost_password_is_replaced_while_the_hub_runs(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    made = run("init", "--team", "T", "--email", "Ada@example.com", *data, HUB_OWNER_PASSWORD="the first password")
+    assert made.returncode == 0, made.stderr
+    with serve(tmp_path) as hub:
+        assert hub.stdout is not None
+        port = int(hub.stdout.readline().rpartition(":")[2])
+        assert log_in(port, "the first password").status_code == 200
+        changed = run("password", "ada@example.com", *data, HUB_PASSWORD="another password")
+        assert changed.stdout == "ada@example.com has another password; its logins have ended.\n"
+        assert log_in(port, "the first password").status_code == 401
+        assert log_in(port, "another password").status_code == 200
+        hub.terminate()
+        hub.communicate(timeout=60)
 
 
 def test_a_second_hub_on_one_data_folder_refuses_and_the_next_one_does_not(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import ROLES, Actor, Credential
-from hub.domain.errors import Forbidden, Invalid, Unauthenticated
+from hub.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from hub.domain.events import Event
 from hub.domain.pairing import Allowance
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
@@ -183,6 +183,22 @@ class Accounts:
         started = _login_event("login.started", actor, Credential("login", login.id), face, now)
         await self._db.run(session, events.append(started))
         return token
+
+
+async def set_password(db: Database, email: str, password: str) -> None:
+    """Give an account another password and end its logins, also those a running hub remembers. Raises NotFound."""
+    password_hash = await Passwords().hash(password)
+    async with db.transaction() as session:
+        user = await teams.user_by_email(session, plain_email(email))
+        if user is None or user.id is None:
+            raise NotFound(f"No account has the address {email}.")
+        user.password_hash = password_hash
+        user.version += 1
+        session.add(user)
+        await people.end_logins(session, user.id)
+        await session.flush()
+        data = person(user) | {"changed": ["password"]}
+        await db.run(session, events.append(Event("member.updated", user.team_id, now_ms(), data, face="hub")))
 
 
 def plain_email(email: str) -> str:

@@ -6,10 +6,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
-from hub.domain.errors import Forbidden, TooMany, Unauthenticated
+from hub.domain.errors import Forbidden, NotFound, TooMany, Unauthenticated
 from hub.domain.times import DAY, MINUTE, now_ms
 from hub.services.access import Access
-from hub.services.accounts import Accounts
+from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
 from hub.services.passwords import Passwords
 from hub.services.teams import prepare
@@ -121,6 +121,22 @@ async def test_an_account_has_so_many_logins_and_no_more(sqlite_db: Database) ->
     assert not await node.knows(first)
     assert await node.knows(second)
     assert await node.knows(last)
+
+
+async def test_an_operators_new_password_ends_logins_on_a_running_hub(db: Database) -> None:
+    await prepare(db)
+    node = Node(db)
+    await node.follower.follow()
+    token = await node.register()
+    assert await node.knows(token)
+    await set_password(db, " Ada@Example.com", "another password")
+    await node.follower.follow()
+    assert not await node.knows(token)
+    assert await node.knows(await node.login("another password"))
+    with pytest.raises(Unauthenticated):
+        await node.login()
+    with pytest.raises(NotFound):
+        await set_password(db, "nobody@example.com", "another password")
 
 
 class Counting(Passwords):
