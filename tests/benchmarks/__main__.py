@@ -7,12 +7,13 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import orjson
 
-from tests.benchmarks import aged, crowd, fan_out, inserts, round_trip, uploads
+from tests.benchmarks import aged, analytics, crowd, fan_out, inserts, round_trip, uploads
 from tests.benchmarks.processes import Failed, raise_file_limit
 from tests.benchmarks.report import Row, missed, table
 from tests.benchmarks.seed import Age
@@ -31,10 +32,14 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     """Measure and print. Answers the exit status: 1 for a missed bound that was asked for, 2 for a failed run."""
     options = _parser().parse_args(arguments)
     sizes = sizes or (QUICK if options.quick else Sizes())
-    age = Age(players=options.players, events=options.events, commands=options.commands, sessions=options.sessions)
+    age = Age(options.players, options.events, options.commands, options.sessions, options.plays)
+    # Each is spared what it does not look at.
+    age = replace(age, events=0, commands=0) if options.analytics else replace(age, plays=0)
     chosen = {name: MEASUREMENTS[name] for name in options.only or MEASUREMENTS}
     if options.aged:
         chosen = {"aged": aged.measure} | (chosen if options.only else {})
+    if options.analytics:
+        chosen = {"analytics": analytics.measure} | (chosen if options.only else {})
     started = time.monotonic()
     sockets = raise_file_limit()
     print(f"{machine()}; {sockets:,} files a process\n", flush=True)
@@ -84,8 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check-all", action="store_true", help="exit 1 when a target or a goal is missed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     parser.add_argument("--aged", action="store_true", help="compare a database with a past to a fresh one")
-    default = Age()
-    for name in ("players", "events", "commands", "sessions"):
+    parser.add_argument("--analytics", action="store_true", help="ask about the plays and sessions of a fleet")
+    default = Age(plays=10_000_000)
+    for name in ("players", "events", "commands", "sessions", "plays"):
         number = getattr(default, name)
         parser.add_argument(f"--{name}", type=int, default=number, metavar="N", help=f"of that past ({number:,})")
     return parser

@@ -22,7 +22,7 @@ from hub.domain.times import DAY, now_ms
 from hub.services.teams import create_team, prepare
 from hub.store.database import Database
 from hub.store.statements import Statement, insert_into
-from hub.store.tables import Command, EventRow, GroupMember, Player, PlayerGroup, PresenceRow, Session, Status
+from hub.store.tables import Campaign, Command, EventRow, GroupMember, Player, PlayerGroup, PresenceRow, Session, Status
 from hub.store.writer import open_sqlite
 from tests.benchmarks.wire import CAPABILITIES
 
@@ -51,6 +51,7 @@ class Age:
     events: int = 1_000_000
     commands: int = 300_000
     sessions: int = 200_000
+    plays: int = 0
 
 
 def make(path: Path, players: int, age: Age | None = None) -> Fleet:
@@ -136,6 +137,8 @@ def _past(connection: sqlite3.Connection, team_id: int, players: int, age: Age) 
     _fill(connection, insert_into(Session), _sessions(chance, began, players, age.sessions))
     _fill(connection, insert_into(Command), _commands(chance, began, team_id, players, age.commands))
     _fill(connection, insert_into(EventRow, without=("id",)), _events(chance, began, team_id, players, age.events))
+    if age.plays:
+        _plays(connection, team_id, players, age.plays)
 
 
 def _named(prefix: str, at: int, chance: random.Random) -> str:
@@ -200,12 +203,53 @@ def _events(chance: random.Random, began: int, team_id: int, players: int, count
         }
 
 
+CAMPAIGNS, LAYOUTS = 50, 20
+PLAYS = """
+    WITH RECURSIVE play_number(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM play_number WHERE n + 1 < :end)
+    INSERT INTO play (team_id, player_id, entry, asset_id, playlist_id, layout_id, campaign_id, started_at, duration_ms,
+                      revenue_micros, completed, stored_at)
+    SELECT :team_id, 1 + n % :players, 'play-' || n, 1 + n % 300, 1 + n % 40, 1 + n % :layouts,
+           CASE WHEN n % 3 = 0 THEN 1 + n % :campaigns END, :began + n * :span / :plays, 10000 + n % 7,
+           CASE WHEN n % 3 = 0 THEN 50000 ELSE 0 END, 1, :began + n * :span / :plays
+    FROM play_number"""
+PLAY_SUMS = """
+    INSERT INTO play_sum (team_id, dimension, dimension_id, quarter_at, plays, duration_ms, revenue_micros)
+    SELECT team_id, '{0}', {1}, started_at - started_at % 900000, COUNT(*), SUM(duration_ms), SUM(revenue_micros)
+    FROM play WHERE {1} IS NOT NULL GROUP BY 1, 2, 3, 4"""
+
+
+def _plays(connection: sqlite3.Connection, team_id: int, players: int, count: int) -> None:
+    """Plays of the last thirty days, in the order of their times, and their sums; all inside SQLite, where ten million
+    take minutes."""
+    span = 30 * DAY
+    blank = _blank(Campaign) | {"team_id": team_id, "created_at": now_ms() - YEAR, "price_micros": 50_000}
+    campaigns = ({**blank, "id": number, "name": f"Campaign {number}"} for number in range(1, CAMPAIGNS + 1))
+    _fill(connection, insert_into(Campaign), campaigns)
+    about = {
+        "team_id": team_id,
+        "players": players,
+        "campaigns": CAMPAIGNS,
+        "layouts": LAYOUTS,
+        "began": now_ms() - span,
+        "span": span,
+        "plays": count,
+    }
+    for first in range(0, count, 50 * ROWS):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(PLAYS, about | {"first": first, "end": min(count, first + 50 * ROWS)})
+        connection.execute("COMMIT")
+    for dimension in ("team", "player", "layout", "campaign"):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(PLAY_SUMS.format(dimension, f"{dimension}_id"))
+        connection.execute("COMMIT")
+
+
 if __name__ == "__main__":
     cli = argparse.ArgumentParser(description="Make an aged hub database.")
     cli.add_argument("file", type=Path)
     default = Age()
-    for name in ("players", "events", "commands", "sessions"):
+    for name in ("players", "events", "commands", "sessions", "plays"):
         cli.add_argument(f"--{name}", type=int, default=getattr(default, name), metavar="N")
     given = cli.parse_args()
-    wanted = Age(given.players, given.events, given.commands, given.sessions)
+    wanted = Age(given.players, given.events, given.commands, given.sessions, given.plays)
     print(f"key of the team: {make(given.file, wanted.players, wanted).key}")

@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,25 @@ def test_a_measurement_runs_to_its_end_and_shows_the_hub_beside_something_else(
     assert any(row["ratio"] is not None and row["ratio"] > 0 for row in rows)
     printed = capsys.readouterr().out
     assert all(row["what"] in printed for row in rows)
+
+
+def test_questions_about_a_past_are_answered_and_the_seeded_sums_are_what_counting_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    past = ["--players", "3", "--sessions", "20", "--plays", "5000"]
+    assert main(["--analytics", *past, "--json", str(tmp_path / "rows.json")], TINY) == 0
+    assert "plays of a month by day" in capsys.readouterr().out
+    make(tmp_path / "hub.db", 3, Age(players=3, events=0, commands=0, sessions=0, plays=5_000))
+    with closing(sqlite3.connect(tmp_path / "hub.db")) as database:
+        sums = "SELECT SUM(plays), SUM(duration_ms), SUM(revenue_micros) FROM play_sum WHERE dimension = "
+        counted = "SELECT COUNT(*), SUM(duration_ms), SUM(revenue_micros) FROM play"
+        [everything] = database.execute(counted)
+        assert everything[0] == 5_000
+        for dimension in ("team", "player", "layout"):
+            assert database.execute(f"{sums} '{dimension}'").fetchone() == everything
+        [of_campaigns] = database.execute(f"{counted} WHERE campaign_id IS NOT NULL")
+        assert database.execute(f"{sums} 'campaign'").fetchone() == of_campaigns
+        assert of_campaigns[2] == 50_000 * of_campaigns[0] > 0
 
 
 def row(standing: str, other: float) -> Row:
