@@ -101,7 +101,7 @@ class Alerts:
                 raise Conflict(f"{OPEN_LIMIT} alerts are not over. Clear some of them first.", code="too_many_alerts")
             session.add(alert)
             await session.flush()
-            await self._aim(session, alert, targets)
+            await self._aim(session, alert, targets, targets)
             await self._say(session, "alert.created", alert, targets, now, actor, face)
             await self._settle(session, alert, targets, now, actor, face)
         return await self._after(actor, alert.id or 0)
@@ -124,11 +124,12 @@ class Alerts:
                 raise Conflict("This alert is over.", code="alert_over")
             if "starts_at" in changes and alert.triggered_at is not None:
                 raise Conflict("This alert has begun; only its end can still be moved.", code="alert_begun")
+            given: Targets = changes.get("targets", {})
             aimed: dict[str, Sequence[int]] = dict((await store.targets(session, [alert_id]))[alert_id])
-            aimed |= changes.get("targets", {})
             if changes.get("everyone"):
-                aimed |= {kind: changes.get("targets", {}).get(kind, []) for kind in store.KINDS}
-            elif "targets" in changes:
+                aimed = dict(given)
+            elif given:
+                aimed |= given
                 alert.everyone = False
             for name in ("title", "message", "severity", "starts_at", "ends_at", "everyone"):
                 setattr(alert, name, changes.get(name, getattr(alert, name)))
@@ -136,7 +137,7 @@ class Alerts:
             alert.version += 1
             session.add(alert)
             await session.flush()
-            await self._aim(session, alert, aimed)
+            await self._aim(session, alert, aimed, given)
             await self._say(session, "alert.updated", alert, aimed, now, actor, face, changed=sorted(changes))
             await touch_content(session, actor.team_id)
             await self._settle(session, alert, aimed, now, actor, face)
@@ -232,8 +233,9 @@ class Alerts:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _aim(self, session: AsyncSession, alert: Alert, targets: Targets) -> None:
-        for kind, wanted in targets.items():
+    async def _aim(self, session: AsyncSession, alert: Alert, targets: Targets, given: Targets) -> None:
+        """Of the targets only those given now must be there: a group may be gone that the alert was once for."""
+        for kind, wanted in given.items():
             unknown = await store.unknown(session, alert.team_id, kind, wanted) if wanted else []
             if unknown:
                 raise Invalid.field(f"{kind}_ids", f"Unknown {kind}s: {', '.join(map(str, unknown[:10]))}.")

@@ -39,8 +39,9 @@ _HEADERS: Final = {
 
 
 def _page(title: str, content: str, status: int, *, leads_to: str | None = None) -> Response:
-    """`leads_to`: the redirect URI that the page's form ends at; browsers hold redirects of forms to the policy too."""
-    form = "'none'" if leads_to is None else f"'self' {source(leads_to)}"
+    """`leads_to`: the redirect URI at which the page's form ends."""
+    # Browsers hold all redirects that follow from a form to the policy, those of the program's own site too.
+    form = "'none'" if leads_to is None else f"'self' https: {source(leads_to)}"
     policy = f"default-src 'none'; style-src {_STYLE}; form-action {form}; base-uri 'none'; frame-ancestors 'none'"
     html = _PAGE.substitute(title=escape(title), content=content)
     return Response(html, status, {**_HEADERS, "content-security-policy": policy}, "text/html")
