@@ -165,7 +165,8 @@ async def running(
             settings.analytics.plays_retention_days,
             lambda outcome, number: metrics.plays.labels(outcome).inc(number),
         )
-        programs = Programs(db, bus, Weather(), settings.server.public_url)
+        weather = _weather(settings, bus)
+        programs = Programs(db, bus, weather, settings.server.public_url)
         services = Services(
             access=access,
             accounts=accounts,
@@ -279,6 +280,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("alerts", 1.0, services.alerts.sweep),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
+        Job("weather", 5.0, services.programs.weather.refresh),
         Job("activations", 15.0, services.programs.activate),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
@@ -298,6 +300,12 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("retention", 600.0, retention.run),
         Job("deliveries", 600.0, deliverer.prune),
     ]
+
+
+def _weather(settings: Settings, bus: LocalBus) -> Weather:
+    weather = settings.weather
+    url = weather.url if weather.provider == "http" else ""
+    return Weather(bus, url, every_s=weather.cache_s, timeout_s=weather.timeout_s)
 
 
 def _blobs(settings: Settings) -> Blobs:

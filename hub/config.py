@@ -267,6 +267,22 @@ class Analytics(Group):
         return self
 
 
+class Weather(Group):
+    provider: Literal["none", "http"] = Field(
+        "none", description="Where conditions on the weather look; with none, no such condition ever holds."
+    )
+    url: str = Field(
+        "https://api.open-meteo.com/v1/forecast?latitude={latitude}&longitude={longitude}"
+        "&current=temperature_2m,weather_code",
+        pattern=r"^https?://[^\s/?#]+\S*$",
+        description="Address that answers like Open-Meteo, with {latitude} and {longitude} of a location.",
+    )
+    cache_s: int = Field(900, ge=60, le=86_400, description="Seconds a reading is good; services measure as often.")
+    timeout_s: float = Field(
+        5, gt=0, le=60, description="Seconds an answer may take; one that fails is tried again in 60."
+    )
+
+
 class Log(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line written.")
     format: Literal["text", "json"] = Field("text", description="text for a terminal, json for a log collector.")
@@ -291,6 +307,7 @@ class Settings(BaseSettings):
     content: Content = Content()
     rate_limits: RateLimits = RateLimits()
     analytics: Analytics = Analytics()
+    weather: Weather = Weather()
     log: Log = Log()
 
     @property

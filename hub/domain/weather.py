@@ -6,6 +6,14 @@ from typing import Final
 from hub.domain.schedules import Condition, Rule
 
 _NEAR: Final = 0.05  # degrees: readings come in tenths, so this is equal
+_WORDS: Final = (
+    (range(2), "clear"),
+    (range(2, 4), "cloudy"),
+    (range(45, 49), "fog"),
+    ((*range(51, 68), *range(80, 83)), "rain"),
+    ((*range(71, 78), *range(85, 87)), "snow"),
+    (range(95, 100), "storm"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +23,11 @@ class Sky:
     celsius: float | None
     word: str | None
     at: int
+
+
+def word_of(code: int) -> str | None:
+    """The word for a code of WMO table 4677, as weather services give it."""
+    return next((word for codes, word in _WORDS if code in codes), None)
 
 
 def weather_of(rule: Rule) -> tuple[Condition, ...]:

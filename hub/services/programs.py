@@ -40,6 +40,7 @@ class Programs:
     ) -> None:
         self._db = db
         self._bus = bus
+        self.weather = weather
         self._worlds = Worlds(db, bus, weather, clock=clock)
         self._public_url = public_url.rstrip("/")
         self._clock = clock
