@@ -256,6 +256,7 @@ class Content:
         if now < self._orphans_due_at:
             return
         self._orphans_due_at = now + DAY
+        await self._blobs.sweep(now - GRACE_MS)
         deleted = 0
         async for page in self._blobs.pages(FOLDER):
             settled = [found.name for found in page if found.modified_at < now - GRACE_MS]

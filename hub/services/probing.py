@@ -8,6 +8,7 @@ its length unknown and without a thumbnail.
 import asyncio
 import io
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,12 @@ async def _run(*command: str) -> bytes | None:
         limits = f'ulimit -v {PROGRAM_MEMORY_KIB} 2>/dev/null; ulimit -t {int(PROGRAM_S) * 2} 2>/dev/null; exec "$@"'
         command = (shell, "-c", limits, "sh", *command)
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        # The hub's settings may hold passwords, and these programs read what strangers send.
+        env={name: value for name, value in os.environ.items() if not name.startswith("HUB_")},
     )
     assert process.stdout is not None
     output = bytearray()

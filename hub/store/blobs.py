@@ -136,6 +136,12 @@ class Blobs:
         while (page := await self._run(lambda: next(listing, None))) is not None:
             yield [_stored(found) for found in page]
 
+    async def sweep(self, before: int) -> None:
+        """Remove what was left of writes that a crash cut off, last written to before `before` (Unix ms). They have no
+        name yet and no listing tells of them. In a bucket that is for a rule on its incomplete uploads."""
+        if self._folder is not None:
+            await self._run(partial(_sweep, self._folder, before))
+
     async def check(self) -> None:
         """Raise Unavailable unless something can be stored (readiness)."""
         await self._run(lambda: obstore.put(self._store, READINESS, b"ready"))
@@ -182,6 +188,15 @@ class Blobs:
 
 def _stored(found: Any) -> Stored:
     return Stored(found["path"], found["size"], int(found["last_modified"].timestamp() * 1000))
+
+
+def _sweep(folder: Path, before: int) -> None:
+    for path in folder.rglob("*#*"):  # as obstore calls a file until it is whole: our own names have no such sign
+        try:
+            if path.stat().st_mtime_ns // 1_000_000 < before:
+                path.unlink()
+        except FileNotFoundError:
+            pass
 
 
 def _fsync(path: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from hub.api import reading
-from hub.domain.errors import Invalid
+from hub.domain.errors import BadRequest, Invalid, TooLarge
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -278,3 +279,37 @@ def test_sentences(values, sentence):
     with pytest.raises(Invalid) as caught:
         reading.validated(Choices, values)
     assert list(caught.value.errors.values()) == [[sentence]]
+
+
+async def test_a_streamed_body_is_handed_on_as_it_comes_and_given_up_when_it_stalls(monkeypatch):
+    def receiving(*messages):
+        waiting = list(messages)
+
+        async def receive():
+            if waiting:
+                return waiting.pop(0)
+            return await asyncio.Future()  # never
+
+        return receive
+
+    def part(body, more=True):
+        return {"type": "http.request", "body": body, "more_body": more}
+
+    async def read(*messages, limit=10, **headers):
+        named = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+        return [piece async for piece in reading.pieces(receiving(*messages), named, limit)]
+
+    chunked = {"transfer_encoding": b"chunked"}
+    assert await read(part(b"abc"), part(b""), part(b"de", more=False), **chunked) == [b"abc", b"", b"de"]
+    assert await read() == []  # a request without a body
+    for headers in ({"content_length": b"11"}, {"content_length": b"9" * 30}):
+        with pytest.raises(TooLarge):
+            await read(**headers)
+    with pytest.raises(TooLarge):
+        await read(part(b"abcdef"), part(b"ghijkl"), **chunked)
+    with pytest.raises(ClientDisconnect):
+        await read(part(b"abc"), {"type": "http.disconnect"}, content_length=b"9")
+    monkeypatch.setattr(reading, "IDLE_S", 0.01)
+    with pytest.raises(BadRequest) as stalled:
+        await read(part(b"abc"), content_length=b"9")
+    assert stalled.value.code == "body_timeout"

@@ -1,3 +1,6 @@
+import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -95,6 +98,30 @@ async def test_listing_stays_in_its_folder(blobs: Blobs) -> None:
     names = {stored.name async for page in blobs.pages("screenshots") for stored in page}
 
     assert names == {"screenshots/1/2/a.png", "screenshots/1/3/b.png"}
+
+
+async def test_what_a_crash_left_half_written_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    folder = tmp_path / "blobs"
+    store = Blobs(folder.as_uri())
+    killed = """if True:
+        import obstore, os, sys
+        from obstore.store import LocalStore
+        def pieces():
+            yield bytes(6 << 20)
+            yield bytes(6 << 20)
+            os._exit(0)
+        obstore.put(LocalStore(sys.argv[1]), "content/1/large", pieces(), max_concurrency=1)"""
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", killed, str(folder)], check=True, timeout=60)
+    await store.put("content/1/whole", b"x")
+    [left] = list(folder.rglob("large*"))
+    written_at = left.stat().st_mtime_ns // 1_000_000
+
+    await store.sweep(written_at)
+    assert left.exists()
+    await store.sweep(written_at + 1)
+    assert not left.exists()
+    assert await store.get("content/1/whole") == b"x"
+    store.close()
 
 
 async def test_a_working_store_is_ready(blobs: Blobs) -> None:
