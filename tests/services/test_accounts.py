@@ -112,8 +112,8 @@ async def test_guessing_is_paced_by_account_and_by_address(sqlite_db: Database) 
     assert await node.accounts.check_password(EMAIL, PASSWORD, "2001:db8:1::1") is not None
 
 
-async def test_an_account_has_so_many_logins_and_no_more(sqlite_db: Database) -> None:
-    node = Node(sqlite_db)
+async def test_an_account_has_so_many_logins_and_no_more(db: Database) -> None:
+    node = Node(db)
     first, second = await node.register(), await node.login()
     assert await node.knows(first)
     for _ in range(4):
