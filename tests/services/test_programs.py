@@ -1,0 +1,224 @@
+"""Worlds read from either database, schedules that begin to play, and the weather."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from sqlmodel import select
+
+from hub.bus.local import LocalBus
+from hub.domain.access import Actor
+from hub.domain.errors import NotFound
+from hub.domain.times import DAY, HOUR, MINUTE, parse
+from hub.services.programs import Programs
+from hub.services.weather import Weather
+from hub.store.database import Database
+from hub.store.tables import (
+    Asset,
+    EventRow,
+    GroupMember,
+    Holiday,
+    Location,
+    Player,
+    PlayerGroup,
+    Playlist,
+    PlaylistItem,
+    Schedule,
+    ScheduleTarget,
+)
+from hub.store.teams import touch_content
+from tests.cast import player_of, team_owner
+
+NINE = parse("2026-03-04T09:00:00Z")  # a Wednesday
+HOT = [{"type": "weather", "operator": "gt", "value": "30", "unit": "celsius"}]
+
+
+class Stage:
+    """A team with a place, a group, a player in both, and playlists of one web page each."""
+
+    def __init__(self, db: Database, owner: Actor, url: str = "") -> None:
+        self.db = db
+        self.owner = owner
+        self.now = NINE
+        self.bus = LocalBus()
+        self.weather = Weather(self.bus, url, clock=lambda: self.now)
+        self.programs = Programs(db, self.bus, self.weather, clock=lambda: self.now)
+
+    async def set(self) -> None:
+        team = self.owner.team_id
+        self.player = (await player_of(self.db, self.owner)).id or 0
+        self.place = await self.add(
+            Location(team_id=team, name="Sydney", timezone="Australia/Sydney", latitude=-33.87, longitude=151.21,
+                     created_at=NINE)
+        )  # fmt: skip
+        self.group = await self.add(PlayerGroup(team_id=team, name="Lobbies", created_at=NINE))
+        async with self.db.transaction() as session:
+            session.add(GroupMember(group_id=self.group, player_id=self.player))
+            player = await session.get(Player, self.player)
+            assert player is not None
+            player.location_id = self.place
+
+    async def add(self, row: Any) -> int:
+        async with self.db.transaction() as session:
+            session.add(row)
+            await session.flush()
+            number: int = row.id
+        return number
+
+    async def playlist(self, name: str, **more: Any) -> int:
+        team = self.owner.team_id
+        asset = await self.add(
+            Asset(team_id=team, content_id=f"cnt_{name}", name=name, type="web", source_url="https://example.com",
+                  created_at=NINE, updated_at=NINE)
+        )  # fmt: skip
+        playlist = await self.add(Playlist(team_id=team, name=name, created_at=NINE, updated_at=NINE, **more))
+        await self.add(PlaylistItem(playlist_id=playlist, asset_id=asset, position=1, duration_s=10))
+        return playlist
+
+    async def schedule(self, name: str, playlist: int, kind: str, target: int, **more: Any) -> int:
+        schedule = await self.add(
+            Schedule(team_id=self.owner.team_id, schedule_id=f"sch_{name}", name=name, playlist_id=playlist,
+                     created_at=NINE, updated_at=NINE, **more)
+        )  # fmt: skip
+        async with self.db.transaction() as session:
+            session.add(ScheduleTarget(schedule_id=schedule, kind=kind, target_id=target))
+        return schedule
+
+    async def touch(self) -> None:
+        async with self.db.transaction() as session:
+            await touch_content(session, self.owner.team_id)
+
+    async def shown(self) -> str | None:
+        playing = await self.programs.playing(self.owner.team_id, self.player)
+        return playing["name"] if playing else None
+
+    async def activated(self) -> list[str]:
+        async with self.db.session() as session:
+            rows = await session.exec(select(EventRow).where(EventRow.type == "schedule.activated"))
+            return [orjson.loads(row.data)["name"] for row in rows]
+
+
+async def test_what_a_team_has_is_read_and_read_again_when_it_changes(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    await stage.playlist("standard", is_default=True)
+    evening = await stage.playlist("evening")
+    assert await stage.shown() == "standard"
+    revision = await stage.programs.revision(stage.owner.team_id, stage.player)
+    await stage.schedule("evening", evening, "group", stage.group, start_time="20:00", end_time="23:00")
+    await stage.touch()
+    assert await stage.shown() == "standard"  # for a second at most, without a word on the bus
+    stage.bus.publish(("content", stage.owner.team_id))
+    assert await stage.shown() == "evening"  # nine in UTC is eight in the evening in Sydney
+    changed = await stage.programs.revision(stage.owner.team_id, stage.player)
+    assert changed != revision
+
+    stage.now = NINE + 4 * HOUR - MINUTE  # the last minute of the day there
+    assert await stage.programs.revision(stage.owner.team_id, stage.player) == changed
+    stage.now = NINE + DAY
+    assert await stage.programs.revision(stage.owner.team_id, stage.player) != changed
+    manifest = await stage.programs.manifest(stage.owner.team_id, stage.player)
+    assert manifest["timeline"][1]["from"] == "2026-03-05T09:00:00Z"
+    assert len(manifest["timeline"]) == 2 * 14 + 1
+
+    await stage.add(Holiday(team_id=stage.owner.team_id, day="2026-03-05", name="Local day", location_id=stage.place))
+    conditions = orjson.dumps([{"type": "day_type", "operator": "eq", "value": "holiday"}]).decode()
+    feast = await stage.playlist("feast")
+    await stage.schedule("feast", feast, "location", stage.place, priority=1, conditions=conditions)
+    await stage.touch()
+    version = (await stage.programs.versions([stage.owner.team_id]))[stage.owner.team_id]
+    later = await stage.programs.revisions(stage.owner.team_id, [stage.player, 99_999], version)  # no second of delay
+    assert list(later) == [stage.player]
+    assert await stage.shown() == "feast"
+    newcomer = (await player_of(db, stage.owner, "Newcomer")).id or 0
+    assert (await stage.programs.now(newcomer))["playlist"]["name"] == "standard"
+    with pytest.raises(NotFound):
+        await stage.programs.now(99_999)
+
+
+async def test_a_schedule_that_begins_to_play_is_one_event(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    await player_of(db, stage.owner, "Unscheduled")
+    day, night = await stage.playlist("day"), await stage.playlist("night")
+    await stage.schedule("day", day, "location", stage.place, start_time="08:00", end_time="20:00")
+    await stage.schedule("night", night, "player", stage.player, start_time="20:00", end_time="08:00")
+    await stage.schedule("never", day, "group", stage.group, is_active=False)
+    await stage.programs.activate()
+    await stage.programs.activate()
+    assert await stage.activated() == ["night"]
+    again = Stage(db, stage.owner)  # after a restart, or on another node
+    await again.programs.activate()
+    assert await stage.activated() == ["night"]
+    stage.now += 12 * HOUR
+    await stage.programs.activate()
+    assert await stage.activated() == ["night", "day"]
+    stage.now += 12 * HOUR
+    again.now = stage.now
+    await asyncio.gather(stage.programs.activate(), again.programs.activate())
+    assert await stage.activated() == ["night", "day", "night"]
+
+
+@asynccontextmanager
+async def weather_service(answers: list[bytes]) -> AsyncIterator[tuple[str, list[str]]]:
+    """An address that gives these answers in turn, the last one for ever; and the paths that were asked for."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split()[1])
+        body = answers.pop(0) if len(answers) > 1 else answers[0]
+        status = b"200 OK" if body else b"503 Unavailable"
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/at?latitude={{latitude}}&longitude={{longitude}}", asked
+
+
+async def test_the_weather_switches_between_a_window_and_its_fallback(sqlite_db: Database) -> None:
+    cold = b'{"current": {"temperature_2m": 12.5, "weather_code": 61}}'
+    hot = b'{"current": {"temperature_2m": 31, "weather_code": 0}}'
+    async with weather_service([cold, hot, b"", b"{]", b'{"current": {"weather_code": 12345}}']) as (url, asked):
+        stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"), url)
+        await stage.set()
+        heard: list[Any] = []
+        stage.bus.subscribe(("weather", None), heard.append)
+        await stage.playlist("standard", is_default=True)
+        ice = await stage.playlist("ice")
+        await stage.schedule("ice", ice, "player", stage.player, conditions=orjson.dumps(HOT).decode())
+        assert await stage.shown() == "standard"
+        unknown = await stage.programs.revision(stage.owner.team_id, stage.player)
+        await stage.weather.refresh()
+        assert (asked, len(heard)) == (["/at?latitude=-33.87&longitude=151.21"], 1)
+        assert await stage.shown() == "standard"
+        assert await stage.programs.revision(stage.owner.team_id, stage.player) == unknown
+        explained = await stage.programs.explain(stage.owner, stage.player)
+        assert explained["weather"] == {"celsius": 12.5, "word": "rain", "read_at": "2026-03-04T09:00:00Z"}
+
+        await stage.weather.refresh()  # still good
+        stage.now += 15 * MINUTE
+        await stage.weather.refresh()
+        assert (len(asked), len(heard)) == (2, 2)
+        assert await stage.shown() == "ice"
+        manifest = await stage.programs.manifest(stage.owner.team_id, stage.player)
+        assert manifest["conditions"] == {"weather gt 30 celsius": True}
+        assert manifest["revision"] != unknown
+
+        for _ in range(4):  # broken answers, for a while the last reading stands
+            assert await stage.shown() == "ice"
+            stage.now += 15 * MINUTE
+            await stage.weather.refresh()
+        assert len(asked) == 6
+        stage.now += 15 * MINUTE
+        assert await stage.shown() == "standard"
+        await stage.weather.refresh()
+        assert len(heard) == 3
+        stage.now += 2 * HOUR
+        await stage.weather.refresh()
+        assert len(asked) == 7  # nobody asks about it any more
