@@ -13,29 +13,12 @@ import httpx2
 import pytest
 
 from hub.domain.access import SCOPES
+from tests.contract.replay import assert_holds
 from tests.media import picture
 from tests.whole_hub import WholeHub
 
 CALLS = json.loads(Path(__file__).with_name("spot.json").read_text())
 CASES = [pytest.param(call, id=call["id"]) for call in CALLS]
-
-
-def assert_holds(documented: Any, answered: Any, where: str = "body") -> None:
-    if isinstance(documented, dict):
-        assert isinstance(answered, dict), where
-        for name, value in documented.items():
-            assert name in answered, f"{where}.{name}"
-            if name == "message":
-                assert answered[name] == value
-            else:
-                assert_holds(value, answered[name], f"{where}.{name}")
-    elif isinstance(documented, list):
-        assert isinstance(answered, list), where
-        assert answered or not documented, f"{where} is empty"
-        for item in answered:
-            assert_holds(documented[0], item, where)
-    elif documented is not None:
-        assert type(answered) is type(documented), where
 
 
 async def thing(hub: WholeHub, owner: httpx2.AsyncClient, call: dict[str, Any]) -> int:

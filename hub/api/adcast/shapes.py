@@ -78,10 +78,15 @@ def device_detail(player: Mapping[str, Any]) -> dict[str, Any]:
         "storage_total_mb", "storage_used_mb", "storage_free_mb", "wifi_signal", "volume", "screen_on",
         "uptime_seconds", "current_content",
     )  # fmt: skip
-    readings = {name: telemetry.get(name) for name in names}
+    readings = {name: _whole(telemetry.get(name)) for name in names}
     readings["volume"] = telemetry.get("volume", reported.get("volume"))
     locked = reported.get("locked", player["settings"].get("locked"))
     return device(player) | readings | {"is_locked": locked is True}
+
+
+def _whole(value: Any) -> Any:
+    """16000 and not 16000.0, as the document shows megabytes."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def pending(command: Mapping[str, Any]) -> dict[str, Any]:

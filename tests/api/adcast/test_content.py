@@ -1,17 +1,10 @@
 """AdCast's content: the same things as the assets of /api/v1, in its words."""
 
-import io
-
 import httpx2
-from PIL import Image
+
+from tests.media import picture
 
 Client = httpx2.AsyncClient
-
-
-def picture() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 48), "teal").save(file, "PNG")
-    return file.getvalue()
 
 
 async def test_content_is_added_found_changed_and_deleted(owner: Client, stranger: Client, nobody: Client) -> None:

@@ -1,22 +1,15 @@
 """AdCast's devices from their first registration to their last heartbeat, as its clients and its players call."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from PIL import Image
 
+from tests.media import picture
 from tests.whole_hub import BASE, WholeHub, whole_hub
 
 Client = httpx2.AsyncClient
 UUID = "unique-device-id-abc123"
-
-
-def picture(colour: str) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(file, "PNG")
-    return file.getvalue()
 
 
 async def told(client: Client, method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
@@ -169,7 +162,7 @@ async def test_what_a_device_shows_is_its_alone_to_fetch_and_kept_in_step(
     assert (await told(nobody, "GET", "/api/device/playlist", params=query))["playlist"] is None
     assert not (await heartbeat(nobody))["has_update"]
 
-    bytes_of = {name: picture(name) for name in ("teal", "navy", "red")}
+    bytes_of = {name: picture(color=name) for name in ("teal", "navy", "red")}
     made = {}
     for name, data in bytes_of.items():
         fields = {"name": name, "type": "image", "source_url": "", "duration": "30"}

@@ -1,11 +1,10 @@
 """Hangar.Media's screens, content and schedules, by its ids and by our numbers."""
 
-import io
 from typing import Any
 
 import httpx2
-from PIL import Image
 
+from tests.media import picture
 from tests.whole_hub import WholeHub
 
 Client = httpx2.AsyncClient
@@ -54,15 +53,13 @@ async def test_a_screen_is_made_paired_by_its_code_renamed_and_deleted(
 
 
 async def test_content_is_uploaded_listed_and_deleted(owner: Client, stranger: Client, nobody: Client) -> None:
-    file = io.BytesIO()
-    Image.new("RGB", (64, 48), "teal").save(file, "PNG")
-    files = {"file": ("promo.png", file.getvalue(), "image/png")}
+    files = {"file": ("promo.png", picture(), "image/png")}
     answer = await owner.post("/v1/content", data={"name": "Summer Promo"}, files=files)
     assert answer.status_code == 201, answer.text
     made = answer.json()["data"]
     assert made["id"].startswith("cnt_")
     assert (made["name"], made["type"], made["status"]) == ("Summer Promo", "image", "active")
-    assert (await nobody.get(made["url"])).content == file.getvalue()
+    assert (await nobody.get(made["url"])).content == picture()
     news = {"name": "News", "type": "web", "source_url": "https://example.com/news"}
     assert (await told(owner, "POST", "/v1/content", news, 201))["data"]["url"] == news["source_url"]
     for wrong, field in (({}, "name"), ({"name": "x"}, "file"), (news | {"type": "image"}, "type")):
