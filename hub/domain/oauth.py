@@ -95,12 +95,6 @@ def _wrong(uri: str, what: str) -> Invalid:
     return Invalid.field("redirect_uris", f"{uri[:100]} {what}.")
 
 
-def source(redirect_uri: str) -> str:
-    """Where a form may lead to in the end, as a Content-Security-Policy names it."""
-    parts = urlsplit(redirect_uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
-
-
 def answer_url(redirect_uri: str, values: Mapping[str, str | None]) -> str:
     """The redirect URI with the answer in its query, what it had there kept."""
     query = urlencode({name: value for name, value in values.items() if value is not None})

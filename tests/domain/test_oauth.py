@@ -11,7 +11,6 @@ from hub.domain.oauth import (
     issue_ticket,
     proves,
     read_ticket,
-    source,
 )
 
 NOW = 1_774_795_800_000
@@ -57,8 +56,6 @@ def test_a_redirect_uri_leads_to_a_web_site_this_machine_or_a_program_of_its_own
 def test_the_answer_keeps_what_the_address_had_in_its_query() -> None:
     assert answer_url("https://a.example/cb", {"code": "1&2", "state": None}) == "https://a.example/cb?code=1%262"
     assert answer_url("https://a.example/cb?x=1", {"state": "é"}) == "https://a.example/cb?x=1&state=%C3%A9"
-    assert source("https://a.example:8443/cb?x") == "https://a.example:8443"
-    assert source("com.example.editor:/done") == "com.example.editor:"
 
 
 def test_a_verifier_proves_its_own_challenge_only() -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.responses import RedirectResponse, Response
 
 from hub.domain.access import SCOPES
-from hub.domain.oauth import Asked, answer_url, source
+from hub.domain.oauth import Asked, answer_url
 from hub.services.oauth import Consent
 
 
@@ -34,15 +34,13 @@ _HEADERS: Final = {
     "referrer-policy": "no-referrer",  # the address holds the state of the program that sent the person here
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "cross-origin-opener-policy": "same-origin",
 }
 
 
-def _page(title: str, content: str, status: int, *, leads_to: str | None = None) -> Response:
-    """`leads_to`: the redirect URI at which the page's form ends."""
-    # Browsers hold all redirects that follow from a form to the policy, those of the program's own site too.
-    form = "'none'" if leads_to is None else f"'self' https: {source(leads_to)}"
-    policy = f"default-src 'none'; style-src {_STYLE}; form-action {form}; base-uri 'none'; frame-ancestors 'none'"
+def _page(title: str, content: str, status: int) -> Response:
+    # Nothing is said of form-action: browsers hold every redirect that follows from a form to it, those of the
+    # program's own site too, and where they lead in the end is nobody's to know here.
+    policy = f"default-src 'none'; style-src {_STYLE}; base-uri 'none'; frame-ancestors 'none'"
     html = _PAGE.substitute(title=escape(title), content=content)
     return Response(html, status, {**_HEADERS, "content-security-policy": policy}, "text/html")
 
@@ -60,7 +58,7 @@ def sign_in(asked: Asked, client: str, *, refusal: str = "", email: str = "", st
 <input id="password" name="password" type="password" required maxlength="200" autocomplete="current-password">
 <button>Sign in</button>
 </form>"""
-    return _page("Sign in", content, status, leads_to=asked.redirect_uri)
+    return _page("Sign in", content, status)
 
 
 def consent(asked: Asked, question: Consent) -> Response:
@@ -82,7 +80,7 @@ access at any time.</p>
 <button name="decision" value="allow">Allow</button>
 <button name="decision" value="deny">Refuse</button>
 </form>"""
-    return _page(f"Allow {question.client}?", content, 200, leads_to=asked.redirect_uri)
+    return _page(f"Allow {question.client}?", content, 200)
 
 
 def failure(message: str, status: int, headers: dict[str, str] | None = None) -> Response:
