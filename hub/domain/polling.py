@@ -21,6 +21,9 @@ HELD_LIMIT: Final = 10_000  # contents that are remembered to be on one device
 # New devices of one network: a building's at once, then one each ten seconds. Known ones are not paced by it.
 REGISTRATIONS: Final = Allowance(10 * SECOND, OPEN_PER_NETWORK)
 
+# Uuids that lead nowhere, of one network: a building's deleted screens, which go on asking each minute, stay below.
+GUESSES: Final = Allowance(SECOND // 2, 120)
+
 PROVABLE: Final = ("reboot", "set_volume")
 """Commands whose success a later heartbeat can show."""
 

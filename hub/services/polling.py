@@ -127,11 +127,19 @@ class Polling:
         "lock_pin", "has_update" (its playlist is another one than it fetched last), "commands" (id, command and payload
         of each, handed over by this answer), "alerts", "release"}.
 
-        Raises NotFound (nobody polls by this uuid), Unavailable.
+        Raises NotFound (nobody polls by this uuid), TooMany (for networks that guess), Unavailable.
         """
         self._check_enabled()
         beat: Beat | None = await self._db.write(
-            store.beat, uuid, readings, address, ids.session_id(), self._grace, self._clock(), key=("polls", uuid)
+            store.beat,
+            uuid,
+            _guess(address),
+            readings,
+            address,
+            ids.session_id(),
+            self._grace,
+            self._clock(),
+            key=("polls", uuid),
         )
         if beat is None:
             raise _unknown()
@@ -162,14 +170,14 @@ class Polling:
             "release": release,
         }
 
-    async def playlist(self, uuid: str, base_url: str) -> dict[str, Any]:
+    async def playlist(self, uuid: str, base_url: str, address: str | None) -> dict[str, Any]:
         """What the device shows now. Answers {"playlist" (as `Programs.now` has it, or None), "to_download" (assets
         that it needs until its timeline ends and has not fetched), "to_delete" (numbers of those that it fetched and
         needs no more), "watermark", "base_url" (the hub's address, for links)}.
 
-        Raises NotFound (nobody polls by this uuid), Unavailable.
+        Raises NotFound (nobody polls by this uuid), TooMany (for networks that guess), Unavailable.
         """
-        device = await self._device(uuid)
+        device = await self._device(uuid, address)
         base_url = self._public_url or base_url
         if device["paired"] is None:
             return {"playlist": None, "to_download": [], "to_delete": [], "watermark": False, "base_url": base_url}
@@ -188,12 +196,12 @@ class Polling:
             "base_url": base_url,
         }
 
-    async def download(self, uuid: str, asset_id: int) -> Download:
+    async def download(self, uuid: str, asset_id: int, address: str | None) -> Download:
         """What is behind an asset that the device needs. A file counts as fetched from now on.
 
-        Raises NotFound (nobody polls by this uuid, or its player does not show this), Unavailable.
+        Raises NotFound (nobody polls by this uuid, or its player does not show this), TooMany, Unavailable.
         """
-        device = await self._device(uuid)
+        device = await self._device(uuid, address)
         if device["paired"] is None:
             raise NotFound
         await self._programs.check_asset(device["team_id"], device["player_id"], asset_id)
@@ -212,7 +220,7 @@ class Polling:
         """
         payload = None if pin is None else {"pin": pin}
         await self._commands.send(origin, player_id, "unlock" if pin is None else "lock", payload)
-        await self._db.write(store.desire, player_id, {"locked": pin is not None, "pin": pin}, key=player_id)
+        await self._db.write(store.desire, player_id, {"locked": pin is not None, "pin": pin})
 
     # For the supervised loops ----------------------------------------------------------------------------------------
 
@@ -222,10 +230,11 @@ class Polling:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _device(self, uuid: str) -> Row:
+    async def _device(self, uuid: str, address: str | None) -> Row:
         self._check_enabled()
-        async with self._db.session() as session:
-            device: Row | None = await self._db.run(session, store.find(uuid))
+        device: Row | None = await self._db.write(
+            store.look_up, uuid, _guess(address), self._clock(), key=("polls", uuid)
+        )
         if device is None:
             raise _unknown()
         return device
@@ -233,6 +242,10 @@ class Polling:
     def _check_enabled(self) -> None:
         if not self._enabled:
             raise NotFound("Players that poll are switched off on this hub.", code="polling_off")
+
+
+def _guess(address: str | None) -> Spending:
+    return Spending(f"polling guesses {network(address or 'unknown')}", rules.GUESSES)
 
 
 def _unknown() -> NotFound:

@@ -205,6 +205,15 @@ def spend(spendings: Sequence[Spending], now: int) -> Unit:
             raise TooMany(retry_after=_seconds(rows[0]["arrival_at"] + cost - burst - now))
 
 
+def check(spendings: Sequence[Spending], now: int) -> Unit:
+    """Unit: spend nothing. Raises TooMany when one of them has nothing left."""
+    for name, allowance in spendings:
+        rows = yield _ARRIVAL(name=name)
+        wait = rows[0]["arrival_at"] + allowance.every_ms - allowance.burst_ms - now if rows else 0
+        if wait > 0:
+            raise TooMany(retry_after=_seconds(wait))
+
+
 def refund(spendings: Sequence[Spending]) -> Unit:
     """Unit: give back what was spent."""
     for name, allowance in spendings:

@@ -14,7 +14,7 @@ from hub.domain import polling as rules
 from hub.domain.errors import Invalid, TooMany, Unavailable
 from hub.store import events, presence
 from hub.store.commands import UNFINISHED, finished, partial
-from hub.store.pairing import Spending, spend
+from hub.store.pairing import Spending, check, spend
 from hub.store.statements import Row, Statement, Unit, columns
 from hub.store.tables import Player, PollingDevice
 
@@ -104,6 +104,16 @@ def find(uuid: str) -> Unit:
     if not rows or _deleted(rows[0]) or rows[0]["token_digest"] is not None:
         return None
     return rows[0]
+
+
+def look_up(uuid: str, guess: Spending, now: int) -> Unit:
+    """Unit: the same for whoever asks from outside: uuids that lead nowhere are guesses, and guesses are paced. Raises
+    TooMany."""
+    yield from check([guess], now)
+    device = yield from find(uuid)
+    if device is None:
+        yield from spend([guess], now)
+    return device
 
 
 def _deleted(row: Row) -> bool:
@@ -225,11 +235,20 @@ class Beat:
     delivered: Sequence[Row] = ()
 
 
-def beat(uuid: str, readings: Mapping[str, Any], address: str | None, session_id: str, grace: int, now: int) -> Unit:
+def beat(
+    uuid: str,
+    guess: Spending,
+    readings: Mapping[str, Any],
+    address: str | None,
+    session_id: str,
+    grace: int,
+    now: int,
+) -> Unit:
     """Unit: a device was heard. Its player is online; what it says may prove commands, what is queued goes out with the
     answer. Answers a `Beat`, None where `find` does. Writes nothing where nothing has changed.
+    Raises TooMany.
     """
-    device = yield from find(uuid)
+    device = yield from look_up(uuid, guess, now)
     if device is None:
         return None
     player_id = device["player_id"]

@@ -60,7 +60,7 @@ class Stage:
             Alerts(db, bus),
             Releases(db, bus),
             licences,
-            Programs(db, bus, Weather()),
+            Programs(db, bus, Weather(bus)),
             Content(db, bus, blobs, Intake(folder / "incoming", max_bytes=1_000), Prober(1_000_000), downloads),
             downloads,
             enabled=True,
@@ -302,3 +302,16 @@ async def test_of_two_operators_with_one_code_one_pairs(stage: Stage) -> None:
     assert sum(isinstance(outcome, dict) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, Conflict | NotFound) for outcome in outcomes) == 1
     assert len((await stage.players.listing(stage.owner))[0]) == 1
+
+
+async def test_a_network_that_guesses_uuids_is_slowed_down(stage: Stage) -> None:
+    await stage.pair("tv-1")
+    for number in range(rules.GUESSES.at_once):
+        with pytest.raises(NotFound):
+            await stage.beat(f"guess-{number}")
+    for ask in (stage.beat("tv-1"), stage.polling.playlist("tv-1", "", HERE), stage.polling.download("tv-1", 1, HERE)):
+        with pytest.raises(TooMany):
+            await ask
+    await stage.polling.heartbeat("tv-1", {}, "192.0.2.10")
+    stage.now += SECOND
+    await stage.beat("tv-1")

@@ -58,7 +58,7 @@ async def get_playlist(call: Call) -> Answer:
     A piece of content counts as fetched once its download has begun. `playlist` is null where nothing is to be shown.
     """
     uuid = call.query.uuid
-    found = await call.services.polling.playlist(uuid, call.base_url)
+    found = await call.services.polling.playlist(uuid, call.base_url, call.address)
     where = shapes.Downloads(found["base_url"], uuid)
     return Answer(
         200,
@@ -76,5 +76,5 @@ async def get_playlist(call: Call) -> Answer:
 async def download_content(call: Call) -> Answer | Response:
     """A file that the device is to show, whole or in part (`Range`), or the way to its address (302). 404: it is none
     of what the device shows."""
-    found = await call.services.polling.download(call.query.uuid, call.path["content_id"])
+    found = await call.services.polling.download(call.query.uuid, call.path["content_id"], call.address)
     return await send(call, found)
