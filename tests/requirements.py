@@ -16,6 +16,8 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "postgres": ("postgres",),
     "ffmpeg": ("ffmpeg",),
     "nats": ("nats-server",),
+    "curl": ("curl",),
+    "node": ("node",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
 

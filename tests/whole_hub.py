@@ -1,8 +1,10 @@
 """The real hub, started on a temporary folder, with a named cast: an owner, a teammate with few rights, a stranger of
 another team, and nobody at all. Every answer that passes here is held to the OpenAPI document."""
 
+import asyncio
 import hashlib
 import io
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx2
+import uvicorn
 from jsonschema import Draft202012Validator
 from PIL import Image
 from starlette.applications import Starlette
@@ -98,6 +101,18 @@ class WholeHub:
         client = httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers, event_hooks=hooks)
         self._clients.append(client)
         return client
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[str]:
+        """The hub under uvicorn on a free port, for programs that are not ours."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(self, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+        running = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
 
     async def close(self) -> None:
         for client in self._clients:
