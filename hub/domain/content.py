@@ -9,12 +9,10 @@ from urllib.parse import quote, urlsplit
 
 from hub.domain.errors import Conflict, Invalid
 
-FileType = Literal["image", "video", "audio"]
 AddressType = Literal["youtube", "web", "livestream"]
 AssetType = Literal["image", "video", "audio", "youtube", "web", "livestream"]
 AssetStatus = Literal["active", "processing", "failed"]
 
-FILE_TYPES: Final[tuple[str, ...]] = get_args(FileType)
 ADDRESS_TYPES: Final[tuple[str, ...]] = get_args(AddressType)
 
 HEAD_BYTES: Final = 4_096  # of a file, enough for every signature below
