@@ -63,8 +63,7 @@ UUIDS = "0dd0a7a2-7d1c-4c70-8a4f-7e7c5f6a8f10.6f8f57cb-5e16-4f1e-9a63-0f4d1a1d3f
 @pytest.mark.parametrize(
     ("token", "kind"),
     [
-        (ids.new_secret("sbk_"), "key"),
-        (ids.identified_key(), "key"),
+        ("sbk_7hJk2LmN_" + "x" * 32, "key"),
         (UUIDS, "key"),
         (UUIDS.upper(), None),
         (UUIDS + "0", None),
@@ -72,8 +71,8 @@ UUIDS = "0dd0a7a2-7d1c-4c70-8a4f-7e7c5f6a8f10.6f8f57cb-5e16-4f1e-9a63-0f4d1a1d3f
         ("|abc", None),
         ("x1|abc", None),
         ("9" * 19 + "|abc", None),
-        (ids.new_secret("sbo_"), "grant"),
-        (ids.new_secret("sbp_"), "player"),
+        ("sbo_7hJk2LmN_" + "x" * 32, "grant"),
+        ("sbp_7hJk2LmN_" + "x" * 32, "player"),
         ("sbr_abc", None),
         ("eyJhbGciOiJIUzI1NiJ9.e30.sig", "jwt"),
         ("a.b.c.d", None),
