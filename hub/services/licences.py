@@ -5,11 +5,11 @@ from typing import Any
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, Invalid, PreconditionFailed
-from hub.domain.events import Event
+from hub.domain.errors import Conflict, Invalid
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
-from hub.store import events, players
+from hub.services.changes import change, check_version
 from hub.store import licences as store
+from hub.store import players
 from hub.store.database import Database
 from hub.store.tables import Licence
 
@@ -36,20 +36,18 @@ class Licences:
     async def create(self, actor: Actor, *, key: str | None, note: str | None, face: str) -> dict[str, Any]:
         """A licence that no device holds yet; without `key` one is made. Raises Invalid, Conflict (too many)."""
         actor.require("admin")
-        now = now_ms()
         wanted = [ids.licence_key() for _ in range(ATTEMPTS)] if key is None else [_normal(key)]
-        async with self._db.transaction() as session:
-            if len(await store.find(session, actor.team_id)) >= LICENCES_LIMIT:
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            if len(await store.find(made.session, actor.team_id)) >= LICENCES_LIMIT:
                 raise Conflict(f"A team keeps at most {LICENCES_LIMIT} licences.", code="too_many_licences")
-            taken = await store.taken(session, wanted)
+            taken = await store.taken(made.session, wanted)
             free = next((one for one in wanted if one not in taken), None)
             if free is None:
                 raise Invalid.field("key", "This key is taken.")
-            licence = Licence(team_id=actor.team_id, key=free, note=note, created_at=now)
-            session.add(licence)
-            await session.flush()
-            await self._db.run(session, events.append(_event("licence.created", licence, actor, face, now)))
-        self._bus.publish(("events", actor.team_id))
+            licence = Licence(team_id=actor.team_id, key=free, note=note, created_at=made.now)
+            made.session.add(licence)
+            await made.session.flush()
+            await made.say("licence.created", **_named(licence))
         return _describe(licence)
 
     async def update(
@@ -60,34 +58,27 @@ class Licences:
         Raises NotFound, Invalid, PreconditionFailed.
         """
         actor.require("admin")
-        now = now_ms()
-        async with self._db.transaction() as session:
-            licence = await store.get(session, actor.team_id, licence_id)
-            if version is not None and version != licence.version:
-                raise PreconditionFailed
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            licence = await store.get(made.session, actor.team_id, licence_id)
+            check_version(licence, version)
             licence.note = changes.get("note", licence.note)
             if (player_id := changes.get("player_id")) is not None:
-                if not await players.of_team(session, actor.team_id, [player_id]):
+                if not await players.of_team(made.session, actor.team_id, [player_id]):
                     raise Invalid.field("player_id", "Unknown player.")
                 if player_id != licence.player_id:
-                    licence.player_id, licence.activated_at = player_id, now
+                    licence.player_id, licence.activated_at = player_id, made.now
             licence.version += 1
-            session.add(licence)
-            await session.flush()
-            event = _event("licence.updated", licence, actor, face, now, changed=sorted(changes))
-            await self._db.run(session, events.append(event))
-        self._bus.publish(("events", actor.team_id))
+            made.session.add(licence)
+            await made.say("licence.updated", **_named(licence), changed=sorted(changes))
         return _describe(licence)
 
     async def delete(self, actor: Actor, licence_id: int, *, face: str) -> None:
         """The key licenses nobody any more. Raises NotFound."""
         actor.require("admin")
-        async with self._db.transaction() as session:
-            licence = await store.get(session, actor.team_id, licence_id)
-            event = _event("licence.deleted", licence, actor, face, now_ms())
-            await session.delete(licence)
-            await self._db.run(session, events.append(event))
-        self._bus.publish(("events", actor.team_id))
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            licence = await store.get(made.session, actor.team_id, licence_id)
+            await made.say("licence.deleted", **_named(licence))
+            await made.session.delete(licence)
 
     async def activate(self, team_id: int, key: str, player_id: int) -> bool:
         """A device sent this key. Answers whether the key is one of the team's and now, or already, the player's."""
@@ -106,10 +97,9 @@ def _normal(key: str) -> str:
     return key.strip().upper()
 
 
-def _event(kind: str, licence: Licence, actor: Actor, face: str, now: int, **more: Any) -> Event:
-    # Whoever reads the log may not read keys: they say which licence by its number.
-    data = {"licence_id": licence.id, "player_id": licence.player_id} | more
-    return Event(kind, licence.team_id, now, data, player_id=licence.player_id, actor=actor, face=face)
+def _named(licence: Licence) -> dict[str, Any]:
+    """What an event tells: by its number, not by its key, which whoever holds it may use."""
+    return {"licence_id": licence.id, "player_id": licence.player_id}
 
 
 def _describe(licence: Licence) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hub.domain.oauth import Asked, Ticket
 from hub.domain.times import SECOND, now_ms, rfc3339
 from hub.services.access import Access, Found
 from hub.services.accounts import Accounts, user_actor
+from hub.services.oauth_clients import grant_facts
 from hub.store import events, people
 from hub.store import oauth as store
 from hub.store.database import Database
@@ -367,8 +368,7 @@ def _event(
     face: str = FACE,
     **more: Any,
 ) -> Event:
-    data = {"grant_id": grant.id, "client_id": client.client_id, "client": client.name, "user_id": grant.user_id} | more
-    return Event(kind, grant.team_id, now, data, actor=actor, face=face)
+    return Event(kind, grant.team_id, now, grant_facts(grant, client) | more, actor=actor, face=face)
 
 
 def _describe(grant: OAuthGrant, client: OAuthClient, user: User) -> dict[str, Any]:

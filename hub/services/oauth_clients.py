@@ -8,14 +8,13 @@ import orjson
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import Actor, Credential, grantable
-from hub.domain.errors import Conflict, PreconditionFailed
-from hub.domain.events import Event
+from hub.domain.errors import Conflict
 from hub.domain.oauth import checked_redirect
-from hub.domain.times import now_ms, rfc3339
-from hub.store import events
+from hub.domain.times import rfc3339
+from hub.services.changes import change, check_version
 from hub.store import oauth as store
 from hub.store.database import Database
-from hub.store.tables import OAuthClient
+from hub.store.tables import OAuthClient, OAuthGrant
 
 CLIENTS_LIMIT = 100  # a team
 
@@ -49,22 +48,21 @@ class OAuthClients:
         """A client; a confidential one gets a `client_secret`, shown this once. Raises Forbidden, Invalid, Conflict."""
         actor.require("admin")
         secret = ids.new_secret(ids.CLIENT_SECRET_PREFIX) if confidential else None
-        client = OAuthClient(
-            team_id=actor.team_id,
-            client_id=ids.client_id(),
-            name=name,
-            redirect_uris=_written(redirect_uris),
-            scopes=" ".join(sorted(grantable(actor, scopes))),
-            secret_digest=None if secret is None else ids.digest(secret),
-            created_at=now_ms(),
-        )
-        async with self._db.transaction() as session:
-            if len(await store.clients(session, actor.team_id)) >= CLIENTS_LIMIT:
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            client = OAuthClient(
+                team_id=actor.team_id,
+                client_id=ids.client_id(),
+                name=name,
+                redirect_uris=_written(redirect_uris),
+                scopes=" ".join(sorted(grantable(actor, scopes))),
+                secret_digest=None if secret is None else ids.digest(secret),
+                created_at=made.now,
+            )
+            if len(await store.clients(made.session, actor.team_id)) >= CLIENTS_LIMIT:
                 raise Conflict(f"A team has at most {CLIENTS_LIMIT} clients.", code="too_many_clients")
-            session.add(client)
-            await session.flush()
-            await self._db.run(session, events.append(_event("client.created", client, actor, face)))
-        self._bus.publish(("events", actor.team_id))
+            made.session.add(client)
+            await made.session.flush()
+            await made.say("client.created", **_named(client))
         return _describe(client) | {"client_secret": secret}
 
     async def update(
@@ -75,48 +73,44 @@ class OAuthClients:
         Raises Forbidden, NotFound, Invalid, PreconditionFailed.
         """
         actor.require("admin")
-        async with self._db.transaction() as session:
-            client = await store.client(session, actor.team_id, number)
-            if version is not None and version != client.version:
-                raise PreconditionFailed
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            client = await store.client(made.session, actor.team_id, number)
+            check_version(client, version)
             client.name = changes.get("name", client.name)
             if "redirect_uris" in changes:
                 client.redirect_uris = _written(changes["redirect_uris"])
             if "scopes" in changes:
                 client.scopes = " ".join(sorted(grantable(actor, changes["scopes"])))
             client.version += 1
-            session.add(client)
-            await session.flush()
-            event = _event("client.updated", client, actor, face, changed=sorted(changes))
-            await self._db.run(session, events.append(event))
-        self._bus.publish(("events", actor.team_id))
+            made.session.add(client)
+            await made.say("client.updated", **_named(client), changed=sorted(changes))
         return _describe(client)
 
     async def delete(self, actor: Actor, number: int, *, face: str) -> None:
         """The client is gone, and all tokens that it got are dead on return. Raises NotFound."""
         actor.require("admin")
-        async with self._db.transaction() as session:
-            client = await store.client(session, actor.team_id, number)
-            ended = [grant for grant, _, _ in await store.grants(session, actor.team_id, client_id=number)]
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            client = await store.client(made.session, actor.team_id, number)
+            ended = [grant for grant, _, _ in await store.grants(made.session, actor.team_id, client_id=number)]
             for grant in ended:  # an event each: other nodes hear by them which tokens to forget
-                data = {"grant_id": grant.id, "client_id": client.client_id, "client": client.name}
-                data |= {"user_id": grant.user_id, "reason": "client_deleted"}
-                event = Event("grant.revoked", actor.team_id, now_ms(), data, actor=actor, face=face)
-                await self._db.run(session, events.append(event))
-            await self._db.run(session, events.append(_event("client.deleted", client, actor, face)))
-            await session.delete(client)
+                await made.say("grant.revoked", **grant_facts(grant, client), reason="client_deleted")
+            await made.say("client.deleted", **_named(client))
+            await made.session.delete(client)
         for grant in ended:
             self._bus.publish(("credentials", None), Credential("grant", grant.id or 0))
-        self._bus.publish(("events", actor.team_id))
 
 
 def _written(redirect_uris: Sequence[str]) -> str:
     return orjson.dumps([checked_redirect(uri) for uri in dict.fromkeys(redirect_uris)]).decode()
 
 
-def _event(kind: str, client: OAuthClient, actor: Actor, face: str, **more: Any) -> Event:
-    data = {"client_id": client.client_id, "name": client.name, "scopes": client.scopes.split()} | more
-    return Event(kind, client.team_id, now_ms(), data, actor=actor, face=face)
+def grant_facts(grant: OAuthGrant, client: OAuthClient) -> dict[str, Any]:
+    """What an event tells of a grant."""
+    return {"grant_id": grant.id, "client_id": client.client_id, "client": client.name, "user_id": grant.user_id}
+
+
+def _named(client: OAuthClient) -> dict[str, Any]:
+    return {"client_id": client.client_id, "name": client.name, "scopes": client.scopes.split()}
 
 
 def _describe(client: OAuthClient) -> dict[str, Any]:

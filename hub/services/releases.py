@@ -3,13 +3,14 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from hub.bus.base import Bus
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, Invalid, PreconditionFailed
-from hub.domain.events import Event
+from hub.domain.errors import Conflict, Invalid
 from hub.domain.releases import order
-from hub.domain.times import now_ms, rfc3339
-from hub.store import events
+from hub.domain.times import rfc3339
+from hub.services.changes import change, check_version
 from hub.store import releases as store
 from hub.store.database import Database
 from hub.store.tables import Release
@@ -54,17 +55,15 @@ class Releases:
         Raises Invalid, Conflict (the version is there, or too many are).
         """
         actor.require("admin")
-        now = now_ms()
-        release = Release(team_id=actor.team_id, version_name="", url="", sha256="", created_at=now)
-        _apply(release, fields)
-        async with self._db.transaction() as session:
-            if len(await store.find(session, actor.team_id)) >= RELEASES_LIMIT:
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            release = Release(team_id=actor.team_id, version_name="", url="", sha256="", created_at=made.now)
+            _apply(release, fields)
+            if len(await store.find(made.session, actor.team_id)) >= RELEASES_LIMIT:
                 raise Conflict(f"A team keeps at most {RELEASES_LIMIT} releases.", code="too_many_releases")
-            await self._refuse_twin(session, release)
-            session.add(release)
-            await session.flush()
-            await self._db.run(session, events.append(_event("release.created", release, actor, face, now)))
-        self._bus.publish(("events", actor.team_id))
+            await _refuse_twin(made.session, release)
+            made.session.add(release)
+            await made.session.flush()
+            await made.say("release.created", **_named(release))
         return _describe(release)
 
     async def update(
@@ -72,35 +71,30 @@ class Releases:
     ) -> dict[str, Any]:
         """Raises NotFound, Invalid, PreconditionFailed, Conflict (the version is there)."""
         actor.require("admin")
-        async with self._db.transaction() as session:
-            release = await store.get(session, actor.team_id, release_id)
-            if version is not None and version != release.version:
-                raise PreconditionFailed
-            with session.no_autoflush:
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            release = await store.get(made.session, actor.team_id, release_id)
+            check_version(release, version)
+            with made.session.no_autoflush:
                 _apply(release, changes)
-                await self._refuse_twin(session, release)
+                await _refuse_twin(made.session, release)
             release.version += 1
-            session.add(release)
-            await session.flush()
-            event = _event("release.updated", release, actor, face, now_ms(), changed=sorted(changes))
-            await self._db.run(session, events.append(event))
-        self._bus.publish(("events", actor.team_id))
+            made.session.add(release)
+            await made.say("release.updated", **_named(release), changed=sorted(changes))
         return _describe(release)
 
     async def delete(self, actor: Actor, release_id: int, *, face: str) -> None:
         """Raises NotFound."""
         actor.require("admin")
-        async with self._db.transaction() as session:
-            release = await store.get(session, actor.team_id, release_id)
-            event = _event("release.deleted", release, actor, face, now_ms())
-            await session.delete(release)
-            await self._db.run(session, events.append(event))
-        self._bus.publish(("events", actor.team_id))
+        async with change(self._db, self._bus, actor, face, shown=False) as made:
+            release = await store.get(made.session, actor.team_id, release_id)
+            await made.say("release.deleted", **_named(release))
+            await made.session.delete(release)
 
-    async def _refuse_twin(self, session: Any, release: Release) -> None:
-        twin = await store.by_version(session, release.team_id, release.version_name)
-        if twin is not None and twin.id != release.id:
-            raise Conflict(f"There is a release {release.version_name} already.", code="version_taken")
+
+async def _refuse_twin(session: AsyncSession, release: Release) -> None:
+    twin = await store.by_version(session, release.team_id, release.version_name)
+    if twin is not None and twin.id != release.id:
+        raise Conflict(f"There is a release {release.version_name} already.", code="version_taken")
 
 
 def _apply(release: Release, fields: dict[str, Any]) -> None:
@@ -126,9 +120,8 @@ def _place(release: Release) -> tuple[Any, int]:
     return order(release.version_name), release.id or 0
 
 
-def _event(kind: str, release: Release, actor: Actor, face: str, now: int, **more: Any) -> Event:
-    data = {"release_id": release.id, "version_name": release.version_name, "active": release.active} | more
-    return Event(kind, release.team_id, now, data, actor=actor, face=face)
+def _named(release: Release) -> dict[str, Any]:
+    return {"release_id": release.id, "version_name": release.version_name, "active": release.active}
 
 
 def _offer(release: Release) -> dict[str, Any]:
