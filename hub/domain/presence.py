@@ -142,8 +142,9 @@ def disconnect(row: Presence, *, epoch: int, reason: Reason, graces: Graces, now
 
 
 def poll(row: Presence, *, grace: int, now: int) -> Change:
-    """A player that polls is there after it was away. It counts as a connection: the epoch rises."""
-    row = replace(row, epoch=row.epoch + 1)
+    """A player that polls is there after it was away. It counts as a connection: the epoch rises, and an older
+    one has no say any more."""
+    row = replace(row, epoch=row.epoch + 1, node=None)
     change = _turn(row, online=True, reason=None, now=now) if not row.online else Change(row)
     return replace(change, row=replace(change.row, offline_due_at=now + grace))
 

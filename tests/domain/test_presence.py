@@ -11,6 +11,7 @@ from hub.domain.presence import (
     connect,
     disconnect,
     due_at,
+    poll,
     sweep,
 )
 from hub.domain.times import MINUTE, SECOND
@@ -110,6 +111,31 @@ def test_flapping_is_told_once_and_ends_with_the_final_state() -> None:
     assert calm is not None
     assert names(calm) == ["player.offline"]
     assert not calm.row.flapping
+
+
+def test_a_player_that_polls_is_online_as_long_as_polls_renew_its_grace() -> None:
+    first = poll(Presence(since=T - MINUTE), grace=GRACES.polling, now=T)
+    assert names(first) == ["player.online"]
+    assert (first.row.epoch, due_at(first.row)) == (1, T + 90 * SECOND)
+    assert sweep(first.row, now=T + 89 * SECOND) is None
+    renewed = sweep(first.row, now=T + 90 * SECOND, renewed_until=T + 150 * SECOND)
+    assert renewed is not None
+    assert renewed.events == ()
+    assert due_at(renewed.row) == T + 150 * SECOND
+    gone = sweep(renewed.row, now=T + 150 * SECOND, renewed_until=T + 150 * SECOND)
+    assert gone is not None
+    assert gone.events[0] == (
+        "player.offline",
+        {"status": "offline", "epoch": 1, "reason": "silent", "seconds_online": 150},
+    )
+
+
+def test_a_poll_takes_the_say_from_a_connection_that_was_left_behind() -> None:
+    row = poll(online(), grace=GRACES.polling, now=T).row
+    assert disconnect(row, epoch=1, reason="lost", graces=GRACES, now=T) is None
+    gone = sweep(row, now=T + 90 * SECOND)
+    assert gone is not None
+    assert not gone.row.online
 
 
 @given(

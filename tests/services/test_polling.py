@@ -227,6 +227,10 @@ async def test_commands_go_out_once_and_are_proved_by_what_a_later_heartbeat_say
     assert (await stage.players.get(stage.owner, player))["settings"] == {"volume": 40}
     assert (await stage.told())[1:] == ["command.finished delivered"] * 3 + ["command.finished succeeded"] * 2
 
+    await send("identify")
+    beats = await asyncio.gather(*(stage.beat("tv-1") for _ in range(5)))
+    assert sorted(map(len, beats)) == [0, 0, 0, 0, 1]  # never twice
+
     late = await send("reboot")
     async with stage.db.transaction() as session:
         await session.exec(update(Command).where(col(Command.id) == late["command_id"]).values(expires_at=1))

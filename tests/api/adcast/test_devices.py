@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.media import picture
 from tests.whole_hub import BASE, WholeHub, whole_hub
@@ -33,8 +34,9 @@ async def paired(owner: Client, device: Client, uuid: str = UUID) -> int:
 
 
 async def test_a_device_that_polls_is_paired_watched_commanded_locked_and_deleted(
-    hub: WholeHub, owner: Client, stranger: Client, nobody: Client
+    hub: WholeHub, owner: Client, stranger: Client, nobody: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG", "hub")
     number = await paired(owner, nobody)
     path = f"/api/devices/{number}"
     used = await owner.post("/api/devices/pair", json={"pairing_code": "222222"})
@@ -119,6 +121,10 @@ async def test_a_device_that_polls_is_paired_watched_commanded_locked_and_delete
     assert await told(owner, "DELETE", path) == {"message": "Device deleted successfully."}
     gone = await told(nobody, "POST", "/api/device/heartbeat", {"uuid": UUID}, 404)
     assert gone["message"] == "Device not registered."
+    events = (await told(owner, "GET", "/api/v1/events"))["data"]
+    assert {"player.paired", "player.online", "command.finished"} <= {event["event"] for event in events}
+    for secret in (UUID, "1234"):
+        assert secret not in caplog.text + str(events)
 
 
 async def test_a_device_hears_of_alerts_and_of_new_software(owner: Client, nobody: Client) -> None:
