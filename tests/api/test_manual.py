@@ -133,5 +133,10 @@ def _default(value: Any) -> str:
 
 def test_the_page_of_operations_names_every_setting_as_it_is():
     assert manual.source("operations").partition("## All settings\n\n")[2] == settings_reference(), (
-        "replace the end of operations.md with what tests.api.test_manual.settings_reference() gives"
+        "run python -m tests.api.test_manual, which writes the end of operations.md anew"
     )
+
+
+if __name__ == "__main__":  # python -m tests.api.test_manual: write it anew
+    head, mark, _ = manual.source("operations").partition("## All settings\n\n")
+    (manual.FOLDER / "operations.md").write_text(head + mark + settings_reference(), "utf-8")
