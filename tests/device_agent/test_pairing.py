@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from device_agent import pairing, tokens
+from tests.device_agent.test_cli import device_agent, ending
 
 OFFER = {
     "device_code": "d-1",
@@ -160,3 +161,13 @@ def test_a_token_is_kept_for_this_user_alone_and_replaced_whole(tmp_path):
     assert (state / tokens.FILE).stat().st_mode & 0o777 == 0o600
     assert state.stat().st_mode & 0o777 == 0o700
     assert [file.name for file in state.iterdir()] == [tokens.FILE]
+
+
+async def test_a_players_own_code_is_handed_over_and_nothing_is_shown(auth, tmp_path):
+    auth.answers.extend([(200, OFFER | {"interval": 0.01}), (200, {"access_token": "t", "token_type": "Bearer"})])
+    async with device_agent("pair", "--hub", auth.url, "--state", tmp_path, "--code", "BCD-234") as process:
+        status, out, _ = await ending(process)
+    assert status == 0
+    assert auth.asked[0][1]["pairing_code"] == "BCD-234"
+    assert tokens.load(tmp_path) == "t"
+    assert "Code:" not in out
