@@ -95,7 +95,8 @@ class Alerts:
             ends_at=ends_at,
             created_at=now,
         )
-        _check(alert, targets, now)
+        _check_aim(alert, targets)
+        _check_end(alert, now)
         async with self._db.transaction() as session:
             if await store.open_ones(session, actor.team_id) >= OPEN_LIMIT:
                 raise Conflict(f"{OPEN_LIMIT} alerts are not over. Clear some of them first.", code="too_many_alerts")
@@ -133,7 +134,9 @@ class Alerts:
                 alert.everyone = False
             for name in ("title", "message", "severity", "starts_at", "ends_at", "everyone"):
                 setattr(alert, name, changes.get(name, getattr(alert, name)))
-            _check(alert, aimed, now if "ends_at" in changes else None)
+            if "targets" in changes or "everyone" in changes:
+                _check_aim(alert, aimed)
+            _check_end(alert, now if "ends_at" in changes else None)
             alert.version += 1
             session.add(alert)
             await session.flush()
@@ -290,13 +293,16 @@ class Alerts:
         await self.look()
 
 
-def _check(alert: Alert, targets: Targets, now: int | None) -> None:
-    """`now`: an end before it is refused; None where the end is not being set."""
+def _check_aim(alert: Alert, targets: Targets) -> None:
     named = any(targets.values())
     if alert.everyone and named:
         raise Invalid.field("everyone", "Name the players, groups and locations, or everyone; not both.")
     if not alert.everyone and not named:
         raise Invalid.field("everyone", "Give player_ids, group_ids or location_ids, or set everyone to true.")
+
+
+def _check_end(alert: Alert, now: int | None) -> None:
+    """`now`: an end before it is refused; None where the end is not being set."""
     if alert.ends_at is not None:
         if alert.ends_at <= alert.starts_at:
             raise Invalid.field("ends_at", "The end must come after the beginning.")

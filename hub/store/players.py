@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
-from hub.store.tables import GroupMember, Player, PlayerGroup, PresenceRow, Status
+from hub.store.tables import GroupMember, Licence, Player, PlayerGroup, PresenceRow, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ def _filtered(
 
 
 async def remove(session: AsyncSession, player: Player) -> None:
-    """The row and, by foreign key, everything that hangs on it."""
+    """The row and, by foreign key, everything that hangs on it; its licence is free for another."""
+    freed = update(Licence).where(col(Licence.player_id) == player.id).values(player_id=None, activated_at=None)
+    await session.exec(freed)
     await session.delete(player)
 
 

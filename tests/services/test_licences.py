@@ -25,5 +25,7 @@ async def test_a_key_licenses_one_device_until_that_is_gone(db: Database) -> Non
 
     async with db.transaction() as session:
         await players.remove(session, await players.get(session, team, first))
+    freed = await licences.get(owner, made["id"])
+    assert (freed["player_id"], freed["activated_at"]) == (None, None)
     assert await licences.activate(team, made["key"], second)
     assert await licences.is_licensed(second)

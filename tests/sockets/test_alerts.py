@@ -1,6 +1,7 @@
 """Alerts on their way to connected players."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ async def test_players_hear_of_their_alerts_and_of_nobody_elses(tmp_path: Path) 
                 assert (heard["id"], heard["action"]) == (str(flood), "clear")
             async with hub.socket(lobby_token) as again:
                 assert (await again.hello())["alerts"] == []
+                soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat()
+                storm = await raised(hub, title="Storm", everyone=True, starts_at=soon)
+                assert (await again.until("alert"))["id"] == str(storm)  # it begins by itself
 
 
 async def raised(hub: Hub, **fields: Any) -> int:

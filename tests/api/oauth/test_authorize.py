@@ -190,6 +190,16 @@ async def test_a_consent_is_bound_to_the_person_and_to_each_parameter(
     assert (too_long.status_code, list(too_long.json()["errors"])) == (422, ["state"])
 
 
+async def test_guessing_passwords_is_paced(owner: Client, nobody: Client) -> None:
+    client = await registered(owner)
+    page = await nobody.get("/oauth/authorize", params=asks(client["client_id"], Pkce()))
+    answers = [await sign_in(nobody, page, EMAIL, f"guess {number}") for number in range(11)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert (await sign_in(nobody, page, EMAIL, PASSWORD)).status_code == 429
+    assert Form(answers[-1].text).fields["client_id"] == client["client_id"]
+
+
 async def test_programs_prove_themselves_by_header_or_body_and_errors_have_oauths_form(
     hub: WholeHub, owner: Client, nobody: Client
 ) -> None:

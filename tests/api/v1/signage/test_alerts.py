@@ -24,9 +24,12 @@ async def test_an_alert_is_raised_changed_cleared_and_deleted(owner: Client, pla
     changed = await owner.patch(path, json={"group_ids": [group]}, headers={"if-match": created.headers["etag"]})
     assert (changed.json()["data"]["player_ids"], changed.json()["data"]["group_ids"]) == ([player], [group])
     assert (await owner.patch(path, json={"title": "x"}, headers={"if-match": '"v1"'})).status_code == 412
+    await owner.patch(path, json={"player_ids": []})
     await owner.delete(f"/api/v1/player-groups/{group}")
-    renamed = await owner.patch(path, json={"title": "Fire!"})
-    assert (renamed.status_code, renamed.json()["data"]["title"]) == (200, "Fire!")
+    renamed = (await owner.patch(path, json={"title": "Fire!"})).json()["data"]
+    assert (renamed["title"], renamed["group_ids"], renamed["everyone"]) == ("Fire!", [], False)
+    nobody = await owner.patch(path, json={"everyone": False})
+    assert (nobody.status_code, list(nobody.json()["errors"])) == (422, ["everyone"])
     everyone = (await owner.patch(path, json={"everyone": True})).json()["data"]
     assert (everyone["everyone"], everyone["player_ids"], everyone["group_ids"]) == (True, [], [])
     aimed = (await owner.patch(path, json={"player_ids": [player]})).json()["data"]
@@ -52,7 +55,7 @@ async def test_an_alert_is_raised_changed_cleared_and_deleted(owner: Client, pla
     assert (await owner.get(path)).status_code == 404
     log = (await owner.get("/api/v1/events", params={"limit": 1000})).json()["data"]
     told = [(one["event"], one["data"].get("reason")) for one in log if one["data"].get("alert_id") == alert["id"]]
-    assert told == [("alert.created", None), ("alert.triggered", None), *[("alert.updated", None)] * 5,
+    assert told == [("alert.created", None), ("alert.triggered", None), *[("alert.updated", None)] * 6,
                     ("alert.cleared", "cleared"), ("alert.deleted", None)]  # fmt: skip
 
 
