@@ -1,5 +1,6 @@
 """Codes, tokens and grants over time, on both databases."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -247,3 +248,27 @@ async def test_what_has_ended_is_forgotten_and_what_lives_is_not(stage: Stage) -
     assert await stage.oauth.grants(stage.owner) == []
     async with stage.db.session() as session:
         assert await store.code(session, ids.digest(code)) is None
+
+
+async def test_two_nodes_never_both_take_one_code_or_one_refresh_token(stage: Stage, database_url: str) -> None:
+    second = Database(database_url)
+    await second.start()
+    bus = LocalBus()
+    access = Access(second, bus)
+    far = OAuth(second, bus, access, Accounts(second, bus, access), "secret")
+
+    async def race(*calls: Any) -> dict[str, Any]:
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        tokens = [answer for answer in answers if isinstance(answer, dict)]
+        codes = [answer.code for answer in answers if isinstance(answer, HubError)]
+        assert (len(tokens), codes) == (1, ["invalid_grant"])
+        return tokens[0]
+
+    code, verifier = await stage.code(), stage.pkce.verifier
+    taken = await race(stage.exchange(code), far.exchange(stage.client, code, CALLBACK, verifier))
+    assert await stage.scopes(taken["access_token"]) is None  # the other use was the second one
+
+    refresh_token = (await stage.tokens())["refresh_token"]
+    renewed = await race(*(node.refresh(stage.client, refresh_token, None) for node in (stage.oauth, far)))
+    assert await stage.scopes(renewed["access_token"]) is None
+    await second.stop()
