@@ -27,7 +27,7 @@ PAGES: Final = (
     "players",
     "content",
     "schedules",
-    "api",
+    "calling",
     "clients",
     "webhooks",
     "analytics",

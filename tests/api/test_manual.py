@@ -112,6 +112,13 @@ def test_every_call_that_a_page_names_exists():
     assert not unknown
 
 
+def test_each_of_the_114_features_leads_somewhere():
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", manual.source("features"), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 115))
+    for number, _, where in rows:
+        assert CALL.search(where) or re.search(r"\]\([a-z-]+\.md", where), number
+
+
 def settings_reference() -> str:
     """Every setting with its default and its reason, as operations.md has it."""
     parts = []
