@@ -198,6 +198,7 @@ ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in 
 
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
 MAX_TTL_S = 7 * 86_400
+POLLED_WITHIN_S = 300  # a player that polls asks each minute or two: what is over before that would never reach it
 MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
 
 
@@ -211,6 +212,12 @@ def lookup(name: str) -> Spec:
     if spec is None:
         raise Invalid.field("command", f"Unknown command: {name[:60]}.", code="unknown_command")
     return spec
+
+
+def time_to_start(spec: Spec, ttl_s: int | None, *, polls: bool) -> int:
+    """Seconds that a command may wait for its player: what its sender said, else the command's own, which is never too
+    short for a player that polls."""
+    return ttl_s or (max(spec.start_within_s, POLLED_WITHIN_S) if polls else spec.start_within_s)
 
 
 def check_payload(spec: Spec, payload: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Batches:
             targets = await store.targets(session, actor.team_id, members)
             full = await store.full(session, members)
         able, skipped = [], []
+        polling = {player.id for player, _ in targets if player.uuid is not None and player.token_digest is None}
         for player, online in targets:
             about = {"player_id": player.id, "name": player.name, "status": "online" if online else "offline"}
             if player.quarantined_at is not None:
@@ -93,9 +94,19 @@ class Batches:
             ttl_s=ttl_s or spec.start_within_s,
             release_at=now if held else None,
         )
+        numbers = [cast("int", about["player_id"]) for about in able]
         rows = [
-            new_row(origin, spec, cast("int", about["player_id"]), payload, ttl_s, now, batch_id=batch.id, held=held)
-            for about in able
+            new_row(
+                origin,
+                spec,
+                number,
+                payload,
+                rules.time_to_start(spec, ttl_s, polls=number in polling),
+                now,
+                batch_id=batch.id,
+                held=held,
+            )
+            for number in numbers
         ]
         answer: dict[str, Any] = {
             "batch_id": batch.id,

@@ -18,10 +18,12 @@ from hub.store.tables import Batch, Command, Player, PresenceRow
 
 _INSERT = insert_into(Batch)
 _DUE = Statement("""
-    SELECT id, team_id, rate_per_minute, ttl_s, release_at FROM batch
+    SELECT id, team_id, command, rate_per_minute, ttl_s, release_at FROM batch
     WHERE release_at <= :now ORDER BY release_at LIMIT 100""")
-_RELEASE = Statement("""
-    UPDATE command SET state = 'queued', version = version + 1, expires_at = :expires_at, due_at = :expires_at
+_POLLS = "(SELECT COUNT(*) FROM player p WHERE p.id = player_id AND p.uuid IS NOT NULL AND p.token_digest IS NULL)"
+_DEADLINE = f"CAST(:expires_at AS BIGINT) + CAST(:patience AS BIGINT) * {_POLLS}"
+_RELEASE = Statement(f"""
+    UPDATE command SET state = 'queued', version = version + 1, expires_at = {_DEADLINE}, due_at = {_DEADLINE}
     WHERE state = 'held' AND id IN (
         SELECT id FROM command WHERE batch_id = :batch_id AND state = 'held' ORDER BY id LIMIT :number)
     RETURNING id, team_id, player_id, batch_id, command""")
@@ -69,7 +71,15 @@ def release(now: int) -> Unit:
         yield from check_failures(batch["id"], now)
         interval = max(1, MINUTE // batch["rate_per_minute"])
         number = 1 + (now - batch["release_at"]) // interval
-        rows = yield _RELEASE(batch_id=batch["id"], number=number, expires_at=now + batch["ttl_s"] * SECOND)
+        spec = rules.lookup(batch["command"])
+        ttl_s = batch["ttl_s"] if batch["ttl_s"] != spec.start_within_s else None
+        patience = rules.time_to_start(spec, ttl_s, polls=True) - batch["ttl_s"]
+        rows = yield _RELEASE(
+            batch_id=batch["id"],
+            number=number,
+            expires_at=now + batch["ttl_s"] * SECOND,
+            patience=patience * SECOND,
+        )
         for row in rows:
             yield from events.append(commands.event("command.queued", row, "queued", now))
         upcoming = batch["release_at"] + number * interval if len(rows) == number else None

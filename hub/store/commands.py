@@ -14,6 +14,7 @@ from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.events import Event
+from hub.domain.times import SECOND
 from hub.store import events
 from hub.store.statements import Row, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
@@ -34,7 +35,7 @@ def partial(text: str) -> Statement:
 
 
 _TARGET = partial(f"""
-    SELECT name, capabilities,
+    SELECT name, capabilities, CASE WHEN uuid IS NOT NULL AND token_digest IS NULL THEN 1 ELSE 0 END AS polls,
            (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {UNFINISHED}) AS live
     FROM player WHERE id = :player_id AND team_id = :team_id""")
 _SUPERSEDE = partial(f"""
@@ -166,6 +167,8 @@ def send(
         )
     if targets[0]["live"] >= MAX_LIVE:
         raise Unavailable("This player has too many unfinished commands.", code="queue_full", retry_after=30)
+    if targets[0]["polls"] and command.expires_at == now + spec.start_within_s * SECOND:  # nobody asked for another
+        command.expires_at = command.due_at = now + rules.time_to_start(spec, None, polls=True) * SECOND
     yield from queue(command, spec, actor, now)
     return None
 

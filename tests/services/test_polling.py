@@ -11,8 +11,9 @@ from hub.bus.local import LocalBus
 from hub.domain import polling as rules
 from hub.domain.errors import Conflict, Invalid, NotFound, TooMany
 from hub.domain.presence import Graces
-from hub.domain.times import DAY, MINUTE, SECOND, now_ms
+from hub.domain.times import DAY, MINUTE, SECOND, now_ms, parse
 from hub.services.alerts import Alerts
+from hub.services.batches import Batches
 from hub.services.commands import Commands, Origin
 from hub.services.content import Content
 from hub.services.downloads import Downloads
@@ -235,6 +236,28 @@ async def test_commands_go_out_once_and_are_proved_by_what_a_later_heartbeat_say
     async with stage.db.transaction() as session:
         await session.exec(update(Command).where(col(Command.id) == late["command_id"]).values(expires_at=1))
     assert await stage.beat("tv-1", uptime_seconds=1) == []
+
+
+async def test_what_is_for_a_player_that_polls_waits_until_it_asks(stage: Stage) -> None:
+    player = await stage.pair("tv-1")
+    agent = await stage.players.create(stage.owner, name="Agent", face="test")
+    group = await stage.players.create_group(stage.owner, name="All", player_ids=[player, agent["id"]], face="test")
+    batches = Batches(stage.db, LocalBus(), stage.commands)
+
+    async def waits(command_id: str) -> int:
+        story = await stage.commands.get(stage.owner, command_id)
+        return (parse(story["expires_at"]) - parse(story["created_at"])) // SECOND
+
+    for number, expected in ((player, 300), (agent["id"], 60)):
+        sent = await stage.commands.send(stage.origin, number, "reboot")
+        assert await waits(sent["command_id"]) == expected
+        sent = await stage.commands.send(stage.origin, number, "lock", {"pin": "1234"})
+        assert await waits(sent["command_id"]) == 86_400
+        sent = await stage.commands.send(stage.origin, number, "reboot", ttl_s=10)
+        assert await waits(sent["command_id"]) == 10
+    for rate in (None, 100_000):
+        batch = await batches.send(stage.origin, group["id"], "reboot", rate_per_minute=rate)
+        assert {each["player_id"]: await waits(each["command_id"]) for each in batch["commands"][:1]} == {player: 300}
 
 
 async def test_a_lock_is_told_with_every_heartbeat_until_it_is_lifted(stage: Stage) -> None:
