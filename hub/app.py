@@ -72,6 +72,10 @@ VERSION = "0.1.0"
 NODE = "hub"
 """The name of this process in presence rows: one hub, one process."""
 
+DESCRIPTION = (
+    "All calls of a Signalbox hub: its own, and those of the APIs that it speaks besides. The manual is at /docs."
+)
+
 ENTRIES = (*V1, *HANGAR, *HANGAR_MEDIA, *ADCAST, *OAUTH)
 """Every call of every face."""
 
@@ -94,7 +98,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         pacing=Pacing(limits.rules) if limits.enabled else None,
         observe=metrics.observe_request,
     )
-    document = openapi.document(table.entries, title="Signalbox", version=VERSION)
+    document = openapi.document(table.entries, title="Signalbox", version=VERSION, description=DESCRIPTION)
     routes: list[Any] = [
         table,  # first: it finds its own at once, and nearly every request is one of those
         *operations.routes(checks, metrics.render, CONTENT_TYPE),

@@ -200,8 +200,9 @@ def document(entries: Iterable[Endpoint], *, title: str, version: str, descripti
         names.add(operation["operationId"])
         paths.setdefault(entry.template, {})[entry.method.lower()] = operation
     groups: dict[str, list[str]] = {}
-    for tag, group in {tag: _group(entry) for entry in reversed(public) for tag in entry.tags}.items():
-        groups.setdefault(group, []).insert(0, tag)
+    for entry in public:
+        group = groups.setdefault(_group(entry), [])
+        group += [tag for tag in entry.tags if not any(tag in tags for tags in groups.values())]
     schemas = definitions.get("$defs", {})
     _exemplify(paths, schemas)
     return _plainly_named(

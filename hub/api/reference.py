@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import orjson
 
+from hub.api.reading import MAX_INTEGER
+
 Markdown = Callable[[str], str]
 Document = Mapping[str, Any]
 
@@ -27,7 +29,11 @@ def render(document: Document, markdown: Markdown) -> str:
     parts = [markdown(document["info"]["description"]), "<h2 id='credentials'>Credentials</h2>"]
     for name, scheme in document["components"]["securitySchemes"].items():
         parts.append(f"<h3 id='credential-{name}'>{name}</h3>{markdown(scheme['description'])}")
-    parts.append("<h2 id='calls'>All calls</h2>")
+    parts.append("<h2 id='errors'>Errors</h2><table><tr><th>Meaning</th><th>Example</th></tr>")
+    for name, response in document["components"]["responses"].items():
+        example = _json(response["content"]["application/json"]["example"])
+        parts.append(f"<tr id='error-{name}'><td>{escape(response['description'])}</td><td>{example}</td></tr>")
+    parts.append("</table><h2 id='calls'>All calls</h2>")
     groups = [(group["name"], [tag for tag in group["tags"] if tag in index]) for group in document["x-tagGroups"]]
     for group, tags in groups:
         parts.append(f"<h3>{escape(group)}</h3>")
@@ -65,8 +71,14 @@ def _operation(document: Document, path: str, method: str, operation: Document, 
         parts.append("</table>")
     for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(_media(document, f"Body: {kind}", media, markdown))
+    errors = []
     for status, response in operation["responses"].items():
-        parts.append(_response(document, status, response, markdown))
+        if "$ref" in response:
+            errors.append(f"<a href='#error-{response['$ref'].rpartition('/')[2]}'>{status}</a>")
+        else:
+            parts.append(_response(document, status, response, markdown))
+    if errors:
+        parts.append(f"<p class='answer'>Errors: {', '.join(errors)}</p>")
     return "\n".join([*parts, "</section>"])
 
 
@@ -79,9 +91,6 @@ def _credentials(security: list[dict[str, list[str]]]) -> str:
 
 
 def _response(document: Document, status: str, response: Document, markdown: Markdown) -> str:
-    if "$ref" in response:
-        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
-        return f"<p class='answer'><b>{status}</b> {escape(response['description'])}</p>"
     contents = response.get("content", {})
     if not contents:
         return f"<p class='answer'><b>{status}</b> {escape(response['description'])}</p>"
@@ -98,11 +107,12 @@ def _media(document: Document, title: str, media: Document, markdown: Markdown) 
         for name, schema, required in _fields(document, media["schema"], "", 0)
     ]
     table = f"<table><tr><th>Field</th><th>Type</th><th>Meaning</th></tr>{''.join(rows)}</table>" if rows else ""
-    example = ""
-    if "example" in media:
-        text = orjson.dumps(media["example"], option=orjson.OPT_INDENT_2).decode()
-        example = f"<pre><code>{escape(text)}</code></pre>"
+    example = _json(media["example"]) if "example" in media else ""
     return f"<details><summary>{escape(title)}</summary>{table}{example}</details>"
+
+
+def _json(value: Any) -> str:
+    return f"<pre><code>{escape(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())}</code></pre>"
 
 
 def _resolved(document: Document, schema: Document) -> Document:
@@ -143,7 +153,9 @@ def _type(document: Document, schema: Document) -> str:
     else:
         text = schema.get("format") or schema.get("type") or "anything"
     low, high = schema.get("minimum", schema.get("minLength")), schema.get("maximum", schema.get("maxLength"))
-    if low is not None and high is not None:
+    if high == MAX_INTEGER:
+        text += f", {low} or more"
+    elif low is not None and high is not None:
         text += f", {low} to {high}"
     elif high is not None:
         text += f", at most {high}"
