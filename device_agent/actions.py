@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 from device_agent import custom, screenshot
 from device_agent.action import Action, Call, Failed, Rejected
 from device_agent.content import Content
+from device_agent.download import DownloadFault
+from device_agent.following import Following
 from device_agent.hubclock import HubClock
 from device_agent.logs import LINES, RecentLines
 from device_agent.players.base import Player, PlayerError
@@ -20,7 +22,7 @@ from hub.protocol.messages import Delivery
 from hub.protocol.times import write_time
 
 REVISION = 0
-"""Of the manifest that plays. This agent plays the content of its configuration, which has no revisions."""
+"""Told where no manifest is followed: the content of the device's configuration has no revisions."""
 
 REBOOT_S = 300.0
 """From asking for a reboot to the end of this process; after that it did not happen. The hub waits 600 s."""
@@ -53,6 +55,7 @@ class Device:
     system: System
     settings: Settings
     content: Content
+    following: Following | None
     uploads: Uploads
     logs: RecentLines
     line: Line
@@ -143,16 +146,50 @@ class _Actions:
 
     async def play(self, call: Call) -> dict[str, Any]:
         duration_s = _whole(call.payload, "duration_s", 1, 86_400)
+        asset_id, playlist_id = _id(call.payload, "asset_id"), _id(call.payload, "playlist_id")
+        if playlist_id is not None:
+            return {"current_content": await self._play_playlist(playlist_id, duration_s)}
+        if asset_id is not None:
+            return {"current_content": await self._play_asset(asset_id, duration_s)}
         url = call.payload.get("url")
-        if url is None:
-            raise Rejected("unsupported_source", "This player plays a url; it has no assets or playlists of the hub.")
         if not isinstance(url, str) or "://" not in url:
             raise Rejected("invalid_payload", "url: must be an address")
         return {"current_content": await self._device.content.play(url, duration_s)}
 
+    async def _play_playlist(self, playlist_id: int, duration_s: int | None) -> str:
+        following = self._device.following
+        showing = following.program.playlist(playlist_id) if following and following.program else None
+        if following is None or showing is None:
+            raise Rejected("unsupported_source", "This playlist is not in the program that this player follows.")
+        for item in showing.items:
+            if item.asset.sha256 is not None:
+                try:
+                    await following.file(item.asset)
+                except DownloadFault as fault:
+                    raise Failed("download_failed", str(fault)) from None
+        return await self._device.content.play_items(showing, duration_s)
+
+    async def _play_asset(self, asset_id: int, duration_s: int | None) -> str:
+        following = self._device.following
+        asset = following.program.assets.get(asset_id) if following and following.program else None
+        if following is None or asset is None:
+            raise Rejected("unsupported_source", "This asset is not in the program that this player follows.")
+        try:
+            uri = asset.url if asset.sha256 is None else str(await following.file(asset))
+        except DownloadFault as fault:
+            raise Failed("download_failed", str(fault)) from None
+        await self._device.content.play(uri, duration_s)
+        return asset.name
+
     async def reload_content(self, call: Call) -> dict[str, Any]:
+        revision: str | None = None
+        if self._device.following is not None:
+            try:
+                revision = await self._device.following.newest()
+            except DownloadFault as fault:
+                raise Failed("download_failed", str(fault)) from None
         await self._device.content.reload()
-        return {"revision": REVISION}
+        return {"revision": REVISION if revision is None else revision}
 
     async def identify(self, call: Call) -> dict[str, Any]:
         seconds = _whole(call.payload, "seconds", 1, 3600)
@@ -213,7 +250,10 @@ class _Actions:
     # --- upkeep ---
 
     async def clear_cache(self, call: Call) -> dict[str, Any]:
-        return {"bytes_freed": await asyncio.to_thread(empty, self._device.downloads)}
+        freed = await asyncio.to_thread(empty, self._device.downloads)
+        if self._device.following is not None:
+            self._device.following.look()  # what plays is fetched again
+        return {"bytes_freed": freed}
 
     async def collect_logs(self, call: Call) -> dict[str, Any]:
         lines = _whole(call.payload, "lines", 1, 100_000)
@@ -267,6 +307,13 @@ def _whole(payload: Mapping[str, Any], name: str, least: int, most: int) -> int 
         return None
     if type(value) is not int or not least <= value <= most:
         raise Rejected("invalid_payload", f"{name}: must be a whole number from {least} to {most}")
+    return value
+
+
+def _id(payload: Mapping[str, Any], name: str) -> int | None:
+    value = payload.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise Rejected("invalid_payload", f"{name}: must be a positive whole number")
     return value
 
 

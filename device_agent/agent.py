@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -12,14 +13,18 @@ from typing import Any
 from device_agent import screenshot
 from device_agent.actions import Custom, Device, actions_of
 from device_agent.alerts import Alerts
+from device_agent.cache import Cache
 from device_agent.commands import Runner
-from device_agent.content import Content
+from device_agent.content import Content, Shown
 from device_agent.faults import NONE, Faults
+from device_agent.following import Following
 from device_agent.hubclock import HubClock
 from device_agent.journal import Journal, Probe
 from device_agent.link import Link
 from device_agent.logs import RecentLines
 from device_agent.players.base import Player, PlayerError
+from device_agent.plays import PlayLog
+from device_agent.program import Asset, Showing
 from device_agent.settings import KEPT, Settings
 from device_agent.system.base import Rebooted, System
 from device_agent.telemetry import CpuMeter, ip_address, read_telemetry
@@ -33,9 +38,13 @@ from hub.protocol.messages import (
     Command,
     DeviceEvent,
     Hello,
+    Play,
     PlayerInfo,
+    PlaysOk,
     Result,
     ResultOk,
+    SettingsReport,
+    Sync,
     Telemetry,
     UploadDone,
     UploadFailed,
@@ -53,8 +62,19 @@ PERIODIC_WIDTH_PX = 640
 MAX_EVENTS = 100
 """Events noticed without a connection and kept for the next one; the oldest go first."""
 
+DOWNLOADS = "downloads"
+"""The folder of files that can be fetched again."""
+
+SKEW_KEPT_MS = 2_000
+"""A change of the device's clock by less is not worth a write."""
+
 SKEW_MS = 30_000
 """A clock this wrong shows in logs and schedules, and is worth an event."""
+
+CLOCK = "clock"
+"""The name under which it is remembered how far this device's clock is ahead of the hub's, in milliseconds."""
+
+MB = 1_000_000
 
 START_AGAIN_S = 30.0
 """Between attempts to start a player program that does not start."""
@@ -62,7 +82,9 @@ START_AGAIN_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What distinguishes one agent from another. `key` is its name in the journal, `state` a folder of its own."""
+    """What distinguishes one agent from another. `key` is its name in the journal, `state` a folder of its own.
+
+    `follow`: whether it plays what the hub has for it, and not only the content of its own."""
 
     hub_url: str
     key: str
@@ -70,6 +92,8 @@ class Options:
     name: str = ""
     content: str = ""
     content_item_s: float = 10.0
+    follow: bool = True
+    cache_mb: int = 8_000
     screenshot_quality: int | None = None
     customs: Mapping[str, Custom] = field(default_factory=dict)
     faults: Faults = NONE
@@ -120,12 +144,31 @@ class Agent:
             name=options.name,
         )
         self._uploads = Uploads()
-        self._content = Content(options.content, player, item_s=options.content_item_s)
+        self._plays = PlayLog(options.key, journal, self.link.send)
+        self._following = Following(
+            options.hub_url,
+            options.state,
+            Cache(options.state / DOWNLOADS, options.cache_mb * MB),
+            player.content_types,
+            token=lambda: self.link.token,
+            now=self.now,
+            notice=self.notice,
+            changed=lambda: self._content.look(),
+            adopted=self._tell_revision,
+        )
+        self._content = Content(
+            options.content,
+            player,
+            item_s=options.content_item_s,
+            schedule=self if options.follow else None,
+            shown=self._record,
+        )
         self._cpu = CpuMeter()
         self._welcome: Welcome | None = None
         self._alerts = Alerts(player)
         self._events: deque[DeviceEvent] = deque(maxlen=MAX_EVENTS)
         self._skew_told_ms = 0
+        self._skew_kept_ms = 0
         self._version = "unknown"
         self._settings: Settings
         self._runner: Runner
@@ -157,6 +200,7 @@ class Agent:
         except* Rebooted:
             rebooted = True
         finally:
+            await self._content.close()
             await self.player.stop()
         if rebooted:
             raise Rebooted
@@ -176,18 +220,25 @@ class Agent:
     async def _prepare(self) -> None:
         recalled = await self._journal.recall(self.options.key)
         self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._remember)
+        self._skew_kept_ms = int(recalled.get(CLOCK, 0))
+        if self.options.follow:
+            await asyncio.to_thread(self._following.load)
+        program = self._following.program
+        # A machine without a battery wakes up in the past, and then that of its program is nearer to the truth.
+        self.clock.guess(max(self.system.now() - self._skew_kept_ms, program.generated_at if program else 0))
         device = Device(
             player=self.player,
             system=self.system,
             settings=self._settings,
             content=self._content,
+            following=self._following if self.options.follow else None,
             uploads=self._uploads,
             logs=self._logs,
             line=self.link,
             clock=self.clock,
             identity=self._identity,
             report_settings=self._report_settings,
-            downloads=self.options.state / "downloads",
+            downloads=self.options.state / DOWNLOADS,
             screenshot_quality=self.options.screenshot_quality,
             customs=self.options.customs,
         )
@@ -219,7 +270,8 @@ class Agent:
         return True
 
     def _duties(self) -> list[Coroutine[Any, Any, None]]:
-        return [self.link.run(), self._runner.run(), self._show()]
+        duties = [self.link.run(), self._runner.run(), self._show()]
+        return [*duties, self._following.run()] if self.options.follow else duties
 
     async def _show(self) -> None:
         while self._version == "unknown":
@@ -245,6 +297,7 @@ class Agent:
             model=_label(self.system.model()),
             os_version=_label(self.system.os_version()),
             journal=self._runner.told(),
+            revision=self._following.revision,
             settings=report.reported,
         )
 
@@ -260,6 +313,9 @@ class Agent:
         self._alerts.replace(welcome.alerts)
         self._uploads.connected(self.link.upload)
         self._runner.welcomed()
+        self._following.told(welcome.revision)
+        self._connected(self._plays.run)
+        self._connected(self._keep_skew, self.system.now() - server_time)
         self._connected(self._converge, welcome.settings)
         self._connected(self._show_alerts)
         self._connected(self._telemetry, welcome.telemetry_s)
@@ -276,7 +332,11 @@ class Agent:
             case Alert():
                 self._alerts.take(message)
                 self._connected(self._show_alerts)
-            case _:  # plays_ok and sync: this agent reports no plays and follows no manifest
+            case Sync():
+                self._following.told(message.revision)
+            case PlaysOk():
+                await self._plays.confirmed(message)
+            case _:
                 pass
 
     def read_chunk(self, upload: int, offset: int, size: int) -> bytes | None:
@@ -328,7 +388,7 @@ class Agent:
         if volume is not None:
             readings["volume"] = volume
         if current is not None:
-            readings["current_content"] = current[:1024]
+            readings["current_content"] = self._content.name_of(current)[:1024]
         return readings
 
     async def _screenshots(self, every_s: int) -> None:
@@ -363,6 +423,49 @@ class Agent:
         if abs(skew_ms) >= SKEW_MS and abs(skew_ms - self._skew_told_ms) >= SKEW_MS:
             self._skew_told_ms = skew_ms
             self.notice("clock.skewed", {"skew_ms": skew_ms})
+
+    async def _keep_skew(self, skew_ms: int) -> None:
+        if abs(skew_ms - self._skew_kept_ms) >= SKEW_KEPT_MS:
+            await self._remember(CLOCK, skew_ms)
+            self._skew_kept_ms = skew_ms
+
+    # --- what is on screen (content.Schedule) ---
+
+    def now(self) -> int:
+        """Unix milliseconds by the hub's clock, as well as they are known."""
+        return self.clock.best()
+
+    def due(self) -> tuple[Showing, float]:
+        program, now = self._following.program, self.now()
+        if program is None:
+            return Showing(), math.inf
+        showing, until = program.at(now)
+        return showing, (until - now) / 1000
+
+    def uri(self, asset: Asset) -> str | None:
+        if asset.sha256 is None:
+            return asset.url
+        path = self._following.cache.find(asset)
+        if path is None:
+            self._following.look()
+        return None if path is None else str(path)
+
+    async def _record(self, shown: Shown) -> None:
+        play = Play(
+            id=self._plays.next_id(),
+            asset_id=shown.item.asset.id,
+            playlist_id=shown.showing.playlist_id,
+            layout_id=shown.showing.layout_id,
+            schedule_id=shown.showing.schedule_id,
+            campaign_id=shown.item.campaign_id,
+            started_at=write_time(shown.started_at),
+            duration_s=shown.duration_s,
+            completed=shown.completed,
+        )
+        await self._plays.keep(play)
+
+    def _tell_revision(self) -> None:
+        self.link.send(SettingsReport(reported={"revision": self._following.revision}))
 
     def _identity(self) -> dict[str, Any]:
         welcome = self._welcome

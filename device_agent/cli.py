@@ -214,6 +214,8 @@ async def _serve(config: Config, state: Path, recent: RecentLines, probe: Probe 
             name=config.name or socket.gethostname(),
             content=config.content.source,
             content_item_s=config.content.item_s,
+            follow=config.content.follow,
+            cache_mb=config.content.cache_mb,
             screenshot_quality=config.screenshot.quality,
             customs=config.custom,
         ),

@@ -35,6 +35,8 @@ class PlayerSettings:
 class ContentSettings:
     source: str = ""  # file, folder or address; empty: a card with the player's name
     item_s: float = 10.0  # how long each file of a folder stays; a passer-by reads a poster in less
+    follow: bool = True  # play what the hub has for this player; `source` is for when that is nothing
+    cache_mb: int = 8_000  # for the files of the hub's program, a million bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,11 @@ class Config:
         return (system.display_on_command, system.display_off_command) if system.display_on_command else None
 
 
-RANGES: dict[str, tuple[float, float]] = {"content.item_s": (1, 86_400), "screenshot.quality": (1, 100)}
+RANGES: dict[str, tuple[float, float]] = {
+    "content.item_s": (1, 86_400),
+    "content.cache_mb": (1, 10_000_000),
+    "screenshot.quality": (1, 100),
+}
 
 
 def load(

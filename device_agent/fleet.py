@@ -136,7 +136,14 @@ class Fleet:
         state = options.state / "players" / _folder(member)
         system = SimulatedSystem(state, clock_offset_s=options.clock_skew_s)
         return Agent(
-            Options(hub_url=options.hub_url, key=_folder(member), state=state, name=member.name, faults=options.faults),
+            Options(
+                hub_url=options.hub_url,
+                key=_folder(member),
+                state=state,
+                name=member.name,
+                follow=False,  # a fleet loads connections, and has no screens
+                faults=options.faults,
+            ),
             token=member.token,
             player=SimulatedPlayer(member.name, clock=system.now),
             system=system,

@@ -20,6 +20,7 @@ class HubClock:
     def __init__(self, monotonic: Callable[[], float] = boottime) -> None:
         self._monotonic = monotonic
         self._welcomed: tuple[int, float] | None = None
+        self._guessed: tuple[int, float] | None = None
 
     def set(self, server_time: int) -> None:
         """`server_time` (Unix milliseconds) has just arrived."""
@@ -31,6 +32,15 @@ class HubClock:
             return None
         server_time, received_mono = self._welcomed
         return server_time + round((self._monotonic() - received_mono) * 1000)
+
+    def guess(self, at: int) -> None:
+        """Before the first `welcome`, this is the best that is known of the hub's time now."""
+        self._guessed = (at, self._monotonic())
+
+    def best(self) -> int:
+        """Unix milliseconds at the hub, as well as they are known."""
+        known, mono = self._welcomed or self._guessed or (0, 0.0)
+        return known + round((self._monotonic() - mono) * 1000)
 
     def in_time(self, expires_at: int) -> bool | None:
         """Whether a command may still start; None before the first `welcome`."""

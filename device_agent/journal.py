@@ -1,4 +1,4 @@
-"""The player's durable word on every command: what it took, what it began, how it ended.
+"""The player's durable word on every command: what it took, what it began, how it ended; and on what it has shown.
 
 One SQLite file, shared by all players of a process (a fleet of simulated ones); a row per (player, id). A row lives
 `accepted` -> `running` -> `finished` -> confirmed: the hub has the outcome, so only the id is kept, for 48 hours, and
@@ -19,13 +19,16 @@ from typing import Any, Generic, TypeVar
 from hub.protocol.fields import MAX_PROSE
 from hub.protocol.journal import CONFIRMED_KEPT_S
 from hub.protocol.json_text import dumps, loads
-from hub.protocol.messages import Delivery, ErrorInfo, JournalEntry, JournalState, Result
+from hub.protocol.messages import Delivery, ErrorInfo, JournalEntry, JournalState, Play, Result
 
 Probe = Callable[[str], None]
 """Called with the name of a step right before and right after it, such as "before journal running"."""
 
 MAX_OPEN = 1000
 """Commands without a confirmed outcome, the most that a `hello` can tell of. The hub is never that far ahead."""
+
+MAX_PLAYS = 100_000
+"""Showings that wait for the hub: eleven days at one in ten seconds, 20 MB. Then the oldest are forgotten."""
 
 BUSY_S = 10.0
 """How long another process (a copy started by mistake, a backup) may hold the file before a write fails."""
@@ -57,6 +60,12 @@ CREATE TABLE IF NOT EXISTS memory (
     value TEXT NOT NULL,
     PRIMARY KEY (player, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS play (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    player TEXT NOT NULL,
+    entry TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS play_player ON play (player, number);
 """
 
 
@@ -200,6 +209,39 @@ class Journal:
 
         await self._step("confirmed", work)
 
+    # --- proof of play ---
+
+    async def keep_play(self, player: str, play: Play) -> None:
+        """Add one showing."""
+
+        def work(db: sqlite3.Connection) -> None:
+            entry = {name: getattr(play, name) for name in _PLAY_FIELDS if getattr(play, name) is not None}
+            added = db.execute("INSERT INTO play (player, entry) VALUES (?, ?)", (player, dumps(entry)))
+            db.execute(
+                "DELETE FROM play WHERE player = ? AND number <= ?", (player, (added.lastrowid or 0) - MAX_PLAYS)
+            )
+
+        await self._submit(work)
+
+    async def plays(self, player: str, limit: int) -> list[tuple[int, Play]]:
+        """The oldest showings that the hub has not confirmed, with their numbers here."""
+
+        def work(db: sqlite3.Connection) -> list[tuple[int, Play]]:
+            rows = db.execute(
+                "SELECT number, entry FROM play WHERE player = ? ORDER BY number LIMIT ?", (player, limit)
+            )
+            return [(number, Play(**loads(entry))) for number, entry in rows]
+
+        return await self._submit(work)
+
+    async def forget_plays(self, player: str, number: int) -> None:
+        """The hub has all up to this number."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM play WHERE player = ? AND number <= ?", (player, number))
+
+        await self._submit(work)
+
     # --- what else must outlive the process ---
 
     async def remember(self, player: str, name: str, value: Any) -> None:
@@ -336,6 +378,9 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     )
 
 
+_PLAY_FIELDS = (
+    "id", "asset_id", "playlist_id", "layout_id", "schedule_id", "campaign_id", "started_at", "duration_s", "completed"
+)  # fmt: skip
 _RESULT_FIELDS = ("status", "detail", "started_at", "finished_at", "boot_id")
 
 

@@ -24,6 +24,7 @@ from hub.protocol.messages import (
     Drain,
     Error,
     Hello,
+    Plays,
     Result,
     SettingsReport,
     Telemetry,
@@ -106,6 +107,11 @@ class Link:
         self.counters = Counters()
 
     @property
+    def token(self) -> str | None:
+        """What this player proves itself with."""
+        return self._token
+
+    @property
     def connected(self) -> bool:
         """Whether the present connection is welcomed."""
         return self._welcomed_at is not None
@@ -118,7 +124,7 @@ class Link:
     def result(self, result: Result) -> bool:
         return self._say(lambda session: session.result(result))
 
-    def send(self, message: Telemetry | DeviceEvent | SettingsReport) -> bool:
+    def send(self, message: Telemetry | DeviceEvent | SettingsReport | Plays) -> bool:
         return self._say(lambda session: session.send(message))
 
     def upload(self, message: Upload) -> bool:

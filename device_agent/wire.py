@@ -64,7 +64,7 @@ def socket_url(hub_url: str) -> str:
 async def connect(hub_url: str, token: str, *, open_s: float = OPEN_S) -> "Wire":
     """An open connection. Raises Refused, Closed, OSError (ssl.SSLError among them) or TimeoutError."""
     uri = parse_uri(socket_url(hub_url))
-    tls = _trust() if uri.secure else None
+    tls = trust() if uri.secure else None
     async with asyncio.timeout(open_s):
         _, wire = await asyncio.get_running_loop().create_connection(
             lambda: Wire(ClientProtocol(uri, subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=MAX_TEXT_BYTES), token),
@@ -81,7 +81,7 @@ async def connect(hub_url: str, token: str, *, open_s: float = OPEN_S) -> "Wire"
     return wire
 
 
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """The system's authorities, looked up one by one as they are needed where the system keeps them so: reading the
     whole bundle would take 2.5 MB."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -35,6 +35,7 @@ class Player(Protocol):
 
     kind: str
     capabilities: frozenset[str]  # names of the commands it can do
+    content_types: frozenset[str]  # types of assets that it can show
 
     async def start(self) -> None:
         """Return once the program answers."""
@@ -51,6 +52,9 @@ class Player(Protocol):
         content before it is shown again.
         """
         ...
+
+    async def clear(self) -> None:
+        """Show nothing, or a card of its own."""
 
     async def current(self) -> str | None:
         """The path or URL on screen, as it was given to `play`; None when nothing plays."""

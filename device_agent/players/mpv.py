@@ -80,6 +80,7 @@ class MpvPlayer:
 
     kind = "mpv"
     capabilities = frozenset({"play", "set_volume", "identify", "take_screenshot", "restart_player"})
+    content_types = frozenset({"image", "video", "audio", "livestream"})
 
     def __init__(
         self,
@@ -174,6 +175,14 @@ class MpvPlayer:
             else:
                 self._timer = asyncio.create_task(self._return_after(duration_s), name="mpv-return")
         return await self.current() or uri
+
+    async def clear(self) -> None:
+        async with self._turn:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._wanted = self._afterwards = None
+            await self._restore()
 
     async def current(self) -> str | None:
         try:

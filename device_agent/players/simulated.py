@@ -19,6 +19,7 @@ class SimulatedPlayer:
 
     kind = "simulated"
     capabilities = frozenset({"play", "set_volume", "identify", "take_screenshot", "restart_player"})
+    content_types = frozenset({"image", "video", "audio", "youtube", "web", "livestream"})
 
     def __init__(self, name: str = "Player", *, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self.name = name
@@ -49,6 +50,10 @@ class SimulatedPlayer:
             self._until = asyncio.get_running_loop().time() + duration_s
         self._shown = uri
         return uri
+
+    async def clear(self) -> None:
+        self._running()
+        self._shown = self._afterwards = self._until = None
 
     async def current(self) -> str | None:
         self._running()

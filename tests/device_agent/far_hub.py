@@ -9,16 +9,18 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 
-from hub.protocol.messages import Command, Hello, Result, Upload, Welcome
+from hub.protocol.messages import Command, Hello, Plays, Result, Sync, Upload, Welcome
 from hub.protocol.session import Binary, Close, HubSession, Ping, Text, UploadChunk
 from hub.protocol.times import write_time
 
 
 @dataclass
 class FarHub:
-    """Switches are read at every message: `confirm` results, `cut_upload_at` (bytes stored) the connection."""
+    """Switches are read at every message: `confirm` results, `cut_upload_at` (bytes stored) the connection,
+    `cut_page_at` (bytes) the next file. `asked` are the paths and ranges of requests over HTTP."""
 
     url: str = ""
     token: str = "secret"
@@ -31,6 +33,11 @@ class FarHub:
     cut_upload_at: int | None = None
     settings: dict = field(default_factory=dict)
     alerts: list = field(default_factory=list)
+    revision: str | None = None
+    pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    cut_page_at: int | None = None
+    confirm_plays: bool = True
     telemetry_s: int = 0
     screenshot_s: int = 0
     server_time: int | None = None
@@ -53,7 +60,28 @@ class FarHub:
             return response
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return connection.respond(http.HTTPStatus.UNAUTHORIZED, "no")
+        if request.path != "/ws/player":
+            return self.page(request)
         return None
+
+    def page(self, request: Request) -> Response:
+        """What `pages` has under this path: (ETag, body), whole or in part."""
+        self.asked.append((request.path, request.headers.get("Range", "")))
+        if request.path not in self.pages:
+            return Response(404, "Not Found", Headers({"Content-Length": "2"}), b"no")
+        tag, body = self.pages[request.path]
+        headers = Headers({"ETag": f'"{tag}"', "Connection": "close"})
+        if request.headers.get("If-None-Match") == f'"{tag}"':
+            return Response(304, "Not Modified", headers, b"")
+        start = 0
+        if "Range" in request.headers and request.headers["If-Range"] == f'"{tag}"':
+            start = int(request.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        part = body[start:]
+        headers["Content-Length"] = str(len(part))
+        cut = None
+        if "assets" in request.path:
+            cut, self.cut_page_at = self.cut_page_at, None
+        return Response(206 if start else 200, "OK", headers, part if cut is None else part[:cut])
 
     async def serve(self, socket: ServerConnection) -> None:
         self.count += 1
@@ -73,6 +101,7 @@ class FarHub:
             screenshot_s=self.screenshot_s,
             chunk_bytes=1024,
             window=4,
+            revision=self.revision,
             settings=self.settings,
             alerts=self.alerts,
         )
@@ -117,6 +146,8 @@ class FarConnection:
                 self.hub.connections.put_nowait(self)
             case Result() if self.hub.confirm:
                 self.session.confirm_result(event.id)
+            case Plays() if self.hub.confirm_plays:
+                self.session.confirm_plays(event.batch)
             case Upload():
                 blob = self.hub.blobs.setdefault(event.sha256, bytearray())
                 self.hub.offsets.append(len(blob))
@@ -168,6 +199,10 @@ class FarConnection:
         self.session.command(
             Command(id=id, command=command, payload=payload or {}, delivery=delivery, expires_at=expires_at)
         )
+        await self.flush()
+
+    async def sync(self, revision: str) -> None:
+        self.session.send(Sync(revision=revision))
         await self.flush()
 
     async def cancel(self, id: str) -> None:

@@ -1,0 +1,89 @@
+"""The files that this device plays, by the SHA-256 of their bytes: complete and checked, or not there.
+
+A file that is coming in has `.part` at the end of its name and is gone on with later. When room is needed, what was not
+used for the longest time goes first.
+"""
+
+import os
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+from device_agent.download import DownloadFault, fetch_file
+from device_agent.program import Asset
+
+PART = ".part"
+
+
+class Cache:
+    """`limit_bytes` is for all files together."""
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self._folder = folder
+        self._limit = limit_bytes
+
+    def find(self, asset: Asset) -> Path | None:
+        """Where the asset's file is; None when it is not here."""
+        assert asset.sha256 is not None
+        path = self._folder / asset.sha256
+        try:
+            if path.stat().st_size != asset.size:
+                return None
+            os.utime(path)  # used now
+        except OSError:
+            return None
+        return path.absolute()
+
+    def fetch(self, hub_url: str, token: str, asset: Asset, keep: Collection[str], stop: threading.Event) -> None:
+        """Have the asset's file here. `keep` are the hashes that must stay. Blocks. Raises DownloadFault."""
+        if self.find(asset) is not None:
+            return
+        assert asset.sha256 is not None
+        path = self._folder / asset.sha256
+        part = path.with_name(path.name + PART)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_room(asset.size, {asset.sha256, *keep})
+            fetch_file(hub_url, token, asset, part, stop)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+            _sync_folder(self._folder)
+        except OSError as error:
+            raise DownloadFault(f"the file is not stored: {error}") from None
+
+    def _make_room(self, size: int, keep: Collection[str]) -> None:
+        """Delete what was used longest ago until `size` more bytes fit. What is `keep`t counts, and stays."""
+        found = []
+        for path in self._folder.iterdir():
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+        used = sum(length for _, length, path in found if path.suffix != PART or path.stem not in keep)
+        for _, length, path in sorted(found):
+            if used + size <= self._limit:
+                return
+            if path.name.removesuffix(PART) not in keep:
+                path.unlink(missing_ok=True)
+                used -= length
+        if used + size > self._limit:
+            raise DownloadFault(f"{size:,} bytes more do not fit into the {self._limit:,} of the cache", final=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file's content: after a power cut it is the old or the new one, never a part. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

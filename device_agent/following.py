@@ -1,0 +1,213 @@
+"""Having the manifest that the hub last told of, and the files that it names; on disk, so that a start without a hub
+goes on where it was."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from device_agent.cache import Cache, write_whole
+from device_agent.download import DownloadFault, fetch_manifest
+from device_agent.program import LARGEST_BYTES, Asset, ManifestFault, Program
+
+log = logging.getLogger(__name__)
+
+FILE = "manifest.json"
+
+AGAIN_S = 5.0
+LONGEST_AGAIN_S = 300.0
+"""Between attempts to fetch what did not come: at first soon, then as often as a hub under repair can bear."""
+
+NEWEST_S = 240.0
+"""How long `newest` may take. The hub gives `reload_content` 300 s."""
+
+Notice = Callable[[str, dict[str, Any]], None]
+
+
+class Following:
+    """`token` and `now` (Unix milliseconds, as well as it is known) are asked each time; `changed` is called when there
+    is another program or another file; `adopted` once the hub may know of a new revision."""
+
+    def __init__(
+        self,
+        hub_url: str,
+        state: Path,
+        cache: Cache,
+        types: frozenset[str],
+        *,
+        token: Callable[[], str | None],
+        now: Callable[[], int],
+        notice: Notice,
+        changed: Callable[[], None],
+        adopted: Callable[[], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._hub_url = hub_url
+        self._file = state / FILE
+        self.cache = cache
+        self._types = types
+        self._token = token
+        self._now = now
+        self._notice = notice
+        self._changed = changed
+        self._adopted = adopted
+        self._sleep = sleep
+        self.program: Program | None = None
+        self._wanted: str | None = None  # the revision that the hub last told of
+        self._woken = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._failed: set[int] = set()  # assets whose failure was told
+        self._stop = threading.Event()
+
+    @property
+    def revision(self) -> str | None:
+        """Of the program that plays."""
+        return self.program.revision if self.program else None
+
+    def load(self) -> None:
+        """The program of before this start, if there is one. Blocks."""
+        try:
+            with self._file.open("rb") as file:
+                self.program = Program(file.read(LARGEST_BYTES + 1), self._types)
+        except FileNotFoundError:
+            pass
+        except (OSError, ManifestFault) as fault:
+            log.warning("the stored manifest is not used: %s", fault)
+
+    def told(self, revision: str | None) -> None:
+        """The hub has a manifest of this revision; None: it has none for this player."""
+        self._wanted = revision
+        self._woken.set()
+
+    def look(self) -> None:
+        """Files may be missing."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        again_s = AGAIN_S
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                try:
+                    async with self._turn:
+                        complete = await self._follow()
+                except (DownloadFault, ManifestFault, OSError) as fault:
+                    log.warning("%s", fault)
+                    complete = False
+                if complete:
+                    again_s = AGAIN_S
+                else:
+                    await self._pause(again_s)
+                    again_s = min(again_s * 2, LONGEST_AGAIN_S)
+                    self._woken.set()
+        finally:
+            self._stop.set()
+
+    async def newest(self) -> str | None:
+        """Fetch the manifest and what plays now, at once; the revision that plays then. Raises DownloadFault."""
+        if self._wanted is None:
+            return self.revision
+        try:
+            async with asyncio.timeout(NEWEST_S), self._turn:
+                fresh = await self._fetch(None)
+                await self._prepare(fresh)
+                self._adopt(fresh)
+        except TimeoutError:
+            raise DownloadFault(f"the content was not here within {NEWEST_S:g} s") from None
+        except (ManifestFault, OSError) as fault:
+            raise DownloadFault(str(fault)) from None
+        self._woken.set()
+        return self.revision
+
+    async def file(self, asset: Asset) -> Path:
+        """Where an asset's file is, fetched when it was not here. Raises DownloadFault."""
+        path = self.cache.find(asset)
+        if path is None:
+            await self._download(asset)
+            path = self.cache.find(asset)
+        if path is None:
+            raise DownloadFault("the file is not here")
+        return path
+
+    # --- inside ---
+
+    async def _follow(self) -> bool:
+        """Catch up with what the hub told; whether everything is here."""
+        if self._wanted is not None and self._wanted != self.revision:
+            fresh = await self._fetch(self.revision)
+            if fresh is not None:
+                await self._prepare(fresh)
+                self._adopt(fresh)
+        program = self.program
+        if program is None:
+            return True
+        complete = True
+        for asset in program.files(self._now()):
+            if self._wanted not in (None, self.revision):  # told of another one meanwhile
+                return False
+            complete = await self._have(asset) and complete
+        return complete
+
+    async def _fetch(self, known: str | None) -> Program | None:
+        token = self._token()
+        if token is None:
+            raise DownloadFault("there is no token to fetch the manifest with")
+        data = await asyncio.to_thread(fetch_manifest, self._hub_url, token, known)
+        if data is None:
+            return None
+        program = Program(data, self._types)
+        await asyncio.to_thread(write_whole, self._file, data)
+        return program
+
+    async def _prepare(self, program: Program | None) -> None:
+        """The files of what plays now come before the change to it: nobody needs to see the gap."""
+        if program is not None:
+            for item in program.at(self._now())[0].items:
+                if item.asset.sha256:
+                    await self._have(item.asset)
+
+    def _adopt(self, program: Program | None) -> None:
+        if program is None:
+            return
+        if self.program is None or program.revision != self.program.revision:
+            log.info("program of revision %s", program.revision)
+            self._failed.clear()
+        self.program = program
+        self._changed()
+        self._adopted()
+
+    async def _have(self, asset: Asset) -> bool:
+        """Whether the asset's file is here now. A failure is told once."""
+        if self.cache.find(asset) is not None:
+            return True
+        try:
+            await self._download(asset)
+        except DownloadFault as fault:
+            log.warning("asset %d (%s): %s", asset.id, asset.name, fault)
+            if asset.id not in self._failed:
+                self._failed.add(asset.id)
+                self._notice("download.failed", {"asset_id": asset.id, "name": asset.name, "reason": str(fault)[:500]})
+            return fault.final
+        self._changed()
+        return True
+
+    async def _download(self, asset: Asset) -> None:
+        token = self._token()
+        if token is None:
+            raise DownloadFault("there is no token to fetch files with")
+        playing = self.program.at(self._now())[0].items if self.program else ()
+        keep = {item.asset.sha256 for item in playing if item.asset.sha256}
+        await asyncio.to_thread(self.cache.fetch, self._hub_url, token, asset, keep, self._stop)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, or until there is a reason to look at once."""
+        waits = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._woken.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()

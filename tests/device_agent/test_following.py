@@ -1,0 +1,206 @@
+"""The whole agent and the hub's program: fetched, kept, played, proven; with files that break off and hubs that are
+away."""
+
+import asyncio
+import hashlib
+import json
+
+import pytest
+
+from device_agent.players.simulated import SimulatedPlayer
+from hub.protocol.messages import DeviceEvent, Plays, Result, SettingsReport
+
+POSTER, FILM = b"poster" * 500, b"film" * 5_000
+FROM, TO = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+
+
+class Screen(SimulatedPlayer):
+    """Tells what is put on it."""
+
+    def __init__(self) -> None:
+        super().__init__("Test")
+        self.shown: asyncio.Queue[str] = asyncio.Queue()
+
+    async def play(self, uri, *, duration_s=None):
+        current = await super().play(uri, duration_s=duration_s)
+        self.shown.put_nowait(current)
+        return current
+
+    async def clear(self):
+        await super().clear()
+        self.shown.put_nowait("")
+
+    async def next(self):
+        async with asyncio.timeout(20):
+            return await self.shown.get()
+
+
+@pytest.fixture
+def screen():
+    return Screen()
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def asset(name, data, kind="image"):
+    return {
+        "type": kind, "name": name, "url": "http://elsewhere.example/x", "sha256": digest(data), "size": len(data),
+        "mime_type": "image/png", "duration_s": None,
+    }  # fmt: skip
+
+
+def publish(hub, revision, *items, files=None, **window):
+    """Give the hub a manifest with one playlist of (asset id, seconds)."""
+    told = {
+        "revision": revision,
+        "generated_at": FROM,
+        "valid_until": TO,
+        "timezone": "UTC",
+        "timeline": [{"from": FROM, "to": TO, "kind": "playlist", "playlist_id": 3, "schedule_id": 4} | window],
+        "conditions": {},
+        "playlists": {
+            "3": {
+                "name": "News",
+                "transition": "none",
+                "items": [{"id": n, "asset_id": id, "duration_s": s, "campaign_id": 9} for n, (id, s) in items],
+            }
+        },
+        "layouts": {},
+        "assets": {str(id): told for id, (told, _) in (files or {}).items()},
+        "alerts": [],
+    }
+    hub.revision = revision
+    hub.pages["/api/v1/player/manifest"] = (revision, json.dumps(told).encode())
+    for id, (told, data) in (files or {}).items():
+        hub.pages[f"/api/v1/player/assets/{id}"] = (told["sha256"], data)
+
+
+BOTH = {5: (asset("Poster", POSTER), POSTER), 6: (asset("Film", FILM, "video"), FILM)}
+
+
+async def test_it_fetches_what_the_hub_has_for_it_and_plays_it_in_turn(hub, start_agent, screen, tmp_path):
+    publish(hub, "r1", (1, (5, 1)), (2, (6, 1)), files=BOTH)
+    async with start_agent(player=screen):
+        connection = await hub.welcomed()
+        assert connection.hello.revision is None
+        assert (await connection.hear(SettingsReport, reported={"revision": "r1"})).failed is None
+        downloads = tmp_path / "downloads"
+        assert [await screen.next() for _ in range(3)] == [
+            str(downloads / digest(data)) for data in (POSTER, FILM, POSTER)
+        ]
+        assert (downloads / digest(FILM)).read_bytes() == FILM
+
+        await connection.command("c1", "play", {"asset_id": 6, "duration_s": 600}, "idempotent")
+        assert (await connection.hear(Result)).detail == {"current_content": "Film"}
+        await connection.command("c2", "play", {"playlist_id": 3}, "idempotent")
+        assert (await connection.hear(Result)).detail == {"current_content": "Poster"}
+        await connection.command("c3", "play", {"playlist_id": 8}, "idempotent")
+        assert (await connection.hear(Result)).error.code == "unsupported_source"
+
+        publish(hub, "r2", kind="nothing")
+        await connection.sync("r2")
+        await connection.hear(SettingsReport, reported={"revision": "r2"})
+        await connection.command("c4", "reload_content", {}, "idempotent")
+        assert (await connection.hear(Result)).detail == {"revision": "r2"}
+        while await screen.next():  # at the end the screen is cleared
+            pass
+    async with start_agent(player=Screen()):
+        assert (await hub.welcomed()).hello.revision == "r2"
+
+
+async def test_without_its_hub_it_plays_on_from_what_is_on_its_disk(hub, start_agent, screen, tmp_path):
+    publish(hub, "r1", (1, (5, 3600)), files=BOTH)
+    async with start_agent(player=screen):
+        await hub.welcomed()
+        first = await screen.next()
+    again = Screen()
+    async with start_agent(player=again, options={"hub_url": "http://127.0.0.1:9"}):
+        assert await again.next() == first
+    (tmp_path / "manifest.json").write_bytes(b'{"revision": "r1", "timeline"')
+    source = tmp_path / "own.png"
+    source.write_bytes(b"x")
+    again = Screen()
+    async with start_agent(player=again, options={"hub_url": "http://127.0.0.1:9", "content": str(source)}):
+        assert await again.next() == str(source)  # a torn manifest is none
+
+
+async def test_its_own_content_stands_where_the_program_shows_nothing(hub, start_agent, screen, tmp_path):
+    source = tmp_path / "own.png"
+    source.write_bytes(b"x")
+    publish(hub, "r1", kind="nothing")
+    async with start_agent(player=screen, options={"content": str(source)}):
+        connection = await hub.welcomed()
+        assert await screen.next() == str(source)
+        publish(hub, "r2", (1, (5, 3600)), files=BOTH)
+        await connection.sync("r2")
+        assert await screen.next() == str(tmp_path / "downloads" / digest(POSTER))
+
+
+async def test_a_file_that_broke_off_is_gone_on_with(hub, start_agent, screen, tmp_path, monkeypatch):
+    monkeypatch.setattr("device_agent.following.AGAIN_S", 0.0)
+    publish(hub, "r1", (1, (6, 3600)), files=BOTH)
+    hub.cut_page_at = 5_000
+    async with start_agent(player=screen):
+        connection = await hub.welcomed()
+        failed = await connection.hear(DeviceEvent, name="download.failed")
+        assert (failed.data["asset_id"], failed.data["name"]) == (6, "Film")
+        assert await screen.next() == str(tmp_path / "downloads" / digest(FILM))
+        assert hub.asked[1:3] == [("/api/v1/player/assets/6", ""), ("/api/v1/player/assets/6", "bytes=5000-")]
+
+
+async def test_bytes_that_are_not_what_the_manifest_says_are_never_shown(hub, start_agent, screen, tmp_path):
+    publish(hub, "r1", (1, (5, 1)), (2, (6, 3600)), files=BOTH)
+    hub.pages["/api/v1/player/assets/5"] = (digest(POSTER), POSTER[:-1] + b"X")
+    async with start_agent(player=screen):
+        connection = await hub.welcomed()
+        failed = await connection.hear(DeviceEvent, name="download.failed")
+        assert failed.data["asset_id"] == 5
+        assert await screen.next() == str(tmp_path / "downloads" / digest(FILM))
+        assert not (tmp_path / "downloads" / digest(POSTER)).exists()
+
+
+async def test_what_was_shown_is_told_until_the_hub_has_it(hub, start_agent, screen, tmp_path):
+    publish(hub, "r1", (1, (5, 1)), (2, (6, 3600)), files=BOTH)
+    hub.confirm_plays = False
+    async with start_agent(player=screen):
+        connection = await hub.welcomed()
+        assert await screen.next()
+        assert await screen.next()  # the first is over
+    async with start_agent(player=Screen()):
+        connection = await hub.welcomed()
+        told = (await connection.hear(Plays)).entries
+        assert [(one.asset_id, one.completed, one.duration_s >= 1) for one in told] == [(5, True, True)]
+        assert (told[0].playlist_id, told[0].schedule_id, told[0].campaign_id) == (3, 4, 9)
+    hub.confirm_plays = True
+    async with start_agent(player=Screen()):
+        connection = await hub.welcomed()
+        assert (await connection.hear(Plays)).entries[0].id == told[0].id
+        await connection.command("c1", "clear_cache", {}, "idempotent")
+        await connection.hear(Result)
+    async with start_agent(player=Screen()):
+        connection = await hub.welcomed()
+        await connection.command("c2", "set_volume", {"volume": 3}, "idempotent")
+        await connection.hear(Result)
+        kept = [one for message in connection.passed if isinstance(message, Plays) for one in message.entries]
+        assert told[0].id not in [one.id for one in kept]
+
+
+async def test_the_cache_gives_up_what_was_used_longest_ago(hub, start_agent, screen, tmp_path):
+    big = {id: (asset(f"Big {id}", bytes([id]) * 400_000), bytes([id]) * 400_000) for id in (1, 2, 3)}
+    publish(hub, "r1", (1, (1, 3600)), files={1: big[1], 2: big[2]})
+    downloads = tmp_path / "downloads"
+    async with start_agent(player=screen, options={"cache_mb": 1}):
+        connection = await hub.welcomed()
+        await screen.next()
+        publish(hub, "r2", (1, (3, 3600)), files={3: big[3]})
+        await connection.command("c1", "reload_content", {}, "idempotent")
+        assert (await connection.hear(Result)).detail == {"revision": "r2"}
+        assert await screen.next() == str(downloads / digest(big[3][1]))
+        assert len(list(downloads.iterdir())) == 2
+        huge = bytes(1_200_000)
+        publish(hub, "r3", (1, (4, 3600)), files={4: (asset("Huge", huge), huge)})
+        await connection.sync("r3")
+        failed = await connection.hear(DeviceEvent, name="download.failed")
+        assert "do not fit" in failed.data["reason"]
