@@ -37,6 +37,12 @@ async def test_a_screen_is_made_paired_by_its_code_renamed_and_deleted(
     assert (await nobody.post("/oauth/token", data=body)).json()["player_id"] == number
     used = await nobody.post("/oauth/device_authorization", data=device)
     assert (used.status_code, used.json()["error"]) == (400, "invalid_grant")
+    path_of_code = f"/api/v1/players/{number}/pairing-code"
+    first, second = [(await told(owner, "POST", path_of_code, status=201))["data"]["code"] for _ in range(2)]
+    void = await nobody.post("/oauth/device_authorization", data=device | {"pairing_code": first})
+    assert void.status_code == 400
+    anew = await nobody.post("/oauth/device_authorization", data=device | {"pairing_code": second})
+    assert anew.status_code == 200
     guesses = [await nobody.post("/oauth/device_authorization", data=device | {"pairing_code": "X"}) for _ in range(12)]
     assert {guess.status_code for guess in guesses} == {400, 429}
 

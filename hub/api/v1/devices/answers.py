@@ -88,6 +88,11 @@ class PairingApproved(PairingRequest):
     name: str
 
 
+class Invitation(BaseModel):
+    code: str = Field(description="For the device, in any case.")
+    expires_at: str
+
+
 class Requester(BaseModel):
     kind: str
     id: int

@@ -23,6 +23,13 @@ async def approve_device(call: Call) -> Answer:
     return Answer(200, {"data": approved}, {"location": f"/api/v1/players/{approved['player_id']}"})
 
 
+async def invite_device(call: Call) -> Answer:
+    """A code with which one device becomes this player, good once and for a day: `device-agent pair --code`. Devices
+    send it as `pairing_code` to `/oauth/device_authorization`. An earlier code of the player is void then."""
+    invitation = await call.services.pairing.invite(call.actor, call.path["player_id"])
+    return Answer(201, {"data": invitation})
+
+
 async def refuse_device(call: Call) -> Answer:
     """Turn the device away."""
     await call.services.pairing.deny(call.actor, call.path["code"])

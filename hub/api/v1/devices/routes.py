@@ -48,6 +48,9 @@ ENTRIES = (
     Endpoint("DELETE", "/api/v1/players/pair/{code}", pairing.refuse_device, summary="Refuse a device", tags=PAIRING,
              **ADMIN, answers=DONE, errors=(409,)),
 
+    Endpoint("POST", PLAYER + "/pairing-code", pairing.invite_device, summary="Make a player's pairing code",
+             tags=PAIRING, **ADMIN, answers={201: One[a.Invitation]}),
+
     Endpoint("POST", PLAYER + "/commands", commands.send_player_command, summary="Send a command (Spot)",
              tags=COMMANDS, **WRITE, **SPOT, body=bodies.SpotCommand, waits=True, idempotent=True, answers=ACCEPTED),
     Endpoint("POST", "/api/v1/commands", commands.send_command, summary="Send a command", tags=COMMANDS, **WRITE,
