@@ -63,9 +63,10 @@ _KEEP_HELD = Statement("UPDATE polling_device SET held = :held WHERE player_id =
 _FETCHED = Statement("UPDATE polling_device SET revision = :revision, held = :held WHERE player_id = :player_id")
 
 _COMMAND = "id, team_id, player_id, batch_id, command, payload, state"
-_UNPROVED = Statement("""
+_UNPROVED = Statement(f"""
     SELECT id, command, payload, detail FROM command
-    WHERE player_id = :player_id AND id >= :first AND state = 'delivered' AND command IN ('reboot', 'set_volume')
+    WHERE player_id = :player_id AND id >= :first AND state = 'delivered'
+          AND command IN ({", ".join(f"'{name}'" for name in rules.PROVABLE)})
     ORDER BY id""")
 _DELIVER = partial(f"""
     UPDATE command SET state = 'delivered', version = version + 1, sent_at = :now, finished_at = :now, due_at = NULL

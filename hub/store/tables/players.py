@@ -175,7 +175,7 @@ class Location(SQLModel, table=True):
 
 class PollingDevice(SQLModel, table=True):
     """A device that registered itself by uuid and polls (AdCast). `player_id` is reserved for the player that it
-    becomes by pairing. `held` are the ids of the content that it was last told to have."""
+    becomes by pairing. `held` are the ids of the content that it has fetched and was not told to delete."""
 
     __tablename__ = "polling_device"
     player_id: int = Field(sa_column=Column(c.Id, primary_key=True, autoincrement=False))
