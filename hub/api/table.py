@@ -5,13 +5,13 @@ type (415), body and query (400, 422), handler.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final
 
 from starlette.datastructures import URLPath
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
@@ -117,6 +117,11 @@ class _Turn:
         # Not counted: a preflight, and what failed before its caller was known.
         standing = self._standing or self._pacing.take("hm.standard", None, self.address, now_ms(), cost=0)
         return pacing_headers(standing)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield  # what makes it an iterator
 
 
 def _preferred_wait(headers: Iterable[Header]) -> int:
@@ -269,6 +274,8 @@ class RouteTable(BaseRoute):
                 if name != "content-type":
                     answer.headers.setdefault(name, value)
             answer.raw_headers.extend(turn.headers())
+            if head and isinstance(answer, StreamingResponse):  # do not read a whole file only to throw it away
+                answer.body_iterator = _nothing()
             await answer(scope, receive, send)
             status = answer.status_code
         else:

@@ -128,6 +128,8 @@ async def anonymous_thing(call: Call) -> Answer:
 
 async def stream_thing(call: Call) -> StreamingResponse:
     async def lines() -> AsyncIterator[bytes]:
+        if call.scope["method"] == "HEAD":
+            raise AssertionError("nobody wants to read this")
         yield b"data: 1\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")

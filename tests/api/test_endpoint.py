@@ -184,6 +184,8 @@ async def test_a_stream_keeps_its_own_type(wire):
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.content == b"data: 1\n\n"
+    head = await wire.head("/api/v1/stream")
+    assert (head.status_code, head.headers["content-type"]) == (200, answer.headers["content-type"])
 
 
 async def test_an_entry_without_a_body_model_may_read_the_stream_itself(wire):
