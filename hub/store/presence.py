@@ -128,7 +128,7 @@ def poll(player_id: int, session_id: str, address: str | None, grace: int, now: 
     )  # fmt: skip
 
 
-def sweep(now: int, limit: int, polling_grace: int = Graces.polling) -> Unit:
+def sweep(now: int, limit: int, polling_grace: int) -> Unit:
     """Unit: whose grace ran out, whose flapping calmed down. Answers how many rows were looked at.
 
     The stored last-seen time of a player that polls may be behind, but never by as much as its grace: where that is

@@ -95,7 +95,7 @@ async def test_a_lost_player_is_offline_after_its_grace(stage: Stage, lost: int)
 
 async def test_a_return_in_the_moment_of_the_sweep_leaves_log_and_row_agreed(stage: Stage, lost: int) -> None:
     stage.now += GRACES.unclean
-    sweeping = stage.db.submit(store.sweep, stage.now, SWEEP_LIMIT)
+    sweeping = stage.db.submit(store.sweep, stage.now, SWEEP_LIMIT, GRACES.polling)
     await stage.connect(lost)
     await sweeping
     assert await stage.status(lost) == "online"
