@@ -1,7 +1,7 @@
 """The manual and the API reference: what they say is so, their links lead somewhere, they need nothing but the hub."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,6 +16,11 @@ from starlette.applications import Starlette
 from hub.api import manual, openapi
 from hub.app import ENTRIES
 from hub.config import Settings
+from hub.domain.access import SCOPES
+from hub.domain.commands import CATALOGUE, STATES
+from hub.domain.errors import HubError
+from hub.domain.events import TYPES
+from hub.metrics import Metrics
 
 DOCUMENT = openapi.document(ENTRIES, title="Signalbox", version="0")
 CALL = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`? ]*)[^`]*`")
@@ -117,6 +122,28 @@ def test_each_of_the_114_features_leads_somewhere():
     assert [int(number) for number, _, _ in rows] == list(range(1, 115))
     for number, _, where in rows:
         assert CALL.search(where) or re.search(r"\]\([a-z-]+\.md", where), number
+
+
+def test_the_pages_name_every_command_scope_error_event_and_metric():
+    def missing(page: str, names: Iterable[str]) -> list[str]:
+        return [name for name in names if f"`{name}`" not in manual.source(page)]
+
+    assert not missing("players", [*CATALOGUE, *STATES])
+    assert not missing("calling", SCOPES)
+    statuses = {error.status for error in HubError.__subclasses__()}
+    assert not [
+        status for status in statuses if not re.search(rf"^\| [^|]*\b{status}\b", manual.source("calling"), re.M)
+    ]
+    assert not missing(
+        "operations", [family.name for family in Metrics().registry.collect() if "signalbox" in family.name]
+    )
+    told = set()
+    for row in re.findall(r"^\| [^|]+ \| (`[a-z]+\.[a-z].*) \|$", manual.source("webhooks"), re.MULTILINE):
+        noun = ""
+        for word in re.findall(r"`([a-z.]+)`", row):
+            noun = word.partition(".")[0] or noun
+            told.add(f"{noun}.{word.partition('.')[2]}")
+    assert told == set(TYPES)
 
 
 def settings_reference() -> str:
