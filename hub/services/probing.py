@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 THUMBNAIL_SIDE = 320  # pixels of the longer side
 PROGRAM_S = 20.0  # for ffprobe, and for ffmpeg: a head and one frame take one second on a slow machine
+PROGRAM_CPU_S = 40  # of processor time, should the hub die before it can stop them
 PROGRAM_MEMORY_KIB = 2 << 20  # address space; a 4K frame with its codec's references takes a quarter
 PROGRAM_OUTPUT = 1 << 20  # bytes read of what they say
 AT_ONCE = 2  # pictures decoded, and programs run, at one time: each may take 256 MB
@@ -176,7 +177,7 @@ async def _run(*command: str) -> bytes | None:
     """What the program writes; empty when it fails, None when it takes too long."""
     shell = shutil.which("sh")
     if shell is not None:  # limits set between fork and exec by the one program that can do so safely
-        limits = f'ulimit -v {PROGRAM_MEMORY_KIB} 2>/dev/null; ulimit -t {int(PROGRAM_S) * 2} 2>/dev/null; exec "$@"'
+        limits = f'ulimit -v {PROGRAM_MEMORY_KIB} 2>/dev/null; ulimit -t {PROGRAM_CPU_S} 2>/dev/null; exec "$@"'
         command = (shell, "-c", limits, "sh", *command)
     process = await asyncio.create_subprocess_exec(
         *command,
