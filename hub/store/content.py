@@ -130,13 +130,14 @@ async def remove(
         changed.version += 1
         changed.updated_at = now
         session.add(changed)
-    blobs: list[str] = []
-    for file_id in {asset.file_id for asset in assets if asset.file_id is not None}:
-        in_use = (await session.exec(select(Asset.id).where(col(Asset.file_id) == file_id).limit(1))).first()
-        file = await session.get(StoredFile, file_id)
-        if in_use is None and file is not None:
-            blobs += [file.blob, *([file.thumbnail] if file.thumbnail else [])]
-            await session.delete(file)
+    file_ids = {asset.file_id for asset in assets if asset.file_id is not None}
+    in_use = select(Asset.id).where(col(Asset.file_id) == col(StoredFile.id)).exists()
+    unowned = await session.exec(
+        delete(StoredFile)
+        .where(col(StoredFile.id).in_(file_ids), ~in_use)
+        .returning(col(StoredFile.blob), col(StoredFile.thumbnail))
+    )
+    blobs = [name for names in unowned for name in names if name is not None]
     await session.flush()
     return blobs, playlists, layouts
 
