@@ -45,10 +45,10 @@ class Statement:
         self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.named)))
         self.in_order = _picker(self.names)
         numbered = _PARAMETER.sub(lambda found: f"${self.names.index(found[1]) + 1}", self.named)
-        if index is not None:
-            self.named = self.named.replace("FROM command WHERE", f"FROM command INDEXED BY {index} WHERE")
         # By number and not by name: SQLite would look each name up again at every call.
         self.sqlite = _PARAMETER.sub(lambda found: f"?{self.names.index(found[1]) + 1}", self.named)
+        if index is not None:
+            self.sqlite = self.sqlite.replace("FROM command WHERE", f"FROM command INDEXED BY {index} WHERE")
         tag = f"CAST(${len(self.names) + 1} AS INTEGER) AS {_UNIT}"
         self.reads = numbered.startswith("SELECT ")
         self.returns = self.reads or " RETURNING " in numbered
