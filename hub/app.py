@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -84,6 +85,12 @@ Probe = Callable[[str], None]
 log = logging.getLogger(__name__)
 
 
+@cache
+def openapi_document() -> dict[str, Any]:
+    """What /openapi.json serves. Not to be changed: it takes a quarter of a second to make, and is made once."""
+    return openapi.document(ENTRIES, title="Signalbox", version=VERSION, description=DESCRIPTION)
+
+
 def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     """The whole hub as one ASGI application. Players connect to `/ws/player`, which `hub.server` serves beside it.
 
@@ -98,7 +105,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         pacing=Pacing(limits.rules) if limits.enabled else None,
         observe=metrics.observe_request,
     )
-    document = openapi.document(table.entries, title="Signalbox", version=VERSION, description=DESCRIPTION)
+    document = openapi_document()
     routes: list[Any] = [
         table,  # first: it finds its own at once, and nearly every request is one of those
         *operations.routes(checks, metrics.render, CONTENT_TYPE),

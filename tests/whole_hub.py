@@ -7,6 +7,7 @@ import io
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +19,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from hub.api import openapi
 from hub.api.table import RouteTable
-from hub.app import ENTRIES, create_app
+from hub.app import create_app, openapi_document
 from hub.config import load
 from hub.domain import ids
 from hub.domain.access import Actor
@@ -38,7 +38,7 @@ CAPTURED_AT = 1_774_795_800_000  # 2026-03-29T14:50:00Z
 @cache
 def _strict_document() -> dict[str, Any]:
     """The OpenAPI document, but successes may hold nothing that it does not name."""
-    document = openapi.document(ENTRIES, title="Signalbox", version="0")
+    document = deepcopy(openapi_document())
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
         if "properties" in schema and name != "Error":

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.applications import Starlette
 
-from hub.api import manual, openapi
-from hub.app import ENTRIES
+from hub.api import manual
+from hub.app import ENTRIES, openapi_document
 from hub.config import Settings
 from hub.domain.access import SCOPES
 from hub.domain.commands import CATALOGUE, STATES
@@ -22,7 +22,7 @@ from hub.domain.errors import HubError
 from hub.domain.events import TYPES
 from hub.metrics import Metrics
 
-DOCUMENT = openapi.document(ENTRIES, title="Signalbox", version="0")
+DOCUMENT = openapi_document()
 CALL = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`? ]*)[^`]*`")
 
 

@@ -14,9 +14,8 @@ import httpx2
 import pytest
 from PIL import Image
 
-from hub.api import openapi
 from hub.api.endpoint import OPERATORS, Endpoint
-from hub.app import ENTRIES
+from hub.app import ENTRIES, openapi_document
 from hub.domain.access import SCOPES
 from tests.scene import FAR_OFF, Scene, put_in, set_scene
 from tests.whole_hub import WholeHub, whole_hub
@@ -95,7 +94,7 @@ def label(entry: Endpoint) -> str:
 GUARDED = [entry for entry in ENTRIES if entry.needs_auth]
 FOR_PLAYERS = [entry for entry in GUARDED if not entry.callers & OPERATORS]
 FOR_PEOPLE = [entry for entry in GUARDED if entry.callers & OPERATORS]
-DOCUMENT = openapi.document(ENTRIES, title="Signalbox", version="0")
+DOCUMENT = openapi_document()
 
 
 async def call(client: httpx2.AsyncClient, entry: Endpoint, scene: Scene) -> httpx2.Response:
