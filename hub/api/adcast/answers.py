@@ -88,7 +88,8 @@ class OneDevice(BaseModel):
 
 
 class SentCommand(BaseModel):
-    id: str
+    id: int
+    command_id: str = Field(description="Its id in all other calls.")
     type: str
     payload: dict[str, Any]
     status: Literal["pending"]
@@ -208,7 +209,8 @@ class Registered(BaseModel):
 
 
 class PendingCommand(BaseModel):
-    id: str
+    id: int
+    command_id: str = Field(description="Its id in all other calls.")
     type: str
     payload: dict[str, Any]
 

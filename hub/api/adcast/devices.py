@@ -62,12 +62,17 @@ async def send_device_command(call: Call) -> Answer:
     """Queue a command: one that connects gets it at once, one that polls with its next heartbeat.
 
     `refresh` and `screenshot` are known beside the names of the catalogue. What becomes of it is told at
-    `GET /api/v1/commands/{id}`.
+    `GET /api/v1/commands/{command_id}`.
     """
     body = call.body
     with shapes.told_as(command="type"):
         sent = await call.services.commands.send(origin(call), call.path["device_id"], body.type, body.payload)
-    command = {"id": sent["command_id"], "type": body.type, "payload": body.payload or {}, "status": "pending"}
+    command = {
+        **shapes.command_ids(sent["command_id"]),
+        "type": body.type,
+        "payload": body.payload or {},
+        "status": "pending",
+    }
     return Answer(200, {"message": "Command sent.", "command": command})
 
 

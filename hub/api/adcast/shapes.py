@@ -10,6 +10,7 @@ from hub.api.answer import Answer
 from hub.api.errors import answer_for
 from hub.domain.alerts import Raised
 from hub.domain.errors import Forbidden, HubError, Invalid
+from hub.domain.ids import number_of
 from hub.domain.times import rfc3339, rfc3339_or_none
 
 OWNER_ROLE: Final = "tenant_admin"
@@ -89,9 +90,14 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def command_ids(command_id: str) -> dict[str, Any]:
+    """AdCast's ids are numbers; `command_id` is the one by which all other calls know the command."""
+    return {"id": number_of(command_id), "command_id": command_id}
+
+
 def pending(command: Mapping[str, Any]) -> dict[str, Any]:
     name = command["command"]
-    return {"id": command["id"], "type": COMMANDS.get(name, name), "payload": command["payload"]}
+    return {**command_ids(command["id"]), "type": COMMANDS.get(name, name), "payload": command["payload"]}
 
 
 def emergency(alert: Raised) -> dict[str, Any]:

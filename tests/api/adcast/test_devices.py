@@ -72,7 +72,9 @@ async def test_a_device_that_polls_is_paired_watched_commanded_locked_and_delete
 
     sent = await told(owner, "POST", path + "/command", {"type": "refresh"})
     assert sent["message"] == "Command sent."
-    assert {**sent["command"], "id": ""} == {"id": "", "type": "refresh", "payload": {}, "status": "pending"}
+    number, command_id = sent["command"].pop("id"), sent["command"].pop("command_id")
+    assert sent["command"] == {"type": "refresh", "payload": {}, "status": "pending"}
+    assert (await told(owner, "GET", f"/api/v1/commands/{command_id}"))["data"]["command"] == "reload_content"
     await told(owner, "POST", path + "/command", {"type": "set_volume", "payload": {"volume": 50}})
     handed = await heartbeat(nobody)
     assert handed["has_pending_commands"]
@@ -80,7 +82,9 @@ async def test_a_device_that_polls_is_paired_watched_commanded_locked_and_delete
         ("refresh", {}),
         ("set_volume", {"volume": 50}),
     ]
-    assert handed["pending_commands"][0]["id"] == sent["command"]["id"]
+    first = handed["pending_commands"][0]
+    assert (first["id"], first["command_id"]) == (number, command_id)
+    assert 0 < number < 2**53
     assert (await heartbeat(nobody, volume=50))["pending_commands"] == []
     stories = (await told(owner, "GET", "/api/v1/commands"))["data"]
     assert {story["command"]: story["status"] for story in stories} == {

@@ -97,7 +97,8 @@ async def test_a_change_of_nothing_is_refused(owner: Client, player: int) -> Non
     for body in ({}, {"name": None}):
         answer = await owner.patch(f"/api/v1/players/{player}", json=body)
         assert answer.status_code == 422
-        assert answer.json()["errors"]["body"] == ["Give at least one of name, group_ids, location_id, layout_id, timezone, quarantined."]
+        sentence = "Give at least one of name, group_ids, location_id, layout_id, timezone, quarantined."
+        assert answer.json()["errors"]["body"] == [sentence]
 
 
 async def test_null_leaves_a_field_as_it_is(owner: Client, player: int) -> None:
