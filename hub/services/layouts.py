@@ -94,9 +94,8 @@ class Layouts:
         async with change(self._db, self._bus, actor, face) as made:
             layout = await store.get(made.session, actor.team_id, layout_id)
             schedules = await store.schedules_of(made.session, layout_id)
-            held_by, groups = await store.holders(made.session, layout_id)
-            player_ids, group_ids = [player.id or 0 for player in held_by], [group.id or 0 for group in groups]
-            await store.assign(made.session, None, player_ids, group_ids, made.now)
+            player_ids, group_ids = await store.holders(made.session, layout_id)
+            await store.take_away(made.session, layout_id, made.now)
             await made.session.delete(layout)
             await made.session.flush()
             for schedule in schedules:
@@ -130,11 +129,11 @@ class Layouts:
         async with self._db.session() as session:
             layout = await store.get(session, actor.team_id, layout_id)
             zones = await store.zones(session, layout_id)
-            held_by, groups = await store.holders(session, layout_id)
+            player_ids, group_ids = await store.holders(session, layout_id)
         return _describe(layout, len(zones)) | {
             "zones": [_describe_zone(zone) for zone in zones],
-            "player_ids": [player.id for player in held_by],
-            "group_ids": [group.id for group in groups],
+            "player_ids": player_ids,
+            "group_ids": group_ids,
         }
 
     async def _divide(self, made: Change, layout: Layout, zones: Sequence[Mapping[str, Any]]) -> None:

@@ -61,23 +61,32 @@ async def set_zones(session: AsyncSession, layout_id: int, entries: Sequence[Zon
     await session.flush()
 
 
-async def holders(session: AsyncSession, layout_id: int) -> tuple[list[Player], list[PlayerGroup]]:
+async def holders(session: AsyncSession, layout_id: int) -> tuple[list[int], list[int]]:
     """The players and groups that the layout is assigned to."""
-    players = await session.exec(select(Player).where(col(Player.layout_id) == layout_id).order_by(col(Player.id)))
+    players = await session.exec(select(Player.id).where(col(Player.layout_id) == layout_id).order_by(col(Player.id)))
     groups = await session.exec(
-        select(PlayerGroup).where(col(PlayerGroup.layout_id) == layout_id).order_by(col(PlayerGroup.id))
+        select(PlayerGroup.id).where(col(PlayerGroup.layout_id) == layout_id).order_by(col(PlayerGroup.id))
     )
-    return list(players), list(groups)
+    return [number for number in players if number is not None], [number for number in groups if number is not None]
 
 
 async def assign(
-    session: AsyncSession, layout_id: int | None, player_ids: Iterable[int], group_ids: Iterable[int], now: int
+    session: AsyncSession, layout_id: int, player_ids: Iterable[int], group_ids: Iterable[int], now: int
 ) -> None:
-    """Give these players and groups the layout, or with None take theirs; each is one version newer."""
-    players = update(Player).where(col(Player.id).in_(set(player_ids)))
-    await session.exec(players.values(layout_id=layout_id, version=col(Player.version) + 1, updated_at=now))
-    groups = update(PlayerGroup).where(col(PlayerGroup.id).in_(set(group_ids)))
-    await session.exec(groups.values(layout_id=layout_id, version=col(PlayerGroup.version) + 1))
+    """Give these players and groups the layout; each is one version newer."""
+    await _put(session, layout_id, col(Player.id).in_(set(player_ids)), col(PlayerGroup.id).in_(set(group_ids)), now)
+
+
+async def take_away(session: AsyncSession, layout_id: int, now: int) -> None:
+    """The players and groups that have the layout have none now; each is one version newer."""
+    await _put(session, None, col(Player.layout_id) == layout_id, col(PlayerGroup.layout_id) == layout_id, now)
+
+
+async def _put(session: AsyncSession, layout_id: int | None, players: Any, groups: Any, now: int) -> None:
+    changed = update(Player).where(players)
+    await session.exec(changed.values(layout_id=layout_id, version=col(Player.version) + 1, updated_at=now))
+    changed = update(PlayerGroup).where(groups)
+    await session.exec(changed.values(layout_id=layout_id, version=col(PlayerGroup.version) + 1))
 
 
 async def reached(session: AsyncSession, player_ids: Iterable[int], group_ids: Iterable[int]) -> int:
