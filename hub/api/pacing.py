@@ -2,14 +2,14 @@
 
 Callers are told apart by what the class of the route says: the team (`spot.plan`), the credential (`hm.*`,
 `adcast.token`), the device's uuid (`adcast.player`), the person or key behind a JWT (`hangar.default`). Whoever is not
-known, or not yet, is an address.
+known, or not yet, is an address (of IPv6 its /64).
 """
 
 from collections.abc import Hashable, Mapping
 from typing import Literal
 
 from hub.domain.access import Actor
-from hub.domain.ratelimit import Buckets, Rule, Standing
+from hub.domain.ratelimit import Buckets, Rule, Standing, network
 
 RateClass = Literal[
     "spot.plan",
@@ -50,7 +50,7 @@ class Pacing:
         if caller is None:
             if rate == "spot.plan":  # the plan is the team's, and there is none
                 name = "hm.standard"
-            who = address if device is None else ("device", device)
+            who = ("device", device) if device is not None else address and network(address)
         elif caller.kind == "player":  # a team's many players must not use up what its people may ask
             name, who = "adcast.player", caller.id
         elif rate == "spot.plan":

@@ -9,6 +9,7 @@ generations; one that is asked for moves to the young one, and the old one is dr
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple
 
 MINUTE_US: Final = 60_000_000
@@ -86,3 +87,12 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+def network(address: str) -> str:
+    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))

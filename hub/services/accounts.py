@@ -1,7 +1,6 @@
 """Accounts: people with an e-mail address and a password, what a login gives them, and how a team begins."""
 
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +11,7 @@ from hub.domain.access import ROLES, Actor, Credential
 from hub.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from hub.domain.events import Event
 from hub.domain.pairing import Allowance
+from hub.domain.ratelimit import network
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.access import Access, Found
 from hub.services.passwords import Passwords
@@ -225,15 +225,6 @@ def user_actor(user: User, team: Team, *, credential: Credential | None = None, 
         plan=team.plan,
         credential=credential,
     )
-
-
-def network(address: str) -> str:
-    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
 
 
 def person(user: User) -> dict[str, Any]:

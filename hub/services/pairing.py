@@ -9,8 +9,8 @@ from hub.domain import ids
 from hub.domain import pairing as rules
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
+from hub.domain.ratelimit import network
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
-from hub.services.accounts import network
 from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
 from hub.store import events, players, polling

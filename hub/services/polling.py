@@ -15,8 +15,8 @@ from hub.domain import ids
 from hub.domain import polling as rules
 from hub.domain.alerts import Raised
 from hub.domain.errors import NotFound
+from hub.domain.ratelimit import network
 from hub.domain.times import now_ms
-from hub.services.accounts import network
 from hub.services.alerts import Alerts
 from hub.services.commands import Commands, Origin
 from hub.services.content import Content

@@ -69,6 +69,9 @@ def test_who_shares_a_bucket():
     assert left("adcast.player") == (9, 8)
     assert left("spot.plan") == left("hm.standard", address="192.0.2.2") == (5, 4)
     assert left("hm.standard") == (5, 3)
+    assert left("signed", address="2001:db8::1") == (50, 49)
+    assert left("signed", address="2001:db8::2:1") == (50, 48)  # of one subscriber
+    assert left("signed", address="2001:db8:0:1::1") == (50, 49)
     assert left("spot.plan", address=None) == (5, 4)  # a Unix socket
 
 
