@@ -4,6 +4,7 @@ from typing import Any
 
 from hub.bus.base import Bus
 from hub.domain.access import Actor
+from hub.domain.errors import Conflict
 from hub.domain.playback import checked_currency, checked_span, price, price_micros
 from hub.domain.times import rfc3339
 from hub.services.changes import change, check_version
@@ -57,13 +58,20 @@ class Campaigns:
     ) -> dict[str, Any]:
         """Change what `create` takes; an advertiser or a date of None is cleared. A new price counts from now on.
 
-        Raises NotFound, Invalid, PreconditionFailed.
+        Raises NotFound, Invalid, PreconditionFailed, and Conflict for another currency once money was earned: nobody
+        keeps in which one that was.
         """
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face, shown=False) as made:
             campaign = await store.get(made.session, actor.team_id, campaign_id)
             check_version(campaign, version)
+            currency = campaign.currency
             _set(campaign, changes)
+            if campaign.currency != currency and await store.has_earned(made.session, actor.team_id, campaign_id):
+                raise Conflict(
+                    f"It has earned money in {currency}: make another campaign for {campaign.currency}.",
+                    code="currency_in_use",
+                )
             campaign.version += 1
             made.session.add(campaign)
             described = _describe(campaign)

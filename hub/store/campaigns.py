@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
-from hub.store.tables import Campaign
+from hub.store.tables import Campaign, PlaySum
 
 
 async def find(
@@ -35,3 +35,14 @@ async def get(session: AsyncSession, team_id: int, campaign_id: int) -> Campaign
     if campaign is None:
         raise NotFound
     return campaign
+
+
+async def has_earned(session: AsyncSession, team_id: int, campaign_id: int) -> bool:
+    """Whether any of its showings was paid for."""
+    query = select(PlaySum.plays).where(
+        col(PlaySum.team_id) == team_id,
+        col(PlaySum.dimension) == "campaign",
+        col(PlaySum.dimension_id) == campaign_id,
+        col(PlaySum.revenue_micros) > 0,
+    )
+    return (await session.exec(query.limit(1))).first() is not None

@@ -30,7 +30,8 @@ async def create_campaign(call: Call) -> Answer:
 
 
 async def change_campaign(call: Call) -> Answer:
-    """Change what is given and leave the rest. A new price counts for showings from now on."""
+    """Change what is given and leave the rest. A new price counts for showings from now on; another
+    currency is refused (409) once the campaign has earned money."""
     return one(
         await call.services.campaigns.update(
             call.actor, call.path["campaign_id"], changes_of(call.body), version=call.version, face=face(call)

@@ -74,9 +74,9 @@ ENTRIES = (
     Endpoint("GET", CAMPAIGN, campaigns.get_campaign, summary="Get a campaign", tags=CAMPAIGNS, scope="read:analytics",
              answers={200: One[a.Campaign]}),
     Endpoint("PATCH", CAMPAIGN, campaigns.change_campaign, summary="Change a campaign", tags=CAMPAIGNS, **WRITE,
-             body=bodies.CampaignChanges, versioned=True, answers={200: One[a.Campaign]}),
+             body=bodies.CampaignChanges, versioned=True, answers={200: One[a.Campaign]}, errors=(409,)),
     Endpoint("PUT", CAMPAIGN, campaigns.put_campaign, summary="Change a campaign (as PATCH)", tags=CAMPAIGNS, **WRITE,
-             body=bodies.CampaignChanges, versioned=True, answers={200: One[a.Campaign]}),
+             body=bodies.CampaignChanges, versioned=True, answers={200: One[a.Campaign]}, errors=(409,)),
     Endpoint("DELETE", CAMPAIGN, campaigns.delete_campaign, summary="Delete a campaign", tags=CAMPAIGNS, **WRITE,
              answers=DONE),
 
