@@ -102,8 +102,10 @@ class Analytics:
         granularity: Granularity = "day",
         timezone: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Plays of each period of the range, those without any too. Raises Invalid (`timezone`, `granularity`)."""
+        """Plays of each period of the range, those without any too, up to where no play can lie yet. Raises Invalid
+        (`timezone`, `granularity`)."""
         actor.require("read:analytics")
+        span = span[0], max(span[0], min(span[1], self._clock() + EARLY_MS))
         async with self._db.session() as session:
             zone = await self._zone(session, actor.team_id, timezone)
             starts = list(islice(periods(*span, granularity, zone), PERIODS_LIMIT + 1))

@@ -11,10 +11,12 @@ async def get_summary(call: Call) -> Answer:
 
 
 async def get_playback(call: Call) -> Answer:
-    """Plays and their time by hour, day or week of a time zone; periods without any plays are listed too.
+    """Plays and their time by hour, day or week of a time zone; periods without any plays are listed too, but none that
+    begins more than a day from now.
 
     Weeks begin on Monday. At most 10,000 periods. Ranges older than single plays are kept (90 days by default) and
-    ending within a quarter of an hour are taken to the whole quarter.
+    ending within a quarter of an hour are taken to the whole quarter; so old, a player and a layout together have no
+    plays.
     """
     query = call.query
     data = await call.services.analytics.playback(

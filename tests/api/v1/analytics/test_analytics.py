@@ -46,7 +46,7 @@ async def test_what_players_show_is_told_as_numbers_to_their_team_alone(
     hub: WholeHub, owner: Client, stranger: Client, player: int
 ) -> None:
     summer = await campaign(hub, "Summer", 50_000)
-    await campaign(hub, "Winter", 0)
+    winter = await campaign(hub, "Winter", 0)
     client = await device(hub, player)
     now = now_ms()
     began = now - 2 * DAY - now % QUARTER
@@ -81,6 +81,12 @@ async def test_what_players_show_is_told_as_numbers_to_their_team_alone(
     assert told["totals"]["revenue"] == 0.1
     told = (await owner.get(f"{AT}/impressions", params=span | {"campaign_id": summer})).json()
     assert [row["campaign_id"] for row in told["data"]] == [summer]
+    for number, status in ((summer, 409), (winter, 200)):  # what was earned stays in the money it was earned in
+        answer = await owner.patch(f"/api/v1/campaigns/{number}", json={"currency": "JPY"})
+        assert answer.status_code == status
+    assert (await owner.patch(f"/api/v1/campaigns/{summer}", json={"currency": "EUR", "price": 1})).status_code == 200
+    again = (await owner.get(f"{AT}/impressions", params=span | {"campaign_id": summer})).json()
+    assert again == told
 
     page = (await owner.get("/api/v1/plays", params={"limit": 1})).json()
     assert [row["player"] for row in page["data"]] == ["Lobby Display"]
@@ -135,8 +141,11 @@ async def test_spots_ranges_are_read_from_query_and_body_in_all_their_forms(hub:
     assert told["data"][0] == {"period": "2026-01-01T00:00:00Z", "plays": 0, "duration_seconds": 0}
     told = (await ask("playback", {}, SPOTS_BODY | {"player_id": 16, "layout_id": 16, "granularity": "week"})).json()
     assert told["data"][0]["period"] == "2026-04-27T00:00:00Z"
-    assert told["data"][-1]["period"] == "2052-05-20T00:00:00Z"
-    answer = await ask("playback", {}, SPOTS_BODY | {"granularity": "hour"})
+    assert rfc3339(now_ms() - 7 * DAY) < told["data"][-1]["period"] < rfc3339(now_ms() + DAY + MINUTE)
+    hours = SPOTS_BODY | {"from": rfc3339(now_ms() - 9 * DAY), "granularity": "hour"}
+    assert len((await ask("playback", {}, hours)).json()["data"]) in (10 * 24, 10 * 24 + 1)  # with one day to come
+    assert len((await ask("playback", {}, hours | {"from": "2052-01-01T00:01:00Z"})).json()["data"]) <= 1
+    answer = await ask("playback", {}, hours | {"from": "2020-01-01"})
     assert answer.status_code == 422
     assert list(answer.json()["errors"]) == ["granularity"]
 
