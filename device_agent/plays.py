@@ -30,6 +30,7 @@ class PlayLog:
         self._send = send
         self._sleep = sleep
         self._sent: tuple[str, int] | None = None  # the batch that waits for its confirmation, and its last row
+        self._unsaid = asyncio.Event()
         self._run = secrets.token_hex(6)  # makes ids unique over restarts
         self._count = 0
 
@@ -43,13 +44,19 @@ class PlayLog:
             await self._journal.keep_play(self._key, play)
         except JournalError as error:
             log.error("a play is not recorded: %s", error)
+        self._unsaid.set()
 
     async def run(self) -> None:
         """Report while connected; until cancelled, with the connection."""
         self._sent = None
+        self._unsaid.set()
         while True:
+            await self._unsaid.wait()
+            self._unsaid.clear()
             await self._report()
-            await self._sleep(EVERY_S)
+            if self._sent is not None:
+                await self._sleep(EVERY_S)
+                self._unsaid.set()
 
     async def confirmed(self, message: PlaysOk) -> None:
         """The hub has a batch: forget it, and go on when there is more."""
@@ -62,6 +69,7 @@ class PlayLog:
 
     async def _report(self) -> None:
         kept = await self._journal.plays(self._key, BATCH)
+        self._sent = None
         if kept:
             batch = secrets.token_hex(8)
             self._sent = batch, kept[-1][0]

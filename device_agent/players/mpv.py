@@ -7,9 +7,9 @@ while there is nothing to play, so that the wall is never in doubt and a screens
 import asyncio
 import os
 import socket
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,19 @@ _ON_A_DISPLAY = (
 _HEADLESS = ("--vo=null", "--ao=null")
 
 OnEvent = Callable[[str, dict[str, Any]], None]
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of our own, gone afterwards. The standard library's would load 1 MB of compression with it."""
+    folder = Path(os.environ.get("TMPDIR") or "/tmp", f"signalbox-shot-{os.urandom(8).hex()}")
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        for file in folder.iterdir():
+            file.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def has_display(environment: Mapping[str, str]) -> bool:
@@ -209,8 +222,8 @@ class MpvPlayer:
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         """A JPEG of the window with everything in it, or of the decoded frame where there is no window to read."""
         quality = min(100, max(1, JPEG_QUALITY if quality is None else quality))
-        with tempfile.TemporaryDirectory(prefix="signalbox-shot-") as folder:
-            file = Path(folder, "full.jpg")
+        with _folder() as folder:
+            file = folder / "full.jpg"
             async with self._turn:
                 captured_at = self._clock()
                 await self._photograph(file, MASTER_QUALITY if max_width else quality)

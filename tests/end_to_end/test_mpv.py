@@ -138,3 +138,37 @@ async def test_an_mpv_that_is_killed_comes_back_as_it_was(screen: Screen) -> Non
     await screen.until(RED, BLUE)
     assert screen.mpv_pid() != killed
     assert await screen.agent.stop() == 0
+
+
+@pytest.mark.timeout(150)
+async def test_what_the_hub_schedules_is_on_the_screen_and_proven(screen: Screen, run: Programs) -> None:
+    hub = screen.hub
+    file = io.BytesIO()
+    Image.new("RGB", (640, 360), TEAL).save(file, "PNG")
+    uploaded = await hub.client.post("/api/v1/assets", files={"file": ("teal.png", file.getvalue(), "image/png")})
+    asset = uploaded.json()["data"]["id"]
+    body = {"name": "News", "items": [{"asset_id": asset, "duration": 1}]}
+    playlist = (await hub.client.post("/api/v1/playlists", json=body)).json()["data"]["id"]
+    body = {"playlist_id": playlist, "targets": [{"type": "player", "id": screen.player_id}]}
+    schedule = (await hub.client.post("/api/v1/schedules", json=body)).json()["data"]["id"]
+    await screen.until(TEAL, TEAL)
+
+    story = await screen.do("reload_content")
+    program = (await hub.client.get(f"/api/v1/players/{screen.player_id}/program")).json()["data"]
+    assert story["detail"] == {"revision": program["revision"]}
+    assert program["playing"]["schedule"]["id"] == schedule
+
+    await screen.agent.stop()
+    after = (await hub.event("player.offline", player_id=screen.player_id))["cursor"]
+    await run.agent("run", "--hub", hub.url, "--state", "device", "--token-file", "token", "--content", "poster.png")
+    await hub.event("player.online", after=after, player_id=screen.player_id)
+    await screen.until(TEAL, TEAL)
+    plays: list[dict[str, Any]] = []
+    async with asyncio.timeout(BACK_S):
+        while not plays:
+            plays = (await hub.client.get("/api/v1/plays", params={"player_id": screen.player_id})).json()["data"]
+    assert {(one["asset_id"], one["playlist_id"], one["schedule_id"]) for one in plays} == {(asset, playlist, schedule)}
+    assert any(one["completed"] for one in plays)
+
+    await hub.client.delete(f"/api/v1/schedules/{schedule}")
+    await screen.until(RED, BLUE)  # nothing is scheduled: the device's own content

@@ -141,10 +141,21 @@ async def test_quality_decides_the_size_of_the_file(player: MpvPlayer, tmp_path:
     assert len(poor.data) * 2 < len(good.data)
 
 
-async def test_with_nothing_to_play_a_card_is_shown_and_nothing_is_current(player: MpvPlayer) -> None:
-    assert await player.current() is None
-    image = image_of(await player.screenshot())
-    assert looks_like(image.getpixel((image.width // 2, image.height * 3 // 4)), (24, 26, 32))
+async def test_with_nothing_to_play_a_card_is_shown_and_nothing_is_current(player: MpvPlayer, quadrants: str) -> None:
+    for _ in range(2):
+        assert await player.current() is None
+        image = image_of(await player.screenshot())
+        assert looks_like(image.getpixel((image.width // 2, image.height * 3 // 4)), (24, 26, 32))
+        await player.play(quadrants)
+        await player.play(quadrants, duration_s=600)
+        await player.clear()
+
+
+async def test_files_are_known_by_their_content_and_need_no_ending(player: MpvPlayer, tmp_path: Path) -> None:
+    for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP"):
+        file = tmp_path / f"{kind.lower()}0123"
+        Image.new("RGB", (320, 180), (20, 130, 130)).save(file, kind)
+        assert await player.play(str(file)) == str(file)
 
 
 async def test_volume_is_read_back_from_the_program(player: MpvPlayer) -> None:

@@ -100,6 +100,8 @@ async def test_volume_and_item_are_read_back(player: SimulatedPlayer) -> None:
     assert await player.set_volume(12) == await player.volume() == 12
     with pytest.raises(PlayerError, match="between 0 and 100"):
         await player.set_volume(-1)
+    await player.clear()
+    assert await player.current() is None
 
 
 async def test_content_with_a_duration_makes_way_for_what_was_there(player: SimulatedPlayer) -> None:
