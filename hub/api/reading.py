@@ -24,6 +24,7 @@ MAX_PARAMETERS: Final = 100  # of one query string or form; the busiest route ha
 MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
 BODY_S: Final = 30.0  # seconds for a whole body to arrive: 256 KiB over the slowest mobile link
 IDLE_S: Final = 60.0  # seconds without a byte of a file: a mobile link between two cells takes less
+SLOWEST: Final = 2_000  # bytes a second of a file, on the whole; less would hold a place among uploads for days
 
 _SUSPECT = re.compile(rb"\\u0000|\d{19}")  # only bodies with one of these are searched value by value
 
@@ -57,8 +58,8 @@ def is_multipart(headers: Mapping[bytes, bytes]) -> bool:
 
 
 async def pieces(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, for what is too large to be held. Raises TooLarge, BadRequest (nothing came for IDLE_S),
-    UnsupportedMedia, ClientDisconnect."""
+    """The body as it comes, for what is too large to be held. Raises TooLarge, BadRequest (nothing came for IDLE_S, or
+    less than SLOWEST on the whole), UnsupportedMedia, ClientDisconnect."""
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("Send the body without a content encoding.")
     declared = headers.get(b"content-length", b"")
@@ -67,9 +68,11 @@ async def pieces(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -
     if not declared and b"transfer-encoding" not in headers:
         return
     received, more = 0, True
+    clock = asyncio.get_running_loop().time
+    began = clock()
     while more:
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout_at(min(clock(), began + received / SLOWEST) + IDLE_S):
                 message = await receive()
         except TimeoutError:
             raise BadRequest("The body did not arrive in time.", code="body_timeout") from None

@@ -1,6 +1,7 @@
 """Bodies and query strings: what is read, what is refused, and the words for it."""
 
 import asyncio
+import itertools
 import json
 
 import pytest
@@ -313,3 +314,13 @@ async def test_a_streamed_body_is_handed_on_as_it_comes_and_given_up_when_it_sta
     with pytest.raises(BadRequest) as stalled:
         await read(part(b"abc"), content_length=b"9")
     assert stalled.value.code == "body_timeout"
+
+    async def trickle():
+        await asyncio.sleep(0.005)
+        return part(b"x", more=next(numbers) < 100)
+
+    monkeypatch.setattr(reading, "IDLE_S", 0.05)
+    numbers = itertools.count()
+    with pytest.raises(BadRequest) as trickled:
+        [piece async for piece in reading.pieces(trickle, {b"transfer-encoding": b"chunked"}, 1_000)]
+    assert trickled.value.code == "body_timeout"
