@@ -260,9 +260,11 @@ class Content:
         deleted = 0
         async for page in self._blobs.pages(FOLDER):
             settled = [found.name for found in page if found.modified_at < now - GRACE_MS]
-            hashes = sorted({name.rpartition("/")[2].partition("-")[0] for name in settled})
+            places = [name.split("/") for name in settled]
+            teams = {int(team) for _, team, *_ in places if team.isdecimal()}
+            hashes = sorted({place[-1].partition("-")[0] for place in places})
             async with self._db.session() as session:
-                owned = await store.owned(session, settled, hashes)
+                owned = await store.owned(session, settled, teams, hashes)
             orphans = [name for name in settled if name not in owned]
             await self._blobs.delete(*orphans)
             deleted += len(orphans)

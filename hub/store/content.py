@@ -150,12 +150,15 @@ async def file_of(session: AsyncSession, team_id: int, sha256: str) -> StoredFil
     return (await session.exec(query)).first()
 
 
-async def owned(session: AsyncSession, names: Sequence[str], hashes: Sequence[str]) -> set[str]:
-    """Those of the blobs that a row owns; `hashes` are the SHA-256 in their names."""
+async def owned(
+    session: AsyncSession, names: Sequence[str], team_ids: Collection[int], hashes: Sequence[str]
+) -> set[str]:
+    """Those of the blobs that a row owns; `team_ids` and `hashes` are the teams and the SHA-256 in their names."""
     found: set[str] = set()
     for start in range(0, len(hashes), SOME):
         some = hashes[start : start + SOME]
-        query = select(StoredFile.blob, StoredFile.thumbnail).where(col(StoredFile.sha256).in_(some))
+        query = select(StoredFile.blob, StoredFile.thumbnail)
+        query = query.where(col(StoredFile.team_id).in_(team_ids), col(StoredFile.sha256).in_(some))
         for blob, thumbnail in await session.exec(query):
             found |= {blob, thumbnail or blob}
     return found & set(names)
