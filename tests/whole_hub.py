@@ -28,8 +28,10 @@ from hub.domain.commands import CATALOGUE, Outcome
 from hub.domain.presence import Device
 from hub.domain.times import now_ms
 from hub.services.services import Services
+from hub.services.teams import prepare
 from hub.store.database import Database
 from tests.cast import team_owner
+from tests.furnished import Furnished
 
 BASE = "http://hub.test:8080"
 CAPTURED_AT = 1_774_795_800_000  # 2026-03-29T14:50:00Z
@@ -46,13 +48,22 @@ def _strict_document() -> dict[str, Any]:
     return document
 
 
+@cache
+def _validator(path: str, method: str, status: str) -> Draft202012Validator | None:
+    """Of the JSON of one documented answer; None where it is not JSON."""
+    document = _strict_document()
+    response = document["paths"][path][method.lower()]["responses"][status]
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    schema = response.get("content", {}).get("application/json", {}).get("schema")
+    return schema and Draft202012Validator({**schema, "components": document["components"]})
+
+
 class Reference:
     """The OpenAPI document as a judge: each status is documented, and each body is what the document says."""
 
     def __init__(self, table: RouteTable) -> None:
         self._table = table
-        self._document = _strict_document()
-        self._validators: dict[tuple[str, str, int], Draft202012Validator] = {}
 
     async def check(self, answer: httpx2.Response) -> None:
         await answer.aread()
@@ -62,20 +73,13 @@ class Reference:
         method = "GET" if request.method == "HEAD" else request.method
         if resource is None or method == "OPTIONS" or answer.status_code in (405, 500):
             return
-        operation = self._document["paths"][resource.template][method.lower()]
         where = f"{method} {resource.template} -> {answer.status_code}"
-        responses = operation["responses"]
-        assert str(answer.status_code) in responses, f"{where} is not in the OpenAPI document"
-        response = responses[str(answer.status_code)]
-        if "$ref" in response:
-            response = self._document["components"]["responses"][response["$ref"].rpartition("/")[2]]
-        schema = response.get("content", {}).get("application/json", {}).get("schema")
-        if schema is None or request.method == "HEAD":
+        documented = _strict_document()["paths"][resource.template][method.lower()]["responses"]
+        assert str(answer.status_code) in documented, f"{where} is not in the OpenAPI document"
+        validator = _validator(resource.template, method, str(answer.status_code))
+        if validator is None or request.method == "HEAD":
             return
-        key = (resource.template, method, answer.status_code)
-        if key not in self._validators:
-            self._validators[key] = Draft202012Validator({**schema, "components": self._document["components"]})
-        faults = [f"{fault.json_path}: {fault.message}" for fault in self._validators[key].iter_errors(answer.json())]
+        faults = [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(answer.json())]
         assert not faults, f"{where}: {faults}"
 
 
@@ -89,28 +93,36 @@ class WholeHub:
         self.owner = owner
         self.stranger = stranger
         self._clients: list[httpx2.AsyncClient] = []
+        self._address: str | None = None  # where it is served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The hub as an ASGI application."""
         await self._app({**scope, "state": dict(self.state)}, receive, send)
 
     def client(self, key: str | None = None) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(self, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
+        """Somebody with this key. Calls go over the network while the hub is served, else straight to it."""
+        transport = None
+        if self._address is None:
+            transport = httpx2.ASGITransport(self, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         hooks = {"response": [self._reference.check]}
-        client = httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers, event_hooks=hooks)
+        client = httpx2.AsyncClient(
+            transport=transport, base_url=self._address or BASE, headers=headers, event_hooks=hooks, trust_env=False
+        )
         self._clients.append(client)
         return client
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
-        """The hub under uvicorn on a free port, for programs that are not ours."""
+        """The hub under uvicorn on a free port."""
         listening = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(self, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
         running = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            self._address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield self._address
         finally:
+            self._address = None
             server.should_exit = True
             await running
 
@@ -172,14 +184,18 @@ class WholeHub:
         )
 
 
+async def _owners(db: Database) -> tuple[Actor, Actor]:
+    await prepare(db)
+    return await team_owner(db, "acme"), await team_owner(db, "other")
+
+
+_OWNERS = Furnished(_owners)
+
+
 @asynccontextmanager
 async def whole_hub(folder: Path, **settings: Any) -> AsyncIterator[WholeHub]:
-    groups = {"server": {"data": folder}, **settings}
-    database = Database(f"sqlite:///{folder}/hub.db")
-    await database.start()
-    owner, stranger = await team_owner(database, "acme"), await team_owner(database, "other")
-    await database.stop()
-    app = create_app(load(**groups))
+    owner, stranger = await _OWNERS.copy(folder / "hub.db")
+    app = create_app(load(**{"server": {"data": folder}, **settings}))
     async with app.router.lifespan_context(app) as state:
         hub = WholeHub(app, dict(state or {}), owner, stranger)
         yield hub

@@ -123,7 +123,7 @@ class Scene:
 
 
 async def test_adcasts_document_is_kept(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    async with whole_hub(tmp_path, rate_limits={"enabled": False}) as hub:
+    async with whole_hub(tmp_path, rate_limits={"enabled": False}) as hub, hub.served():
         scene = Scene(hub, await hub.as_owner(), await hub.as_stranger())
         await scene.set()
         await scene.agent()

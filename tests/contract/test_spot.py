@@ -1,104 +1,140 @@
-"""Spot's calls as its document has them, from `spot.json`: for each call its answers, with what leads to them.
-
-`match` exact: this body and no other. `partial`: these keys with values of these types, in an answer that may hold
-more; null in the document stands for a value that may be missing. Messages of errors hold to the letter.
-"""
+"""Spot's calls as its document has them, from `spot.json`, replayed in its order on one running hub."""
 
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from hub.domain.access import SCOPES
-from tests.contract.replay import assert_holds
+from hub.domain.analytics import Showing
+from tests.contract.replay import Call, Client, assert_answered, calls
 from tests.media import picture
-from tests.whole_hub import WholeHub
+from tests.whole_hub import WholeHub, whole_hub
 
-CALLS = json.loads(Path(__file__).with_name("spot.json").read_text())
-CASES = [pytest.param(call, id=call["id"]) for call in CALLS]
+CALLS = calls("spot")
+JANUARY = 1_767_700_800_000  # 2026-01-06T12:00:00Z, within the document's examples
 
 
-async def thing(hub: WholeHub, owner: httpx2.AsyncClient, call: dict[str, Any]) -> int:
-    """What the call's path names, made so that the call succeeds; what its body names has the numbers of the first."""
-    player: int = (await owner.post("/api/v1/players", json={"name": "Lobby Display"})).json()["data"]["id"]
-    await hub.connect(player)
-    await hub.shoot(player)
-    group = await owner.post("/api/v1/player-groups", json={"name": "Lobby", "player_ids": [player]})
-    webhook = {"url": "https://example.com/webhooks/spot", "events": ["player.online", "player.offline"]}
-    made = await owner.post("/api/v1/webhooks", json=webhook)
-    if call["id"].startswith(("layouts.", "playlists.")):
-        return await content(owner, call)
-    named: int = player
-    if "{group_id}" in call["path"]:
-        named = group.json()["data"]["id"]
-    elif "{webhook_id}" in call["path"]:
-        named = made.json()["data"]["id"]
-    elif "/assets" in call["path"]:
-        folder = (await owner.post("/api/v1/folders", json={"name": "Promo"})).json()["data"]["id"]
+class Scene:
+    """A team with what the document's examples name, player 1 and group 1 and so on, and one more of everything for
+    each call that needs its own."""
+
+    def __init__(self, hub: WholeHub, owner: Client, stranger: Client) -> None:
+        self.hub = hub
+        self.owner = owner
+        self.stranger = stranger
+
+    async def post(self, path: str, body: Any) -> int:
+        answer = await self.owner.post(f"/api/v1/{path}", json=body)
+        assert answer.is_success, answer.text
+        number: int = answer.json()["data"]["id"]
+        return number
+
+    async def player(self) -> int:
+        """The first one: in a group, with a layout, its device there, and a picture of it taken."""
+        return 1
+
+    async def new_player(self) -> None:
+        player = await self.post("players", {"name": "Lobby Display"})
+        await self.hub.connect(player)
+        await self.hub.shoot(player)
+
+    async def group(self) -> int:
+        return await self.post("player-groups", {"name": "Lobby", "player_ids": [1]})
+
+    async def asset(self) -> int:
         file = ("promo-banner.jpg", picture("JPEG"), "image/jpeg")
-        asset = await owner.post("/api/v1/assets", files={"file": file}, data={"folder_id": str(folder)})
-        named = asset.json()["data"]["id"]
-    return named
+        answer = await self.owner.post("/api/v1/assets", files={"file": file}, data={"folder_id": "1"})
+        assert answer.is_success, answer.text
+        number: int = answer.json()["data"]["id"]
+        return number
+
+    async def layout(self) -> int:
+        return await self.post("layouts", {"name": "Main"})
+
+    async def playlist(self) -> int:
+        return await self.post("playlists", {"name": "Summer Campaign", "description": "Q3 promotions"})
+
+    async def webhook(self) -> int:
+        events = ["player.online", "player.offline"]
+        return await self.post("webhooks", {"url": "https://example.com/webhooks/spot", "events": events})
+
+    async def set(self) -> None:
+        await self.post("folders", {"name": "Promo"})
+        campaign = await self.post("campaigns", {"name": "Summer", "price": "0.01"})
+        for make in (
+            self.new_player,
+            self.new_player,
+            self.group,
+            self.asset,
+            self.layout,
+            self.playlist,
+            self.webhook,
+        ):
+            await make()
+        (await self.owner.patch("/api/v1/layouts/1/assign", json={"player_ids": [1]})).raise_for_status()
+        shown = [Showing("one", 1, 1, 1, None, campaign, JANUARY, 10_000, True)]
+        await self.hub.services.analytics.record(1, self.hub.owner.team_id, shown)
+
+    async def named(self, call: Call) -> int:
+        noun = call["path"].partition("{")[2].partition("_id}")[0]
+        return int(await getattr(self, noun)()) if noun else 0
 
 
-async def content(owner: httpx2.AsyncClient, call: dict[str, Any]) -> int:
-    page = {"name": "Promo", "type": "web", "source_url": "https://example.com/promo"}
-    for path, body in (("assets", page), ("players", {"name": "Entrance"})):
-        (await owner.post(f"/api/v1/{path}", json=body)).raise_for_status()
-    made = await owner.post(
-        f"/api/v1/{call['id'].partition('.')[0]}", json={"name": "Main", "description": "All of it"}
-    )
-    number: int = made.json()["data"]["id"]
-    return number
+def path_of(call: Call, named: int) -> str:
+    return re.sub(r"\{[a-z_]+\}", str(named), call["path"])
 
 
-def path_of(call: dict[str, Any], number: int) -> str:
-    return re.sub(r"\{[a-z_]+\}", str(number), call["path"])
+async def test_spots_document_is_kept(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    kept = {"plays_retention_days": 36_500, "sums_retention_days": 36_500}
+    settings: dict[str, Any] = {"rate_limits": {"enabled": False}, "analytics": kept}
+    async with whole_hub(tmp_path, **settings) as hub, hub.served():
+        scene = Scene(hub, await hub.as_owner(), await hub.as_stranger())
+        await scene.set()
+        for call in CALLS:
+            for documented in call["answers"]:
+                with subtests.test(f"{call['id']} {documented['status']} {documented['when']}"):
+                    await assert_kept(scene, call, documented)
 
 
-async def send(client: httpx2.AsyncClient, call: dict[str, Any], number: int, body: Any) -> httpx2.Response:
-    path = path_of(call, number)
-    content = None if body is None else json.dumps(body)
-    return await client.request(call["method"], path, params=call["query"], headers=call["headers"], content=content)
+async def assert_kept(scene: Scene, call: Call, documented: dict[str, Any]) -> None:
+    named = await scene.named(call)
 
+    async def send(client: Client, number: int = named) -> Any:
+        wrong = documented["when"] == "invalid body"
+        body = {} if wrong else call["body"]
+        return await client.request(
+            call["method"],
+            path_of(call, number),
+            params={} if wrong else call["query"],
+            headers=call["headers"],
+            content=None if body is None else json.dumps(body),
+        )
 
-@pytest.mark.parametrize("call", CASES)
-async def test_spots_document_is_kept(
-    hub: WholeHub, owner: httpx2.AsyncClient, call: dict[str, Any], subtests: pytest.Subtests
-) -> None:
-    for documented in call["answers"]:
-        with subtests.test(f"{documented['status']} {documented['when']}"):
-            await assert_kept(hub, owner, call, documented)
-
-
-async def assert_kept(
-    hub: WholeHub, owner: httpx2.AsyncClient, call: dict[str, Any], documented: dict[str, Any]
-) -> None:
-    number = await thing(hub, owner, call)
     match documented["when"]:
         case "no valid bearer":
-            answer = await send(hub.client(), call, number, call["body"])
+            answer = await send(scene.hub.client())
         case "scope missing":
-            rest = sorted(SCOPES.keys() - {call["scope"]})
-            answer = await send(await hub.as_owner(*rest), call, number, call["body"])
+            answer = await send(await scene.hub.as_owner(*sorted(SCOPES.keys() - {call["scope"]})))
         case "unknown id or other team":
-            stranger = await hub.as_stranger()
-            assert (await send(owner, call, number + 1000, call["body"])).status_code == documented["status"]
-            answer = await send(stranger, call, number, call["body"])
-        case "invalid body":
-            answer = await send(owner, call, number, {})
+            assert_answered(await send(scene.owner, named + 1_000), documented)
+            answer = await send(scene.stranger)
         case _:
-            answer = await send(owner, call, number, call["body"])
-    assert answer.status_code == documented["status"]
-    if documented["match"] == "exact":
-        assert answer.json() == documented["body"]
-    else:
-        assert_holds(documented["body"], answer.json())
-    headers = documented.get("headers", CALLS[0]["answers"][1]["headers"])
-    assert {name: answer.headers.get(name) for name in headers} == headers
+            answer = await send(scene.owner)
+    assert_answered(answer, documented)
+
+
+async def test_what_a_body_asks_counts_where_the_query_says_nothing(owner: Client) -> None:
+    query = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-31T23:59:59Z"}
+    body = {"from": "2026-05-01T18:20:08", "to": "2026-05-24", "granularity": "week"}
+    answer = await owner.request("GET", "/api/v1/analytics/playback", params=query, json=body)
+    periods = [row["period"] for row in answer.json()["data"]]
+    assert (periods[0][:4], periods[-1][:7]) == ("2025", "2026-01")  # the week of January 1 begins in December
+    assert answer.json()["meta"]["granularity"] == "week"
+    answer = await owner.request("GET", "/api/v1/analytics/playback", json=body)
+    assert answer.json()["data"][-1]["period"].startswith("2026-05")
 
 
 async def test_a_browsers_preflight_passes(hub: WholeHub) -> None:
@@ -115,7 +151,7 @@ async def test_a_browsers_preflight_passes(hub: WholeHub) -> None:
         assert call["method"] in answer.headers["access-control-allow-methods"]
 
 
-async def test_the_slashes_that_spots_samples_escape_are_read_as_slashes(owner: httpx2.AsyncClient) -> None:
+async def test_the_slashes_that_spots_samples_escape_are_read_as_slashes(owner: Client) -> None:
     body = {"url": "https:\\/\\/example.com\\/webhooks\\/spot", "events": ["player.online"]}
     answer = await owner.post("/api/v1/webhooks", json=body)
     assert answer.status_code == 201
