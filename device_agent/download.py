@@ -34,7 +34,7 @@ def fetch_manifest(hub_url: str, token: str, known: str | None) -> bytes | None:
                 return None
             _expect(answer, 200)
             return answer.read_all(LARGEST_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DownloadFault(f"the manifest did not arrive: {error}") from None
 
 
@@ -74,7 +74,7 @@ def _fetch_rest(
                         raise DownloadFault("more bytes arrive than the manifest names")
                     file.write(piece)
                     hasher.update(piece)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DownloadFault(f"the file did not arrive: {error}") from None
     if have < asset.size:
         raise DownloadFault(f"the connection ended after {have:,} of {asset.size:,} bytes")

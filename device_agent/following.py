@@ -98,6 +98,9 @@ class Following:
                 except (DownloadFault, ManifestFault, OSError) as fault:
                     log.warning("%s", fault)
                     complete = False
+                except Exception:  # must not take the commands down with it
+                    log.exception("a defect of the agent")
+                    complete = False
                 if complete:
                     again_s = AGAIN_S
                 else:

@@ -89,8 +89,8 @@ class Program:
 
     def files(self, now: int) -> list[Asset]:
         """All files of the manifest, each once: first what plays now, then the others in the order of their need."""
-        starts = [now, *(start for start, _, _ in self._windows if start > now)]
-        showings = [self.at(start)[0] for start in starts]
+        coming = (self._resolve(window) for _, end, window in self._windows if end > now)
+        showings = [self.at(now)[0], *dict.fromkeys(coming)]
         needed = [item.asset for showing in showings for item in showing.items]
         files = {asset.id: asset for asset in (*needed, *self.assets.values()) if asset.sha256 and self._can(asset)}
         return list(files.values())
