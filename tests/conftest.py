@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from hub.store.database import Database
@@ -20,11 +21,11 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: PostgresServer) -> str:
-    """The name of a database with the schema, to copy: migrating each test's own would take most of its time."""
+def postgres_database(postgres: PostgresServer) -> str:
+    """The URL of a database with the schema, for one test after another: a new one takes longer than many a test."""
     url = postgres.database()
     asyncio.run(_migrate(url))
-    return url.rpartition("/")[2]
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +41,30 @@ async def _migrate(url: str) -> None:
     await database.stop()
 
 
+async def _empty(url: str) -> None:
+    """Leave of a PostgreSQL database its schema alone, whatever the last test left: rows, counters, connections."""
+    connection = await asyncpg.connect(url)
+    await connection.execute("""
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'""")
+    tables = await connection.fetchval("""
+        SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+        AND pg_relation_size(oid) > 0""")
+    if tables:
+        await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    await connection.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database of our own without rows; a test that takes this runs on both kinds."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.db")
         return f"sqlite:///{tmp_path}/hub.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database(request.getfixturevalue("postgres_template"))
+    url: str = request.getfixturevalue("postgres_database")
+    asyncio.run(_empty(url))
+    return url
 
 
 @pytest.fixture

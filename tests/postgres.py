@@ -38,20 +38,25 @@ class PostgresServer:
         )  # fmt: skip
         self._await_answer()
 
-    def database(self, template: str = "template0") -> str:
-        """The URL of a new database, empty or a copy of the named one."""
+    def database(self) -> str:
+        """The URL of a new, empty database."""
         self._databases += 1
         name = f"test_{self._databases}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub", "-T", template, name)
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub", "-T", "template0", name)
         return f"postgresql://hub@127.0.0.1:{self._port}/{name}"
 
     def stop(self) -> None:
-        self.down()
+        """For good: nothing is worth a last checkpoint."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._ended()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def down(self) -> None:
         """Stop the server; the databases stay."""
         self._process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
+        self._ended()
+
+    def _ended(self) -> None:
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

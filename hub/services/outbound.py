@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 import httpcore2
@@ -48,9 +49,10 @@ class Outbound:
     ) -> None:
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
+        tls = tls or _tls()
         self._pools = {
             scheme: httpcore2.AsyncConnectionPool(
-                ssl_context=tls or httpcore2.default_ssl_context(),
+                ssl_context=tls,
                 max_connections=None,  # the caller bounds them
                 max_keepalive_connections=0,  # a connection that the far end has given up would cost an attempt
                 network_backend=_Judged(resolve or _look_up, self._threads, allow_networks, plain=scheme == "http"),
@@ -149,6 +151,12 @@ _FAILURES = (
     httpcore2.TimeoutException,
     httpcore2.UnsupportedProtocol,
 )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """What is known of certificate authorities; to read them all takes longer than the rest of the hub's start."""
+    return httpcore2.default_ssl_context()
 
 
 def _look_up(host: str) -> Sequence[str]:

@@ -65,7 +65,7 @@ async def stage(db: Database, tmp_path: Path) -> Stage:
     return Stage(db, tmp_path, await team_owner(db, "acme"))
 
 
-async def test_whoever_comes_last_has_the_default_and_there_is_one(stage: Stage) -> None:
+async def test_whoever_comes_last_has_the_default_and_there_is_one(stage: Stage, tmp_path: Path) -> None:
     names = [f"Playlist {number}" for number in range(8)]
     made = await asyncio.gather(*(stage.playlist(name, is_default=True) for name in names))
     await asyncio.gather(
@@ -75,7 +75,7 @@ async def test_whoever_comes_last_has_the_default_and_there_is_one(stage: Stage)
     assert total == len(names)
     assert [one["is_default"] for one in listed].count(True) == 1
 
-    other = Stage(stage.db, Path("/nowhere"), await team_owner(stage.db, "other"))
+    other = Stage(stage.db, tmp_path / "other", await team_owner(stage.db, "other"))
     await other.playlist("Theirs", is_default=True)
     assert (await stage.playlists.listing(stage.owner))[0] == listed
 

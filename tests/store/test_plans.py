@@ -1,13 +1,12 @@
 """No statement of the durable path may cost more the longer the past is."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hub.store import batches, commands, events, presence
-from hub.store.database import Database
 from hub.store.statements import Statement
 
 STATEMENTS = {
@@ -20,20 +19,15 @@ WHOLE_TABLE = {"presence_AWAIT"}  # a row a player: when the hub starts, or a fl
 HISTORY = ("ix_command_player", "ix_command_team", "ix_session_player", "ix_event_team")
 
 
-@pytest.fixture
-async def connection(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
-    db = Database(f"sqlite:///{tmp_path}/hub.db")
-    await db.start()
-    await db.stop()
-    connection = sqlite3.connect(tmp_path / "hub.db")
+@pytest.fixture(scope="module")
+def connection(sqlite_template: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(sqlite_template)  # plans are asked for, nothing is carried out
     yield connection
     connection.close()
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_a_statement_finds_its_rows_without_walking_over_the_past(
-    connection: sqlite3.Connection, name: str
-) -> None:
+def test_a_statement_finds_its_rows_without_walking_over_the_past(connection: sqlite3.Connection, name: str) -> None:
     statement = STATEMENTS[name]
     values = [1] * len(statement.names)
     plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
