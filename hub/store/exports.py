@@ -16,7 +16,9 @@ _CLAIM = Statement("""
     WHERE id IN (
         SELECT id FROM export
         WHERE state = 'pending' AND expires_at > :now AND (claimed_until IS NULL OR claimed_until <= :now)
-        ORDER BY created_at LIMIT 1)
+        ORDER BY (SELECT COUNT(*) FROM export made WHERE made.team_id = export.team_id AND made.state <> 'pending'),
+                 created_at
+        LIMIT 1)
     RETURNING id, team_id, parameters""")
 _HOLD = Statement("UPDATE export SET claimed_until = :until WHERE id = :id AND state = 'pending'")
 _FINISH = Statement("""
@@ -27,7 +29,8 @@ _EXPIRED = Statement("DELETE FROM export WHERE expires_at <= :before RETURNING i
 
 
 def claim(now: int, until: int) -> Unit:
-    """Unit: the oldest export that nobody works at is the caller's `until` then. Answers its row, or None."""
+    """Unit: an export that nobody works at is the caller's `until` then: the oldest of the team that was served least,
+    so that a team with many long ones does not keep all others waiting. Answers its row, or None."""
     rows = yield _CLAIM(now=now, until=until)
     if not rows:
         return None

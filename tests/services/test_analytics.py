@@ -20,6 +20,7 @@ from hub.store import analytics as store
 from hub.store import retention
 from hub.store.blobs import Blobs
 from hub.store.database import Database
+from hub.store.exports import claim, finish
 from hub.store.tables import Campaign, Downtime, Play, PlaySum, Session
 from tests.cast import player_of, team_owner
 
@@ -285,6 +286,16 @@ async def test_a_file_is_made_in_pieces_and_gone_after_its_hour(
     await exports.ask(stranger, (NOW - DAY, NOW))
     with pytest.raises(TooMany):
         await exports.ask(stranger, (NOW - DAY, NOW))
+
+    monkeypatch.setattr(service, "PENDING_LIMIT", 9)
+    for actor in (owner, owner, stranger):
+        clock.now += 1
+        await exports.ask(actor, (NOW - 9 * DAY, NOW - 8 * DAY))
+    served = []
+    while (claimed := await db.write(claim, clock.now, clock.now + MINUTE)) is not None:
+        served.append(claimed["team_id"])
+        await db.write(finish, claimed["id"], "failed", error="x")
+    assert served == [stranger.team_id, owner.team_id, stranger.team_id, owner.team_id]  # by turns
 
     clock.now += HOUR + 11 * MINUTE
     with pytest.raises(Gone):
