@@ -13,7 +13,7 @@ from hub.store import content as store
 from hub.store.database import Database
 from hub.store.tables import Folder
 
-MAX_DELETED = 1_000  # assets deleted with a folder in one call: each is an event
+MAX_DELETED = 1_000  # assets, and folders, deleted with a folder in one call: each asset is an event
 
 
 class Folders:
@@ -69,11 +69,13 @@ class Folders:
 
     async def delete(self, actor: Actor, folder_id: int, *, recursive: bool, face: str) -> None:
         """Remove an empty folder, or with `recursive` all that is in it as well, assets included. Raises NotFound, and
-        Conflict for a folder that is not empty or holds more than MAX_DELETED assets."""
+        Conflict for a folder that is not empty or holds more than MAX_DELETED assets or folders."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face, shown=False) as made:
             folder = await store.folder(made.session, actor.team_id, folder_id)
             tree = rules.inside(await store.parents(made.session, actor.team_id), folder_id)
+            if len(tree) > MAX_DELETED:
+                raise Conflict(f"More than {MAX_DELETED} folders: delete some of them first.", code="folder_too_large")
             assets = await store.in_folders(made.session, actor.team_id, list(tree), MAX_DELETED + 1)
             if not recursive and (len(tree) > 1 or assets):
                 raise Conflict(

@@ -263,7 +263,9 @@ async def test_a_ticket_makes_one_asset_whoever_comes_first(here: Place) -> None
         await here.tickets.confirm(stranger, issued["asset_key"], {}, face=FACE)
 
 
-async def test_a_folder_goes_with_everything_in_it_only_when_that_is_said(here: Place) -> None:
+async def test_a_folder_goes_with_everything_in_it_only_when_that_is_said(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     top = await here.folders.create(here.owner, name="Top", parent_id=None, face=FACE)
     below = await here.folders.create(here.owner, name="Below", parent_id=top["id"], face=FACE)
     beside = await here.folders.create(here.owner, name="Beside", parent_id=None, face=FACE)
@@ -271,6 +273,9 @@ async def test_a_folder_goes_with_everything_in_it_only_when_that_is_said(here: 
     other = await here.add(picture(color="red"), folder_id=beside["id"])
     with pytest.raises(Conflict):
         await here.folders.delete(here.owner, top["id"], recursive=False, face=FACE)
+    with monkeypatch.context() as small, pytest.raises(Conflict):
+        small.setattr("hub.services.folders.MAX_DELETED", 1)
+        await here.folders.delete(here.owner, top["id"], recursive=True, face=FACE)
     await here.folders.delete(here.owner, top["id"], recursive=True, face=FACE)
     assert [folder["name"] for folder in await here.folders.listing(here.owner)] == ["Beside"]
     assert [row.id for row in await here.rows(Asset)] == [other["id"]]

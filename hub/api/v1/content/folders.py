@@ -40,7 +40,7 @@ async def put_folder(call: Call) -> Answer:
 
 async def delete_folder(call: Call) -> Answer:
     """Remove an empty folder. One that is not empty stays (409), unless `recursive=true` is to delete all that is in
-    it, at most 1,000 assets in one call."""
+    it, at most 1,000 assets and 1,000 folders in one call."""
     await call.services.folders.delete(
         call.actor, call.path["folder_id"], recursive=call.query.recursive, face=face(call)
     )
