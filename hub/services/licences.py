@@ -9,9 +9,9 @@ from hub.domain.errors import Conflict, Invalid
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.changes import change, check_version
 from hub.store import licences as store
-from hub.store import players
 from hub.store.database import Database
-from hub.store.tables import Licence
+from hub.store.ownership import of_team
+from hub.store.tables import Licence, Player
 
 LICENCES_LIMIT = 10_000  # a team: one for each player of the largest group
 ATTEMPTS = 5  # keys tried; of a million million, one that is taken is a rare sight
@@ -63,7 +63,7 @@ class Licences:
             check_version(licence, version)
             licence.note = changes.get("note", licence.note)
             if (player_id := changes.get("player_id")) is not None:
-                if not await players.of_team(made.session, actor.team_id, [player_id]):
+                if not await of_team(made.session, Player, actor.team_id, [player_id]):
                     raise Invalid.field("player_id", "Unknown player.")
                 if player_id != licence.player_id:
                     licence.player_id, licence.activated_at = player_id, made.now

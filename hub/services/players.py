@@ -274,15 +274,14 @@ class Players:
     async def _fill_group(self, session: Any, actor: Actor, group: PlayerGroup, player_ids: Sequence[int]) -> None:
         if len(player_ids) > MEMBERS_LIMIT:
             raise Invalid.field("player_ids", f"At most {MEMBERS_LIMIT} players a group.")
-        known = await store.of_team(session, actor.team_id, player_ids)
+        known = await of_team(session, Player, actor.team_id, player_ids)
         unknown = sorted(set(player_ids) - known)
         if unknown:
             raise Invalid.field("player_ids", f"Unknown players: {', '.join(map(str, unknown[:10]))}.")
         await store.set_members(session, group.id or 0, player_ids)
 
     async def _join_groups(self, session: Any, actor: Actor, player_id: int, group_ids: Sequence[int]) -> None:
-        known = {group.id for group, _ in await store.groups(session, actor.team_id)}
-        unknown = sorted(set(group_ids) - known)
+        unknown = sorted(set(group_ids) - await of_team(session, PlayerGroup, actor.team_id, group_ids))
         if unknown:
             raise Invalid.field("group_ids", f"Unknown groups: {', '.join(map(str, unknown[:10]))}.")
         await store.set_groups(session, player_id, group_ids)

@@ -149,12 +149,6 @@ async def set_groups(session: AsyncSession, player_id: int, group_ids: Sequence[
     await session.flush()
 
 
-async def of_team(session: AsyncSession, team_id: int, player_ids: Sequence[int]) -> set[int]:
-    """Those of the ids that are players of the team."""
-    query = select(Player.id).where(col(Player.team_id) == team_id, col(Player.id).in_(player_ids))
-    return {player_id for player_id in await session.exec(query) if player_id is not None}
-
-
 async def by_screen_id(session: AsyncSession, team_id: int, screen_id: str) -> Player | None:
     query = select(Player).where(col(Player.screen_id) == screen_id, col(Player.team_id) == team_id)
     return (await session.exec(query)).first()

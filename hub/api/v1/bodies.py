@@ -17,13 +17,14 @@ Id = Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
 QueryId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
 
-def _not_blank(text: str) -> str:
+def printable(text: str) -> str:
+    """A text that shows on one line, without spaces around it. Raises ValueError."""
     if not text.strip() or not text.isprintable():
         raise ValueError("Use printable characters, and not spaces alone.")
     return text.strip()
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 
 
 def _email(text: str) -> str:

@@ -4,19 +4,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AliasChoices, Field
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example, printable
 from hub.domain.content import MAX_ADDRESS, MAX_FILENAME, AssetStatus, AssetType
 
 MAX_DURATION_S = 86_400  # a day; what plays longer is a livestream
 
 
-def _printable(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("Use printable characters, and not spaces alone.")
-    return text.strip()
-
-
-Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
 
 
 def _duration() -> Any:
