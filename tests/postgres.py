@@ -4,11 +4,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from tests.ports import free_port
 
 
 class PostgresServer:
@@ -19,9 +20,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="signalbox-pg-"))
         self._as_user = os.geteuid() == 0
         self._databases = 0
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         if self._as_user:
             account = pwd.getpwnam("postgres")
             os.chown(self._folder, account.pw_uid, account.pw_gid)

@@ -4,9 +4,7 @@ import asyncio
 import itertools
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -231,17 +229,3 @@ async def remote_hub(life: Life, port: int, key: str) -> AsyncIterator[RemoteHub
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def free_port() -> int:
-    """A port that is free now, outside the range from which the kernel takes ports for outgoing connections: so that
-    nobody takes it while a hub is being restarted."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port")

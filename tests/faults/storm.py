@@ -16,8 +16,9 @@ from typing import Any
 from tests.faults.client import Asked, Operator, Violation
 from tests.faults.failpoints import Kill
 from tests.faults.judge import Seen, judge
-from tests.faults.stage import Nursery, Victim, free_port
+from tests.faults.stage import Nursery, Victim
 from tests.harness import running_hub, settings
+from tests.ports import free_port
 
 ROUNDS = 6  # of commands; the failpoints of a plan are usually reached in one or two
 RUN_S = 60.0  # for a whole run: what is not over then hangs

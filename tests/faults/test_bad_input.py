@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from hub.protocol.codec import MAX_TEXT_BYTES
 from hub.server import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
-from tests.faults.stage import Nursery, RemoteHub, free_port, remote_hub
+from tests.faults.stage import Nursery, RemoteHub, remote_hub
 from tests.faults.storm import Template
 from tests.harness import CAPABILITIES
+from tests.ports import free_port
 
 END_S = 20.0  # for the hub to end a connection; its own limits are 5 s for a close and 10 s for a head
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.faults.network import Relay, relay
-from tests.faults.stage import Life, Nursery, free_port, now_ms, remote_hub
+from tests.faults.stage import Life, Nursery, now_ms, remote_hub
 from tests.harness import Hub, make_team, running_hub, settings
+from tests.ports import free_port
 
 SECOND = 1_000  # milliseconds
 

@@ -1,5 +1,6 @@
 """Connected players hear of a new manifest, and only those whose manifest it is."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ async def test_a_new_manifest_is_told_to_the_players_whose_it_is(tmp_path: Path)
             await site_playlist(hub, "standard", is_default=True)  # what the other one shows
             assert (await other.receive()) == {"type": "sync", "revision": (await program(hub, hall))["revision"]}
 
+            assert "job activations" in {task.get_name() for task in asyncio.all_tasks()}  # which looks every 15 s
+            await hub.services.programs.activate()
             told = await hub.event("schedule.activated", name="menu")
             assert (told["data"]["player_ids"], told["data"]["playlist_id"]) == ([lobby], playlist)
             await hub.services.presence.flush(everything=True)
