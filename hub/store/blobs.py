@@ -99,7 +99,8 @@ class Blobs:
         await self._run(lambda: self._put(name, data))
 
     async def put_file(self, name: str, path: Path) -> None:
-        """Copy a local file into the store; when this returns, the copy is durable."""
+        """Bring a local file, which must not change any more, into the store; when this returns, it is durable there.
+        In a folder on the same disk it gets a second name and no copy: a file of gigabytes takes no room twice."""
         await self._run(lambda: self._put(name, path))
 
     async def get(self, name: str, limit: int = GET_LIMIT) -> bytes:
@@ -152,7 +153,8 @@ class Blobs:
             return
         path = self._folder / name
         folder_is_new = not path.parent.is_dir()
-        obstore.put(self._store, name, content, max_concurrency=PARTS_AT_ONCE)
+        if not (isinstance(content, Path) and _linked(content, path)):
+            obstore.put(self._store, name, content, max_concurrency=PARTS_AT_ONCE)
         _fsync(path)  # the bytes survive a power cut, and with the folder synced so does the name
         path = path.parent
         _fsync(path)
@@ -188,6 +190,17 @@ class Blobs:
 
 def _stored(found: Any) -> Stored:
     return Stored(found["path"], found["size"], int(found["last_modified"].timestamp() * 1000))
+
+
+def _linked(file: Path, path: Path) -> bool:
+    """Whether `path` could become another name of the file: not on another disk, on one without such names, or where
+    something has that name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(file, path)
+    except OSError:
+        return False
+    return True
 
 
 def _sweep(folder: Path, before: int) -> None:

@@ -54,6 +54,18 @@ async def test_a_file_larger_than_one_part_arrives_whole(blobs: Blobs, tmp_path:
     assert await blobs.get("logs/1/2/large.log") == path.read_bytes()
 
 
+async def test_a_file_on_the_same_disk_takes_no_room_twice(tmp_path: Path) -> None:
+    blobs = Blobs((tmp_path / "blobs").as_uri())
+    for text in ("first", "second"):  # the second in place of the first
+        path = tmp_path / text
+        path.write_text(text)
+        await blobs.put_file("content/1/a", path)
+        assert (tmp_path / "blobs/content/1/a").samefile(path) == (text == "first")
+        path.unlink()
+        assert await blobs.get("content/1/a") == text.encode()
+    blobs.close()
+
+
 async def test_a_range_is_streamed_in_pieces(blobs: Blobs) -> None:
     data = bytes(range(256)) * 4096
     await blobs.put("a", data)
