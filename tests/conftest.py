@@ -56,14 +56,24 @@ async def _empty(url: str) -> None:
     await connection.close()
 
 
+@pytest.fixture
+def postgres_url(postgres_database: str) -> str:
+    """A PostgreSQL database of our own without rows."""
+    asyncio.run(_empty(postgres_database))
+    return postgres_database
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The same in a SQLite file."""
+    shutil.copy(sqlite_template, tmp_path / "hub.db")
+    return f"sqlite:///{tmp_path}/hub.db"
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """A database of our own without rows; a test that takes this runs on both kinds."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.db")
-        return f"sqlite:///{tmp_path}/hub.db"
-    url: str = request.getfixturevalue("postgres_database")
-    asyncio.run(_empty(url))
+    url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
@@ -77,10 +87,9 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def sqlite_db(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Database]:
+async def sqlite_db(sqlite_url: str) -> AsyncIterator[Database]:
     """A started SQLite database, for tests that are not about the database."""
-    shutil.copy(sqlite_template, tmp_path / "hub.db")
-    database = Database(f"sqlite:///{tmp_path}/hub.db")
+    database = Database(sqlite_url)
     await database.start()
     yield database
     await database.stop()

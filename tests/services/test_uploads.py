@@ -27,7 +27,6 @@ from hub.store.database import Database
 from hub.store.tables import Player, Screenshot, Upload
 from tests.cast import player_of, team_owner
 from tests.object_storage import make_bucket, object_storage
-from tests.postgres import PostgresServer
 
 CHUNK = 65_536
 
@@ -112,11 +111,9 @@ both = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{tmp_path}/hub.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database()
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
+    return url
 
 
 @pytest.fixture
