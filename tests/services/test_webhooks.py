@@ -30,7 +30,6 @@ from hub.store import webhooks as store
 from hub.store.database import Database
 from hub.store.tables import Delivery, Webhook
 from tests.cast import team_owner
-from tests.postgres import PostgresServer
 from tests.receiver import Receiver, silence, status
 
 LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
@@ -103,11 +102,9 @@ both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{tmp_path}/hub.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database()
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
+    return url
 
 
 @pytest.fixture
