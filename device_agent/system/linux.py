@@ -1,8 +1,8 @@
 """A Linux machine: identity from /proc and /sys, reboot and display through commands the owner may configure."""
 
 import hashlib
+import secrets
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class LinuxSystem:
             kept = self._state_dir / "hardware_id"
             if not kept.exists():
                 self._state_dir.mkdir(parents=True, exist_ok=True)
-                kept.write_text(uuid.uuid4().hex)
+                kept.write_text(secrets.token_hex(16))
             facts = [kept.read_text().strip()]
         return hashlib.sha256("\n".join(["signalbox hardware", *facts]).encode()).hexdigest()[:32]
 

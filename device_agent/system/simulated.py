@@ -2,8 +2,8 @@
 
 import json
 import os
+import secrets
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class SimulatedSystem:
             self._machine: dict[str, Any] = json.loads(self._file.read_text())
         except FileNotFoundError:
             state_dir.mkdir(parents=True, exist_ok=True)
-            self._machine = {"hardware_id": uuid.uuid4().hex}
+            self._machine = {"hardware_id": secrets.token_hex(16)}
             self._boot()
 
     def boot_id(self) -> str:
@@ -72,7 +72,7 @@ class SimulatedSystem:
         return bool(self._machine["display_on"])
 
     def _boot(self) -> None:
-        self._machine |= {"boot_id": str(uuid.uuid4()), "booted_s": time.time(), "display_on": True}
+        self._machine |= {"boot_id": secrets.token_hex(16), "booted_s": time.time(), "display_on": True}
         self._write()
 
     def _write(self) -> None:
