@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from hub.bus.base import Bus
 from hub.domain import ids
-from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable
+from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable, require_over
 from hub.domain.errors import Invalid
 from hub.domain.events import Event
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
@@ -176,13 +178,13 @@ class Access:
     async def change_key(
         self, actor: Actor, key_id: int, *, name: str | None, scopes: list[str] | None, face: str
     ) -> dict[str, Any]:
-        """Another name, or other scopes, at once. Raises Forbidden (the key may do what the caller may not), NotFound,
-        Invalid."""
+        """Another name, or other scopes, at once. Raises Forbidden (the key, or the person it acts as, may do what the
+        caller may not), NotFound, Invalid."""
         actor.require("admin")
         now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
-            grantable(actor, key.scopes.split())
+            await _check_over(session, actor, key)
             if name is not None:
                 key.name = name
             if scopes is not None:
@@ -193,12 +195,12 @@ class Access:
         return describe_key(key)
 
     async def rotate_key(self, actor: Actor, key_id: int, *, face: str) -> dict[str, Any]:
-        """A new secret for the key; the old one is dead on return. Raises Forbidden, NotFound."""
+        """A new secret for the key; the old one is dead on return. Raises Forbidden (as `change_key`), NotFound."""
         actor.require("admin")
         now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
-            grantable(actor, key.scopes.split())
+            await _check_over(session, actor, key)
             secret = ids.new_secret(ids.API_KEY_PREFIX)
             key.prefix, key.digest = ids.visible_part(secret), ids.digest(secret)
             session.add(key)
@@ -220,6 +222,13 @@ class Access:
     def _revoked(self, actor: Actor, key_id: int) -> None:
         self._bus.publish(("credentials", None), Credential("key", key_id))
         self._bus.publish(("events", actor.team_id))
+
+
+async def _check_over(session: AsyncSession, actor: Actor, key: ApiKey) -> None:
+    """Raise Forbidden unless the actor may act as this key does: whoever gives a key another secret holds it."""
+    grantable(actor, key.scopes.split())
+    if key.user_id is not None and key.user_id != actor.user_id:
+        require_over(actor, (await people.user(session, key.team_id, key.user_id)).role)
 
 
 def _concerns(actor: Actor, kind: str, number: int) -> bool:

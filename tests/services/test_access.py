@@ -17,6 +17,7 @@ from hub.services.presence import PresenceService
 from hub.services.teams import prepare
 from hub.store import players
 from hub.store.database import Database
+from hub.store.tables import User
 from tests.cast import player_of, team_owner
 
 
@@ -136,6 +137,30 @@ async def test_a_key_acts_as_its_maker_and_so_do_the_keys_that_it_makes(db: Data
             await access.change_key(other, first.id, name=None, scopes=attempt, face="test")
     with pytest.raises(NotFound):
         await access.change_key(await team_owner(db, "b"), first.id, name="x", scopes=None, face="test")
+
+
+async def test_the_key_of_an_owner_is_changed_by_owners_alone(db: Database) -> None:
+    """Whoever rotates a key holds it, and acts as the person whose it is."""
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    async with db.transaction() as session:
+        user = User(
+            team_id=owner.team_id, name="Ada", email="a@b.example", password_hash="-", role="admin", created_at=1
+        )
+        session.add(user)
+        await session.flush()
+    admin = replace(owner, id=user.id or 0, user_id=user.id, name="Ada", role="admin")
+    asked = {"scopes": ["admin"], "expires_at": None, "face": "test"}
+    owners, own = await access.create_key(owner, name="x", **asked), await access.create_key(admin, name="y", **asked)
+    with pytest.raises(Forbidden) as refusal:
+        await access.rotate_key(admin, owners["id"], face="test")
+    assert refusal.value.code == "owners_only"
+    with pytest.raises(Forbidden):
+        await access.change_key(admin, owners["id"], name="mine", scopes=None, face="test")
+    assert (await who(access, owners["key"])).role == "owner"
+    for actor in (admin, owner):
+        assert (await who(access, (await access.rotate_key(actor, own["id"], face="test"))["key"])).role == "admin"
+    await access.revoke_key(admin, owners["id"], face="test")  # to end one gives nobody anything
+    assert await who(access, owners["key"]) is None
 
 
 async def test_a_players_token_is_known_as_its_player_and_dies_at_once(db: Database) -> None:
