@@ -60,10 +60,12 @@ class Asked:
 
 
 class Ticket(NamedTuple):
-    """`nonce` names this one page; the code that may follow from it is made of it."""
+    """`nonce` names this one page; the code that may follow from it is made of it. `version` is that of the person: who
+    changed since then, by another password for one, signs in again."""
 
     user_id: int
     nonce: str
+    version: int
 
 
 def checked_redirect(uri: str) -> str:
@@ -110,7 +112,7 @@ def proves(verifier: str | None, challenge: str) -> bool:
 
 
 def issue_ticket(secret: bytes, ticket: Ticket, asked: Asked, now: int) -> str:
-    payload = orjson.dumps([ticket.user_id, ticket.nonce, now + TICKET_MS]).hex()
+    payload = orjson.dumps([*ticket, now + TICKET_MS]).hex()
     return f"{payload}.{_signature(secret, payload, asked)}"
 
 
@@ -119,10 +121,10 @@ def read_ticket(secret: bytes, text: str, asked: Asked, now: int) -> Ticket:
     payload, _, signature = text.partition(".")
     if not hmac.compare_digest(_signature(secret, payload, asked).encode(), signature.encode()):
         raise Gone("This page is not valid any more. Go back to the program that sent you here.", code="bad_ticket")
-    user_id, nonce, ends_at = orjson.loads(bytes.fromhex(payload))
+    *ticket, ends_at = orjson.loads(bytes.fromhex(payload))
     if ends_at <= now:
         raise Gone("This page has waited too long. Go back to the program that sent you here.", code="old_ticket")
-    return Ticket(user_id, nonce)
+    return Ticket(*ticket)
 
 
 def _signature(secret: bytes, payload: str, asked: Asked) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
 from hub.domain import ids
@@ -14,8 +15,9 @@ from hub.domain.pairing import Allowance
 from hub.domain.ratelimit import network
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.access import Access, Found
+from hub.services.oauth_clients import grant_facts
 from hub.services.passwords import Passwords
-from hub.store import events, people, teams
+from hub.store import events, oauth, people, teams
 from hub.store.database import Database
 from hub.store.pairing import Spending, refund, spend
 from hub.store.tables import AccountToken, Team, User
@@ -85,25 +87,31 @@ class Accounts:
 
     async def login(self, *, email: str, password: str, address: str | None, face: str) -> dict[str, Any]:
         """A login: {"token", "user", "team"}. Raises Unauthenticated, TooMany."""
-        actor = await self.check_password(email, password, address)
-        if actor is None:
+        checked = await self.checked(email, password, address)
+        if checked is None:
             raise Unauthenticated("Invalid credentials.")
+        actor = user_actor(*checked, address=address)
         now = self._clock()
         async with self._db.transaction() as session:
-            token = await self._begin(session, actor, face, now)
             found = await people.user_with_team(session, actor.id)
+            if found is None or found[0].locked_at or found[0].password_hash != checked[0].password_hash:
+                raise Unauthenticated("Invalid credentials.")  # changed since it was checked
+            token = await self._begin(session, actor, face, now)
             dropped = await people.drop_logins(session, actor.id, keep=self._logins_kept)
         for login_id in dropped:
             self._bus.publish(("credentials", None), Credential("login", login_id))
         self._bus.publish(("events", actor.team_id))
-        if found is None:
-            raise Unauthenticated("Invalid credentials.")
         user, team = found
         return {"token": token, "user": describe_user(user), "team": describe_team(team)}
 
     async def check_password(self, email: str, password: str, address: str | None) -> Actor | None:
-        """The person with this e-mail address and password (an actor of kind `user`, with the scopes of their role), or
-        None: no such account, another password, or locked. Raises TooMany.
+        """The person with this e-mail address and password, as an actor with the scopes of their role; as `checked`."""
+        found = await self.checked(email, password, address)
+        return None if found is None else user_actor(*found, address=address)
+
+    async def checked(self, email: str, password: str, address: str | None) -> tuple[User, Team] | None:
+        """The person with this e-mail address and password, with their team, or None: no such account, another
+        password, or locked. Raises TooMany.
 
         Takes the same time whether the account exists or not. Failures are paced by account and by address; a right
         password costs nothing.
@@ -119,7 +127,7 @@ class Accounts:
         if found is None or not right or found[0].locked_at is not None:
             return None
         await self._db.write(refund, spendings)
-        return user_actor(*found, address=address)
+        return found
 
     async def logout(self, actor: Actor, *, face: str) -> None:
         """The login that the actor came with is dead on return. Raises Forbidden for any other kind of credential."""
@@ -186,7 +194,8 @@ class Accounts:
 
 
 async def set_password(db: Database, email: str, password: str) -> None:
-    """Give an account another password and end its logins, also those a running hub remembers. Raises NotFound."""
+    """Give an account another password and end what came of the old one, also what a running hub remembers. Raises
+    NotFound."""
     password_hash = await Passwords().hash(password)
     async with db.transaction() as session:
         user = await teams.user_by_email(session, plain_email(email))
@@ -195,10 +204,31 @@ async def set_password(db: Database, email: str, password: str) -> None:
         user.password_hash = password_hash
         user.version += 1
         session.add(user)
-        await people.end_logins(session, user.id)
-        await session.flush()
+        await end_access(db, session, user, now_ms(), face="hub")
         data = person(user) | {"changed": ["password"]}
         await db.run(session, events.append(Event("member.updated", user.team_id, now_ms(), data, face="hub")))
+
+
+async def end_access(
+    db: Database,
+    session: AsyncSession,
+    user: User,
+    now: int,
+    *,
+    but_login: int = 0,
+    actor: Actor | None = None,
+    face: str,
+) -> None:
+    """The person's password is another one: end the logins (but one) and the OAuth grants that the old one opened.
+    The caller says of the person that they changed, by which every node forgets what it remembers of them."""
+    assert user.id is not None
+    await people.end_logins(session, user.id, but=but_login)
+    await oauth.drop_codes(session, user.id)
+    for grant, client, _ in await oauth.grants(session, user.team_id, user_id=user.id):
+        await oauth.end(session, grant, now)
+        data = grant_facts(grant, client) | {"reason": "password_changed"}
+        await db.run(session, events.append(Event("grant.revoked", user.team_id, now, data, actor=actor, face=face)))
+    await session.flush()
 
 
 def plain_email(email: str) -> str:

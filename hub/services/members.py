@@ -13,7 +13,7 @@ from hub.domain.errors import Conflict, Forbidden, Invalid
 from hub.domain.playback import checked_zone_name
 from hub.domain.times import rfc3339
 from hub.services.access import key_facts
-from hub.services.accounts import Accounts, describe_team, email_taken, person, plain_email
+from hub.services.accounts import Accounts, describe_team, email_taken, end_access, person, plain_email
 from hub.services.changes import Change, change, check_version
 from hub.store import people, teams
 from hub.store.database import Database
@@ -79,8 +79,8 @@ class Members:
         """Change `name`, `role`, `locked`, `password`, or `reset_password` (to one that is in the answer, this once).
 
         Keys and logins of the person hold what the new role gives from now on; a locked person's are dead while the
-        lock lasts. A new password ends the person's logins. Raises Forbidden, NotFound, Conflict (the last owner),
-        PreconditionFailed.
+        lock lasts. A new password ends the person's logins and what they allowed to programs. Raises Forbidden,
+        NotFound, Conflict (the last owner), PreconditionFailed.
         """
         actor.require("admin")
         password = ids.one_time_password() if changes.get("reset_password") else changes.get("password")
@@ -99,7 +99,7 @@ class Members:
                 user.locked_at = made.now if changes["locked"] else None
             if password_hash is not None:
                 user.password_hash = password_hash
-                await people.end_logins(made.session, user_id)
+                await end_access(self._db, made.session, user, made.now, actor=actor, face=face)
             user.name = changes.get("name", user.name)
             await _save(made, user, sorted(changes))
         self._bus.publish(("credentials", None), ("user", user_id))
@@ -143,7 +143,8 @@ class Members:
     async def change_me(
         self, actor: Actor, *, name: str | None, password: str | None, current_password: str | None, face: str
     ) -> dict[str, Any]:
-        """Change one's own name, or one's password by telling the present one; every other login ends then.
+        """Change one's own name, or one's password by telling the present one; every other login ends then, and so does
+        what one allowed to programs.
 
         Only for people who are logged in: a key must not become the account. Raises Forbidden, Invalid, TooMany.
         """
@@ -162,7 +163,9 @@ class Members:
             user.name = name or user.name
             if password_hash is not None:
                 user.password_hash = password_hash
-                await people.end_logins(made.session, actor.id, but=actor.credential.id)
+                await end_access(
+                    self._db, made.session, user, made.now, but_login=actor.credential.id, actor=actor, face=face
+                )
             await _save(made, user, changed)
         self._bus.publish(("credentials", None), ("user", actor.id))
         return await self.me(actor)

@@ -84,13 +84,13 @@ class OAuth:
     async def sign_in(self, asked: Asked, email: str, password: str, address: str | None) -> Consent:
         """The first step. Raises Unauthenticated, TooMany, and as `begin`."""
         client = await self._client_of(asked)
-        actor = await self._accounts.check_password(email, password, address)
-        if actor is None or actor.team_id != client.team_id:
+        checked = await self._accounts.checked(email, password, address)
+        if checked is None or checked[0].team_id != client.team_id:
             raise Unauthenticated("This e-mail address and password do not open an account of this client's team.")
-        async with self._db.session() as session:
-            team = await people.team(session, actor.team_id)
+        user, team = checked
+        actor = user_actor(user, team)
         wanted, granted = self._judge(asked, client, actor.scopes)
-        ticket = Ticket(actor.id, secrets.token_hex(16))
+        ticket = Ticket(actor.id, secrets.token_hex(16), user.version)
         return Consent(
             client=client.name,
             team=team.name,
@@ -117,6 +117,8 @@ class OAuth:
             found = await people.user_with_team(session, ticket.user_id)
             if await store.code(session, digest) is not None:
                 raise Gone("This page was used before. Go back to the program that sent you here.", code="used_ticket")
+            if found is not None and found[0].version != ticket.version:  # another password, perhaps
+                raise Gone("Your account has changed. Go back to the program that sent you here.", code="bad_ticket")
             if found is None or found[0].locked_at is not None or found[0].team_id != client.team_id:
                 raise BadRequest("This account may not allow anything.", code="access_denied")
             _, granted = self._judge(asked, client, ROLES[found[0].role])
@@ -164,6 +166,8 @@ class OAuth:
 
     async def client(self, client_id: str | None, secret: str | None) -> OAuthClient:
         """The client that calls, proved by its secret where it has one. Raises Unauthenticated (invalid_client)."""
+        if client_id is None or "\0" in client_id:  # an HTTP header may hold one, and PostgreSQL takes none
+            client_id = ""
         async with self._db.session() as session:
             client = await store.client_by_name(session, client_id) if client_id else None
         if client is None or not _knows_secret(client, secret):

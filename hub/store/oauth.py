@@ -64,7 +64,12 @@ async def bearer(session: AsyncSession, digest: str) -> tuple[OAuthToken, User, 
 
 
 async def grants(
-    session: AsyncSession, team_id: int, *, client_id: int | None = None, grant_id: int | None = None
+    session: AsyncSession,
+    team_id: int,
+    *,
+    client_id: int | None = None,
+    grant_id: int | None = None,
+    user_id: int | None = None,
 ) -> list[tuple[OAuthGrant, OAuthClient, User]]:
     """What people of the team have allowed and is in force."""
     query = (
@@ -77,6 +82,8 @@ async def grants(
         query = query.where(col(OAuthGrant.client_id) == client_id)
     if grant_id is not None:
         query = query.where(col(OAuthGrant.id) == grant_id)
+    if user_id is not None:
+        query = query.where(col(OAuthGrant.user_id) == user_id)
     return list((await session.exec(query.order_by(col(OAuthGrant.id)))).all())
 
 
@@ -92,6 +99,11 @@ async def end(session: AsyncSession, found: OAuthGrant, now: int) -> None:
     session.add(found)
     await session.flush()
     await session.exec(delete(OAuthToken).where(col(OAuthToken.grant_id) == found.id))
+
+
+async def drop_codes(session: AsyncSession, user_id: int) -> None:
+    """Codes that this person has allowed, and that were not exchanged yet, are good for nothing."""
+    await session.exec(delete(OAuthCode).where(col(OAuthCode.user_id) == user_id, col(OAuthCode.grant_id).is_(None)))
 
 
 def forget(now: int, codes_before: int) -> Unit:

@@ -85,7 +85,7 @@ def test_only_a_code_with_s256_can_be_asked_for(changes: dict[str, str | None], 
 
 
 def test_a_ticket_is_good_for_its_own_request_for_five_minutes() -> None:
-    ticket = Ticket(7, "aa")
+    ticket = Ticket(7, "aa", 3)
     text = issue_ticket(b"secret", ticket, ASKED, NOW)
     assert read_ticket(b"secret", text, ASKED, NOW + TICKET_MS - 1) == ticket
     other = Asked("code", "app_1", "https://a.example/cb", "read:players admin", "x", CHALLENGE, "S256")
@@ -105,6 +105,6 @@ def test_a_ticket_is_good_for_its_own_request_for_five_minutes() -> None:
 
 
 def test_one_ticket_makes_one_code() -> None:
-    codes = {code_of(b"secret", Ticket(*of)) for of in ((7, "aa"), (7, "aa"), (7, "ab"), (8, "aa"))}
+    codes = {code_of(b"secret", Ticket(*of, 3)) for of in ((7, "aa"), (7, "aa"), (7, "ab"), (8, "aa"))}
     assert len(codes) == 3
-    assert code_of(b"other", Ticket(7, "aa")) not in codes
+    assert code_of(b"other", Ticket(7, "aa", 3)) not in codes

@@ -139,6 +139,27 @@ async def test_an_operators_new_password_ends_logins_on_a_running_hub(db: Databa
         await set_password(db, "nobody@example.com", "another password")
 
 
+class Slow(Passwords):
+    """While it works, the account gets another password."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(CHEAP)
+        self.db = db
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        right = await super().verify(password_hash, password)
+        await set_password(self.db, EMAIL, "another password")
+        return right
+
+
+async def test_a_password_that_changes_while_it_is_checked_opens_nothing(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    node.accounts.passwords = Slow(db)
+    with pytest.raises(Unauthenticated):
+        await node.login()
+
+
 class Counting(Passwords):
     verified = 0
 

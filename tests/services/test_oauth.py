@@ -2,21 +2,24 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from hub.bus.local import LocalBus
 from hub.domain import ids
-from hub.domain.access import Actor
+from hub.domain.access import Actor, Credential
 from hub.domain.errors import BadRequest, Gone, HubError, Unauthenticated
 from hub.domain.oauth import ACCESS_MS, CODE_KEPT_MS, CODE_MS, REFRESH_MS, TICKET_MS, Asked
 from hub.domain.times import now_ms
 from hub.services.access import Access
-from hub.services.accounts import Accounts
+from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
+from hub.services.members import Members
 from hub.services.oauth import Client, OAuth
 from hub.services.oauth_clients import OAuthClients
+from hub.services.teams import prepare
 from hub.store import events
 from hub.store import oauth as store
 from hub.store.database import Database
@@ -232,6 +235,42 @@ async def test_what_ends_a_grant_is_heard_of_at_once_here_and_by_the_log_elsewhe
     for access in (stage.access, far):
         assert await stage.scopes(tokens[3]["access_token"], access) is None
     assert await stage.told("grant.revoked") == ["revoked_by_client"] * 2 + ["revoked", "client_deleted"]
+
+
+async def test_a_new_password_ends_what_the_old_one_allowed(stage: Stage) -> None:
+    await prepare(stage.db)
+    far, far_bus = stage.elsewhere()
+    members, log = Members(stage.db, stage.bus, stage.accounts), Events(stage.db, far_bus)
+    await log.follow()
+    email, passwords = "owner@acme.example", [PASSWORD, "the second", "the third", "the fourth"]
+    for old, new in pairwise(passwords):
+        tokens = await stage.exchange(await stage.oauth.decide(stage.asked, await stage.ticket(email, old), allow=True))
+        ticket = await stage.ticket(email, old)
+        code = await stage.oauth.decide(stage.asked, await stage.ticket(email, old), allow=True)
+        for access in (stage.access, far):
+            assert await stage.scopes(tokens["access_token"], access) is not None
+        change = {"name": None, "password": new, "current_password": old, "face": "signalbox"}
+        match new:
+            case "the second":  # by oneself
+                await members.change_me(replace(stage.owner, credential=Credential("login", 1)), **change)
+            case "the third":  # by an owner
+                await members.update(stage.owner, stage.owner.id, {"password": new}, version=None, face="signalbox")
+            case _:  # at the hub's own machine
+                await set_password(stage.db, email, new)
+        await log.follow()
+        if new != passwords[-1]:
+            assert await stage.scopes(tokens["access_token"]) is None
+        assert await stage.scopes(tokens["access_token"], far) is None
+        await refused("invalid_grant", stage.oauth.refresh(stage.client, tokens["refresh_token"], None))
+        await refused("invalid_grant", stage.exchange(code))
+        await refused("bad_ticket", stage.oauth.decide(stage.asked, ticket, allow=True), Gone)
+    assert await stage.told("grant.revoked") == ["password_changed"] * 3
+    assert await stage.oauth.grants(stage.owner) == []
+
+
+async def test_a_client_that_calls_itself_what_no_database_keeps_is_not_known(stage: Stage) -> None:
+    for name in (None, "", "a\0b"):
+        await refused("invalid_client", stage.oauth.client(name, None), Unauthenticated)
 
 
 async def test_what_has_ended_is_forgotten_and_what_lives_is_not(stage: Stage) -> None:
