@@ -139,7 +139,7 @@ class Programs:
         return {
             "at": rfc3339(at),
             "timezone": here.timezone,
-            "local_time": f"{local(zone_named(here.timezone), at):%Y-%m-%dT%H:%M:%S%z}",
+            "local_time": local(zone_named(here.timezone), at).isoformat(timespec="seconds"),
             **_described(team.world, found),
             "alerts": [
                 _alert(notice)

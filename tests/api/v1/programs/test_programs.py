@@ -75,7 +75,7 @@ async def test_a_player_is_told_what_to_show_and_people_are_told_why(
         targets=[{"type": "player", "id": player}],
     )  # fmt: skip
     dawn = await explained(owner, player, at="2027-03-28T04:00:00Z")  # 06:00 there, on the day the clocks jump
-    assert dawn["local_time"] == "2027-03-28T06:00:00+0200"
+    assert dawn["local_time"] == "2027-03-28T06:00:00+02:00"
     assert dawn["playing"]["schedule"] == {
         "id": schedule["id"], "schedule_id": schedule["schedule_id"], "name": "Breakfast"
     }  # fmt: skip
