@@ -35,7 +35,8 @@ class Cache:
         return path.absolute()
 
     def fetch(self, hub_url: str, token: str, asset: Asset, keep: Collection[str], stop: threading.Event) -> None:
-        """Have the asset's file here. `keep` are the hashes that must stay. Blocks. Raises DownloadFault."""
+        """Have the asset's file here. `keep` are the hashes that must stay. Blocks; not for two threads and one file at
+        a time, which would both write to its end. Raises DownloadFault."""
         if self.find(asset) is not None:
             return
         assert asset.sha256 is not None
@@ -56,7 +57,10 @@ class Cache:
         """Delete what was used longest ago until `size` more bytes fit. What is `keep`t counts, and stays."""
         found = []
         for path in self._folder.iterdir():
-            status = path.stat()
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # another download is complete now, and its `.part` is no more
+                continue
             found.append((status.st_mtime, status.st_size, path))
         used = sum(length for _, length, path in found if path.suffix != PART or path.stem not in keep)
         for _, length, path in sorted(found):

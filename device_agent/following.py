@@ -5,6 +5,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Following:
         self._woken = asyncio.Event()
         self._turn = asyncio.Lock()
         self._failed: set[int] = set()  # assets whose failure was told
+        self._coming: dict[str, asyncio.Task[None]] = {}  # downloads under way, by hash
         self._stop = threading.Event()
 
     @property
@@ -199,11 +201,26 @@ class Following:
         return True
 
     async def _download(self, asset: Asset) -> None:
+        """Fetch the asset's file; whoever wants a file that is coming in waits for that. A caller that goes away ends
+        no download, since its thread goes on."""
+        assert asset.sha256 is not None
+        coming = self._coming.get(asset.sha256)
+        if coming is None:
+            coming = self._coming[asset.sha256] = asyncio.create_task(self._fetch_file(asset))
+            coming.add_done_callback(partial(self._came, asset.sha256))
+        await asyncio.shield(coming)
+
+    def _came(self, sha256: str, download: asyncio.Task[None]) -> None:
+        del self._coming[sha256]
+        if not download.cancelled():
+            download.exception()  # told by those who wait, if there are any
+
+    async def _fetch_file(self, asset: Asset) -> None:
         token = self._token()
         if token is None:
             raise DownloadFault("there is no token to fetch files with")
         playing = self.program.at(self._now())[0].items if self.program else ()
-        keep = {item.asset.sha256 for item in playing if item.asset.sha256}
+        keep = {item.asset.sha256 for item in playing if item.asset.sha256} | self._coming.keys()
         await asyncio.to_thread(self.cache.fetch, self._hub_url, token, asset, keep, self._stop)
 
     async def _pause(self, seconds: float) -> None:

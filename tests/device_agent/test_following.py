@@ -7,7 +7,10 @@ import json
 
 import pytest
 
+from device_agent.cache import Cache
+from device_agent.following import Following
 from device_agent.players.simulated import SimulatedPlayer
+from device_agent.program import Asset
 from hub.protocol.messages import DeviceEvent, Plays, Result, SettingsReport
 
 POSTER, FILM = b"poster" * 500, b"film" * 5_000
@@ -148,6 +151,40 @@ async def test_a_file_that_broke_off_is_gone_on_with(hub, start_agent, screen, t
         assert (failed.data["asset_id"], failed.data["name"]) == (6, "Film")
         assert await screen.next() == str(tmp_path / "downloads" / digest(FILM))
         assert hub.asked[1:3] == [("/api/v1/player/assets/6", ""), ("/api/v1/player/assets/6", "bytes=5000-")]
+
+
+async def test_a_file_that_is_coming_in_is_waited_for_and_not_fetched_twice(tmp_path):
+    asked, go_on = asyncio.Queue(), asyncio.Event()
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asked.put_nowait("once")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(FILM) + FILM[:5_000])
+        await go_on.wait()
+        writer.write(FILM[5_000:])
+        await writer.drain()
+        writer.close()
+
+    def nothing(*_):
+        pass
+
+    film = Asset(6, "video", "Film", "", digest(FILM), len(FILM), None)
+    cache = Cache(tmp_path / "downloads", 1_000_000)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        following = Following(
+            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", tmp_path, cache, frozenset({"video"}),
+            token=lambda: "t", now=lambda: 0, notice=nothing, changed=nothing, adopted=nothing,
+        )  # fmt: skip
+        first = asyncio.create_task(following.file(film))
+        async with asyncio.timeout(20):
+            assert await asked.get() == "once"
+            first.cancel()  # as a command does whose time is over; its download goes on
+            others = [asyncio.create_task(following.file(film)) for _ in range(2)]
+            await asyncio.sleep(0)  # both have begun
+            go_on.set()
+            assert await asyncio.gather(*others) == [tmp_path / "downloads" / digest(FILM)] * 2
+    assert cache.find(film).read_bytes() == FILM
+    assert asked.empty()
 
 
 async def test_bytes_that_are_not_what_the_manifest_says_are_never_shown(hub, start_agent, screen, tmp_path):
