@@ -3,6 +3,7 @@
 Zones of a layout are one screen here: the first that has something to show is shown, on the whole of it.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ LARGEST_BYTES = 8 * 1024 * 1024
 """Of a manifest: five thousand windows and some thousand assets."""
 
 FOREVER = 1 << 62
+
+_SHA256 = re.compile("[0-9a-f]{64}")  # becomes the name of a file
 
 
 class ManifestFault(Exception):
@@ -126,7 +129,7 @@ class Program:
 
 def _asset(id: int, told: dict[str, Any]) -> Asset:
     sha256, size = told["sha256"], told["size"]
-    if sha256 is not None and not (len(sha256) == 64 and set(sha256) <= set("0123456789abcdef") and size >= 0):
+    if sha256 is not None and not (_SHA256.fullmatch(sha256) and type(size) is int and size >= 0):
         raise ValueError("an asset's sha256 or size")
     return Asset(
         id,

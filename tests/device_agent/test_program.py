@@ -117,6 +117,8 @@ def test_a_playlist_can_be_asked_for_by_itself():
         {"timeline": [MORNING | {"playlist_id": 77}]},
         {"timeline": [MORNING | {"condition": ["weather eq rain"]}]},
         {"assets": {"5": IMAGE | {"sha256": "../../etc/passwd"}}},
+        {"assets": {"5": IMAGE | {"sha256": ["0"] * 64}}},
+        {"assets": {"5": IMAGE | {"size": 0.5}}},
         {"assets": {"5": IMAGE | {"url": None}}},
         {"playlists": {"1": playlist(item(5, 0))}},
         {"revision": 7},
