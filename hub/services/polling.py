@@ -130,6 +130,8 @@ class Polling:
         Raises NotFound (nobody polls by this uuid), TooMany (for networks that guess), Unavailable.
         """
         self._check_enabled()
+        # All that may fail comes first: what the heartbeat hands over is lost with its answer.
+        told = await self._told(uuid)
         beat: Beat | None = await self._db.write(
             store.beat,
             uuid,
@@ -144,8 +146,6 @@ class Polling:
         if beat is None:
             raise _unknown()
         device = beat.device
-        alerts: list[Raised] = []
-        release, has_update = None, False
         if device["paired"] is not None:
             player_id, team_id = device["player_id"], device["team_id"]
             self._presence.polled(player_id, address, readings)
@@ -153,22 +153,28 @@ class Polling:
                 self._commands.settled(row)
             if beat.news:
                 self._bus.publish(("events", team_id))
-            alerts = await self._alerts.live_for_player(team_id, player_id)
-            release = await self._releases.update_for(team_id, device["app_version"])
-            playing = await self._programs.playing(team_id, player_id)
-            revision = await self._programs.revision(team_id, player_id)
-            has_update = device["revision"] != _revision(revision, playing)
         return {
             **_lock(device),
-            "has_update": has_update,
+            **told,
             "commands": [
                 {"id": row["id"], "command": row["command"], "payload": orjson.loads(row["payload"])}
                 for row in beat.delivered
                 if row["command"] not in rules.SILENT
             ],
-            "alerts": alerts,
-            "release": release,
         }
+
+    async def _told(self, uuid: str) -> dict[str, Any]:
+        """What a heartbeat is told beside its commands: {"has_update", "alerts", "release"}."""
+        async with self._db.session() as session:
+            device: Row | None = await self._db.run(session, store.find(uuid))
+        if device is None or device["paired"] is None:
+            return {"has_update": False, "alerts": [], "release": None}
+        player_id, team_id = device["player_id"], device["team_id"]
+        alerts: list[Raised] = await self._alerts.live_for_player(team_id, player_id)
+        release = await self._releases.update_for(team_id, device["app_version"])
+        playing = await self._programs.playing(team_id, player_id)
+        revision = _revision(await self._programs.revision(team_id, player_id), playing)
+        return {"has_update": device["revision"] != revision, "alerts": alerts, "release": release}
 
     async def playlist(self, uuid: str, base_url: str, address: str | None) -> dict[str, Any]:
         """What the device shows now. Answers {"playlist" (as `Programs.now` has it, or None), "to_download" (assets

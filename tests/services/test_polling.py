@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -9,7 +10,7 @@ from sqlmodel import col, select
 
 from hub.bus.local import LocalBus
 from hub.domain import polling as rules
-from hub.domain.errors import Conflict, Invalid, NotFound, TooMany
+from hub.domain.errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from hub.domain.presence import Graces
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, parse
 from hub.services.alerts import Alerts
@@ -38,6 +39,17 @@ HERE = "192.0.2.9"
 EVENTS = ("player.online", "player.offline", "command.finished")
 
 
+class Away(Releases):
+    """Releases that cannot be read while they are `away`."""
+
+    away = False
+
+    async def newest(self, team_id: int) -> dict[str, Any] | None:
+        if self.away:
+            raise Unavailable
+        return await super().newest(team_id)
+
+
 class Stage:
     """A hub's services around polling with a clock that only we move."""
 
@@ -53,13 +65,14 @@ class Stage:
         self.pairing = PairingService(db, bus, licences, clock=lambda: self.now)
         blobs = Blobs((folder / "blobs").as_uri())
         downloads = Downloads(db, blobs, "secret")
+        self.releases = Away(db, bus)
         self.polling = Polling(
             db,
             bus,
             self.presence,
             self.commands,
             Alerts(db, bus),
-            Releases(db, bus),
+            self.releases,
             licences,
             Programs(db, bus, Weather(bus)),
             Content(db, bus, blobs, Intake(folder / "incoming", max_bytes=1_000), Prober(1_000_000), downloads),
@@ -236,6 +249,17 @@ async def test_commands_go_out_once_and_are_proved_by_what_a_later_heartbeat_say
     async with stage.db.transaction() as session:
         await session.exec(update(Command).where(col(Command.id) == late["command_id"]).values(expires_at=1))
     assert await stage.beat("tv-1", uptime_seconds=1) == []
+
+
+async def test_a_heartbeat_that_the_hub_cannot_answer_costs_no_command(stage: Stage) -> None:
+    player_id = await stage.pair("u1")
+    await stage.commands.send(stage.origin, player_id, "reload_content", None)
+    stage.releases.away = True
+    with pytest.raises(Unavailable):
+        await stage.beat("u1")
+    stage.releases.away = False
+    assert await stage.beat("u1") == [("reload_content", {})]
+    assert await stage.beat("u1") == []
 
 
 async def test_what_is_for_a_player_that_polls_waits_until_it_asks(stage: Stage) -> None:
