@@ -79,11 +79,13 @@ class Members:
         """Change `name`, `role`, `locked`, `password`, or `reset_password` (to one that is in the answer, this once).
 
         Keys and logins of the person hold what the new role gives from now on; a locked person's are dead while the
-        lock lasts. A new password ends the person's logins and what they allowed to programs. Raises Forbidden,
-        NotFound, Conflict (the last owner), PreconditionFailed.
+        lock lasts. A new password ends the person's logins and what they allowed to programs; one's own is changed by
+        `change_me`. Raises Forbidden, NotFound, Conflict (the last owner), PreconditionFailed.
         """
         actor.require("admin")
         password = ids.one_time_password() if changes.get("reset_password") else changes.get("password")
+        if password and user_id == actor.user_id:  # a key, or a program that was let in, must not become the account
+            raise Forbidden("Change your own password at PATCH /api/v1/me.", code="own_password")
         password_hash = await self._accounts.passwords.hash(password) if password else None
         async with self._change(actor, face) as made:
             user = await people.user(made.session, actor.team_id, user_id)

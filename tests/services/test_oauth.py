@@ -254,7 +254,8 @@ async def test_a_new_password_ends_what_the_old_one_allowed(stage: Stage) -> Non
             case "the second":  # by oneself
                 await members.change_me(replace(stage.owner, credential=Credential("login", 1)), **change)
             case "the third":  # by an owner
-                await members.update(stage.owner, stage.owner.id, {"password": new}, version=None, face="signalbox")
+                by = replace(stage.owner, id=0, user_id=0)
+                await members.update(by, stage.owner.id, {"password": new}, version=None, face="signalbox")
             case _:  # at the hub's own machine
                 await set_password(stage.db, email, new)
         await log.follow()

@@ -91,6 +91,10 @@ async def test_a_one_time_password_is_shown_once_and_changed_by_its_person(hub: 
     assert (await status(vera), await status(elsewhere)) == (200, 401)
     await logged_in(hub, "Vera", "another password")
     assert (await owner.patch("/api/v1/me", json={"name": "x"})).status_code == 403  # a key is not the person
+    itself = f"/api/v1/members/{(await owner.get('/api/v1/me')).json()['data']['user']['id']}"
+    for body in ({"reset_password": True}, {"password": "another password"}):
+        answer = await owner.patch(itself, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "own_password")
     assert await status(vera, "/api/v1/members") == 403
 
 
