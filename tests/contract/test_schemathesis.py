@@ -110,7 +110,7 @@ class Explorer:
                 case.path_parameters[name] = self.names[name]
 
 
-# The hub in the other thread draws random numbers while examples are made, which hypothesis takes for a mistake of ours.
+# The hub in the other thread draws random numbers while examples are made; hypothesis takes them for its own.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.timeout(60 + 60 * EXAMPLES)
 async def test_no_request_is_answered_otherwise_than_the_document_says(tmp_path: Path) -> None:
