@@ -19,7 +19,7 @@ def now_ms() -> int:
 
 def rfc3339(at: int) -> str:
     """`2026-03-29T14:30:00Z`: whole seconds, cut, never rounded up into the future."""
-    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(at // SECOND, UTC).isoformat()[:19]}Z"  # strftime writes the year 33 with 2 digits
 
 
 def rfc3339_or_none(at: int | None) -> str | None:
@@ -28,9 +28,7 @@ def rfc3339_or_none(at: int | None) -> str | None:
 
 def rfc3339_ms(at: int) -> str:
     """The same with milliseconds, where order within a second matters (the player protocol, the event log)."""
-    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at)).strftime(
-        "%Y-%m-%dT%H:%M:%S."
-    ) + f"{at % 1000:03d}Z"
+    return f"{rfc3339(at)[:-1]}.{at % SECOND:03d}Z"
 
 
 def parse(text: str, *, end_of_day: bool = False) -> int:
