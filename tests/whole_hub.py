@@ -4,7 +4,6 @@ another team, and nobody at all. Every answer that passes here is held to the Op
 import asyncio
 import hashlib
 import io
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -32,6 +31,7 @@ from hub.services.teams import prepare
 from hub.store.database import Database
 from tests.cast import team_owner
 from tests.furnished import Furnished
+from tests.ports import listener
 
 BASE = "http://hub.test:8080"
 CAPTURED_AT = 1_774_795_800_000  # 2026-03-29T14:50:00Z
@@ -115,7 +115,7 @@ class WholeHub:
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
         """The hub under uvicorn on a free port."""
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = listener()
         server = uvicorn.Server(uvicorn.Config(self, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
         running = asyncio.create_task(server.serve(sockets=[listening]))
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ from hub.api.table import RouteTable
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, TooMany, Unavailable
 from hub.metrics import CONTENT_TYPE, Metrics
+from tests.ports import listener
 
 KEYS = {
     "sbk_owner": Actor("key", 1, 1, "owner", frozenset({"read:players", "write:players"})),
@@ -213,7 +213,7 @@ class Hub:
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[httpx2.AsyncClient]:
         """The app under uvicorn on a free port, and a client of it that holds the owner's key."""
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = listener()
         config = uvicorn.Config(self.app, ws="none", log_config=None, proxy_headers=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[listening]))

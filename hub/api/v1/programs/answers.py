@@ -163,9 +163,7 @@ class ManifestAlert(BaseModel):
 class Manifest(BaseModel):
     """Everything that a player needs to go on by itself until `valid_until`."""
 
-    revision: str = Field(
-        description="The ETag. It changes when the player would do something else, or once a day."
-    )
+    revision: str = Field(description="The ETag. It changes when the player would do something else, or once a day.")
     generated_at: str
     valid_until: str
     timezone: str
