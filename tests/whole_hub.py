@@ -193,9 +193,17 @@ _OWNERS = Furnished(_owners)
 
 
 @asynccontextmanager
-async def whole_hub(folder: Path, **settings: Any) -> AsyncIterator[WholeHub]:
-    owner, stranger = await _OWNERS.copy(folder / "hub.db")
-    app = create_app(load(**{"server": {"data": folder}, **settings}))
+async def whole_hub(folder: Path, database_url: str = "", **settings: Any) -> AsyncIterator[WholeHub]:
+    """`database_url` is of a database without rows; by default a new file in the folder."""
+    if database_url:
+        database = Database(database_url)
+        await database.start()
+        owner, stranger = await _owners(database)
+        await database.stop()
+    else:
+        owner, stranger = await _OWNERS.copy(folder / "hub.db")
+    groups = {"server": {"data": folder}, "database": {"url": database_url}, **settings}
+    app = create_app(load(**groups))
     async with app.router.lifespan_context(app) as state:
         hub = WholeHub(app, dict(state or {}), owner, stranger)
         yield hub

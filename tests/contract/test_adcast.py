@@ -1,4 +1,5 @@
-"""AdCast's calls as its document has them, from `adcast.json`, replayed in its order on one running hub."""
+"""AdCast's calls as its document has them, from `adcast.json`, replayed in its order on one running hub:
+on SQLite, and on PostgreSQL."""
 
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,8 @@ class Scene:
         assert answer.status_code == 200, answer.text
 
 
-async def test_adcasts_document_is_kept(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    async with whole_hub(tmp_path, rate_limits={"enabled": False}) as hub, hub.served():
+async def test_adcasts_document_is_kept(tmp_path: Path, database_url: str, subtests: pytest.Subtests) -> None:
+    async with whole_hub(tmp_path, database_url, rate_limits={"enabled": False}) as hub, hub.served():
         scene = Scene(hub, await hub.as_owner(), await hub.as_stranger())
         await scene.set()
         await scene.agent()

@@ -1,4 +1,5 @@
-"""Hangar.Media's calls as its document has them, from `hangar_media.json`, replayed in its order on one running hub."""
+"""Hangar.Media's calls as its document has them, from `hangar_media.json`, replayed in its order on one running hub:
+on SQLite, and on PostgreSQL."""
 
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ class Scene:
         return str(await getattr(self, noun)()) if noun else ""
 
 
-async def test_hangar_medias_document_is_kept(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    async with whole_hub(tmp_path, rate_limits={"enabled": False}) as hub, hub.served():
+async def test_hangar_medias_document_is_kept(tmp_path: Path, database_url: str, subtests: pytest.Subtests) -> None:
+    async with whole_hub(tmp_path, database_url, rate_limits={"enabled": False}) as hub, hub.served():
         scene = Scene(hub, await hub.as_owner(), await hub.as_stranger())
         await scene.set()
         for call in CALLS:

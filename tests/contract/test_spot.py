@@ -1,4 +1,5 @@
-"""Spot's calls as its document has them, from `spot.json`, replayed in its order on one running hub."""
+"""Spot's calls as its document has them, from `spot.json`, replayed in its order on one running hub:
+on SQLite, and on PostgreSQL."""
 
 import json
 import re
@@ -87,10 +88,10 @@ def path_of(call: Call, named: int) -> str:
     return re.sub(r"\{[a-z_]+\}", str(named), call["path"])
 
 
-async def test_spots_document_is_kept(tmp_path: Path, subtests: pytest.Subtests) -> None:
+async def test_spots_document_is_kept(tmp_path: Path, database_url: str, subtests: pytest.Subtests) -> None:
     kept = {"plays_retention_days": 36_500, "sums_retention_days": 36_500}
     settings: dict[str, Any] = {"rate_limits": {"enabled": False}, "analytics": kept}
-    async with whole_hub(tmp_path, **settings) as hub, hub.served():
+    async with whole_hub(tmp_path, database_url, **settings) as hub, hub.served():
         scene = Scene(hub, await hub.as_owner(), await hub.as_stranger())
         await scene.set()
         for call in CALLS:
