@@ -348,8 +348,9 @@ class World:
             timely = self.still_in_time(entry.expires_at)
             if id in self.waiting or timely is None:
                 continue
-            if not timely:
-                self.settle(self.outcome(id, "rejected", "expired"))
+            if not timely:  # a run that a crash broke off may have done something already
+                broken_off = entry.state == "running"
+                self.settle(self.outcome(id, *(("failed", "interrupted") if broken_off else ("rejected", "expired"))))
                 continue
             entry.state, entry.boot_before, entry.pid_before = "running", self.boot_id, self.pid
             self.running.add(id)
