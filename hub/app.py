@@ -35,6 +35,7 @@ from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
 from hub.services.commands import Commands
 from hub.services.content import Content
+from hub.services.deliveries import Deliverer
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
@@ -63,7 +64,7 @@ from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
 from hub.services.weather import Weather
-from hub.services.webhooks import Deliverer, Webhooks
+from hub.services.webhooks import Webhooks
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
 from hub.store.blobs import Blobs
@@ -284,7 +285,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
 
     return [
         Job("sockets", SWEEP_S, registry.sweep),
-        Job("presence", 0.5, services.presence.sweep),
+        Job("presence", 0.5, services.presence.sweep, wake=services.presence.due),
         Job("deadlines", 0.5, services.commands.sweep),
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
@@ -310,6 +311,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("expired exports", 600.0, services.exports.sweep),
         Job("retention", 600.0, retention.run),
         Job("deliveries", 600.0, deliverer.prune),
+        Job("redeliveries", 1.0, deliverer.replay, wake=deliverer.replays),
     ]
 
 

@@ -13,11 +13,13 @@ LONGEST_PAUSE_S = 5.0  # between attempts of a job that keeps failing: so soon a
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`work` is awaited every `every_s` seconds; when it answers True there is more to do and it is called at once."""
+    """`work` is awaited every `every_s` seconds; when it answers True there is more to do and it is called at once, and
+    so when `wake` is set meanwhile."""
 
     name: str
     every_s: float
     work: Callable[[], Awaitable[bool | None]]
+    wake: asyncio.Event | None = None
 
 
 class Jobs:
@@ -37,11 +39,22 @@ class Jobs:
 
 async def _repeat(job: Job) -> None:
     pause = job.every_s
+    wake = job.wake or asyncio.Event()  # one that nobody sets
     while True:
+        wake.clear()
         try:
             more = await job.work()
-            pause = 0.0 if more else job.every_s
         except Exception as error:
             pause = min(LONGEST_PAUSE_S, max(job.every_s, pause * 2, 1.0))
             log.warning("job %s failed, again in %.0f s: %s", job.name, pause, error, exc_info=log.isEnabledFor(10))
-        await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # whoever wakes it does not make it fail more often
+            continue
+        pause = job.every_s
+        if more:
+            await asyncio.sleep(0)
+            continue
+        try:
+            async with asyncio.timeout(pause):
+                await wake.wait()
+        except TimeoutError:
+            pass

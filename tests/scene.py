@@ -20,6 +20,7 @@ class Scene:
     player_id: int
     group_id: int
     webhook_id: int
+    delivery_id: int
     key_id: int
     command_id: str
     batch_id: str
@@ -104,13 +105,19 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn
         codes.append(answer.json()["user_code"])
         return codes[-1]
 
+    webhook_id = await new("webhooks", url="https://acme.example.com/", events=["player.online"])
+    pinged = await owner.post(f"/api/v1/webhooks/{webhook_id}/ping", headers={"prefer": "wait=20"})
+    # Nobody answers there; paused, it is not tried again while a test looks.
+    assert (await owner.patch(f"/api/v1/webhooks/{webhook_id}", json={"status": "paused"})).is_success
+
     codes: list[str] = []
     polling = await nobody.post("/api/device/register", json={"uuid": f"acme-uuid-{turn}"})
     user_id = await new("members", name="Acme reader", email=f"reader{turn}@acme.example.com", role="viewer")
     return Scene(
         player_id=player_id,
         group_id=group,
-        webhook_id=await new("webhooks", url="https://acme.example.com/", events=["player.online"]),
+        webhook_id=webhook_id,
+        delivery_id=pinged.json()["data"]["id"],
         key_id=await new("api-keys", name="Acme key", scopes=["read:players"]),
         command_id=(await made("commands", player_id=player_id, command="identify"))["command_id"],
         batch_id=(await made("batches", group_id=group, command="identify"))["batch_id"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.domain.access import Actor
+from hub.domain.errors import Invalid
 
 PLAYER_TYPES = (
     "player.created",
@@ -87,6 +88,10 @@ TYPES = (
     "group.updated",
     "group.deleted",
     "webhook.created",
+    "webhook.updated",
+    "webhook.rotated",
+    "webhook.redelivered",
+    "webhook.ping",
     "webhook.deleted",
     "webhook.disabled",
     "alert.created",
@@ -121,6 +126,14 @@ def names_for(event_type: str) -> list[str]:
     if event_type.startswith("player."):
         names.append("screen." + event_type.partition(".")[2])
     return names
+
+
+def number_of(cursor: str, log_id: str, field: str = "after") -> int:
+    """The number in a cursor `<log id>-<number>`. Raises Invalid (`field`) for one of another log."""
+    name, _, number = cursor.rpartition("-")
+    if name != log_id or not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise Invalid.field(field, "This cursor is not of this hub's log.", code="unknown_cursor")
+    return int(number)
 
 
 @dataclass(frozen=True, slots=True)

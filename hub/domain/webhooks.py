@@ -28,6 +28,9 @@ Network = IPv4Network | IPv6Network
 
 URL_LIMIT = 2_048  # characters
 RETRY_AFTER_LIMIT = DAY  # a receiver may ask for patience, not for silence
+WINDOW_START = 4  # deliveries at once to a receiver of which nothing is known
+WINDOW_MOST = 16  # and to one that has only succeeded: some 300 a second at 50 ms each
+OVERLAP_MOST = 7 * DAY  # an old secret may go on signing for as long as a slow release takes
 JITTER = 0.1  # of each wait, either way: a thousand deliveries that failed together do not come back together
 ALLOW_SETTING = "webhooks.allow_networks (HUB_WEBHOOKS__ALLOW_NETWORKS)"
 
@@ -125,31 +128,67 @@ def new_secret() -> str:
     return WEBHOOK_SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def envelope(name: str, at: int, data: Mapping[str, Any]) -> bytes:
-    """The body: event name in the receiver's vocabulary, time, and the event's data as the log has it."""
-    return orjson.dumps({"event": name, "timestamp": rfc3339(at), "data": data})
+def envelope(name: str, at: int, data: Mapping[str, Any], cursor: str) -> bytes:
+    """The body: event name in the receiver's vocabulary, time, the event's data as the log has it, and its place in the
+    log, so that the order is signed too."""
+    return orjson.dumps({"event": name, "timestamp": rfc3339(at), "data": data, "cursor": cursor})
 
 
-def headers(*, secret: str, name: str, delivery_id: int, cursor: str, body: bytes, now: int) -> dict[str, str]:
+def headers(
+    *, secret: str, old_secret: str | None = None, name: str, delivery_id: int, cursor: str, body: bytes, now: int
+) -> dict[str, str]:
     """The headers of one attempt. The same bytes are signed twice, for receivers of either kind:
 
     - `X-Spot-Signature`: the key is the secret as it was shown, prefix and all
     - Standard Webhooks: the key is what the part after `whsec_` decodes to
+
+    While an `old_secret` is good, the standard header holds a signature of each. `X-Spot-Signature` has room for one:
+    it stays with the old secret, for receivers that know no other yet, and `X-Spot-Signature-Next` is of the new one.
     """
     message_id, timestamp = f"msg_{delivery_id}", now // SECOND
-    key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET_PREFIX))
-    standard = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return {
+    said = f"{message_id}.{timestamp}.".encode() + body
+    secrets = [secret] if old_secret is None else [secret, old_secret]
+    made = {
         "Content-Type": "application/json",
         "User-Agent": "Signalbox-Webhooks/1",
         "X-Spot-Event": name,
         "X-Spot-Delivery": str(delivery_id),
-        "X-Spot-Signature": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(),
+        "X-Spot-Signature": _spot_signature(secrets[-1], body),
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": "v1," + base64.b64encode(standard).decode(),
+        "webhook-signature": " ".join(_standard_signature(one, said) for one in secrets),
         "X-Signalbox-Cursor": cursor,
     }
+    return made if old_secret is None else made | {"X-Spot-Signature-Next": _spot_signature(secret, body)}
+
+
+def _spot_signature(secret: str, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _standard_signature(secret: str, said: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET_PREFIX))
+    return "v1," + base64.b64encode(hmac.new(key, said, hashlib.sha256).digest()).decode()
+
+
+# How many at once
+
+
+@dataclass(slots=True)
+class Window:
+    """How many deliveries of one webhook may be under way, found as TCP finds its pace: one more for each success, half
+    for each failure. Whoever is well gets many, whoever is gone costs one place, and who fails now and then some."""
+
+    size: float = WINDOW_START
+    failed: bool = False
+
+    @property
+    def room(self) -> int:
+        return int(self.size)
+
+    def after(self, delivered: bool) -> None:
+        self.failed = not delivered
+        self.size = min(self.size + 1, WINDOW_MOST) if delivered else max(self.size / 2, 1)
 
 
 # When it is tried again

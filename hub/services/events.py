@@ -5,7 +5,7 @@ from typing import Any
 
 from hub.bus.base import Bus
 from hub.domain.access import Actor
-from hub.domain.errors import Invalid
+from hub.domain.events import number_of
 from hub.domain.times import rfc3339_ms
 from hub.store import events as store
 from hub.store.database import Database
@@ -47,7 +47,7 @@ class Events:
         """
         actor.require("read:players")
         log_id = await self.log_id()
-        number = await self.newest() if after == "latest" else self._number(after, log_id)
+        number = await self.newest() if after == "latest" else 0 if after is None else number_of(after, log_id)
         heard = asyncio.Event()
         stops = [self._bus.subscribe(("events", team), lambda _: heard.set()) for team in (actor.team_id, None)]
         deadline = asyncio.get_running_loop().time() + wait_s
@@ -98,14 +98,6 @@ class Events:
     async def newest(self) -> int:
         async with self._db.session() as session:
             return await store.newest(session)
-
-    def _number(self, cursor: str | None, log_id: str) -> int:
-        if cursor is None:
-            return 0
-        name, _, number = cursor.rpartition("-")
-        if name != log_id or not number.isascii() or not number.isdigit() or len(number) > 18:
-            raise Invalid.field("after", "This cursor is not of this hub's log.", code="unknown_cursor")
-        return int(number)
 
 
 def _describe(row: EventRow, log_id: str) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class PresenceService:
         self._graces = graces
         self._latest: dict[int, _Latest] = {}
         self._suspects: set[int] = set()
+        self.due = asyncio.Event()
+        """Set when the grace of some player is over: time to `sweep`."""
 
     async def connect(self, player_id: int, token_digest: str, address: str | None, device: Device) -> Connected:
         """Register a connection: the epoch rises, older connections of the player lose their say.
@@ -86,6 +88,9 @@ class PresenceService:
             if player_id in self._latest:
                 self._latest[player_id].gone = True
             self._bus.publish(("events", team_id))
+            if grace := self._graces.after(reason):
+                # A moment later than its end, so that the sweep finds it over.
+                asyncio.get_running_loop().call_later((grace + 1) / SECOND, self.due.set)
 
     async def held(self) -> list[tuple[int, int, int]]:
         """(player id, team id, epoch) of the connections that this node has, as the database knows it."""

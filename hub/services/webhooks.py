@@ -1,45 +1,33 @@
-"""Webhooks: registering receivers, and delivering to them what the event log says.
-
-Delivery is at least once. The rows that the log made are the queue, so nothing is lost by a crash and any node may do
-the work. Each webhook has a few places of its own, one while it fails: who is slow or gone waits for nobody else.
-"""
+"""Webhooks: registering receivers, and looking after what was sent to them. `deliveries` does the sending."""
 
 import asyncio
-import logging
-import random
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
-import prometheus_client
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
 from hub.domain import webhooks as rules
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, HubError, Invalid
-from hub.domain.events import SUBSCRIBABLE, Event
-from hub.domain.times import DAY, SECOND, now_ms, rfc3339, rfc3339_or_none
+from hub.domain.errors import Conflict, Invalid
+from hub.domain.events import SUBSCRIBABLE, Event, number_of
+from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_ms, rfc3339_or_none
 from hub.domain.webhooks import Network
-from hub.services.outbound import Outbound, Unreached
-from hub.store import events
+from hub.services.changes import change, check_version
+from hub.store import deliveries, events
 from hub.store import webhooks as store
 from hub.store.database import Database
-from hub.store.tables import Webhook
-from hub.store.webhooks import Attempt, Claimed
-
-log = logging.getLogger(__name__)
+from hub.store.tables import Delivery, EventRow, Webhook
 
 WEBHOOKS_LIMIT = 100  # a team; each is asked for at every event
-AT_ONCE = 64  # deliveries under way; past it they wait in the database
-AT_ONCE_EACH = 4  # of one webhook, 1 while it fails
-POLL_S = 1.0  # between looks at the queue when nobody calls: a lost call costs this
-LEASE_MARGIN_S = 30.0  # after the longest attempt, until a delivery that its process did not settle is due again
-PRUNE_ROWS = 1_000  # of each webhook in one transaction
 
 
 class Webhooks:
-    """Use cases of the registry; all need the scope `webhooks`."""
+    """Use cases of the registry; all need the scope `webhooks`.
+
+    Publishes ("events", team) when there is something to deliver, and hears ("delivery", id) after each attempt.
+    """
 
     def __init__(self, db: Database, bus: Bus, *, allow_networks: Sequence[Network] = ()) -> None:
         self._db = db
@@ -54,226 +42,194 @@ class Webhooks:
         actor.require("webhooks")
         url = rules.checked_url(url, self._allow_networks)
         wanted = _checked_names(names)
-        secret, now = rules.new_secret(), now_ms()
-        row = Webhook(
-            team_id=actor.team_id, url=url, events=orjson.dumps(wanted).decode(), secret=secret, created_at=now
-        )
-        async with self._db.transaction() as session:
-            if await store.count(session, actor.team_id) >= WEBHOOKS_LIMIT:
+        secret = rules.new_secret()
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = Webhook(
+                team_id=actor.team_id,
+                url=url,
+                events=orjson.dumps(wanted).decode(),
+                secret=secret,
+                created_at=doing.now,
+            )
+            if await store.count(doing.session, actor.team_id) >= WEBHOOKS_LIMIT:
                 raise Conflict(f"A team has at most {WEBHOOKS_LIMIT} webhooks.", code="too_many_webhooks")
-            await store.create(session, row)
-            await self._db.run(session, events.append(_event("webhook.created", row, actor, face, now)))
-            await store.subscribe(session, row)  # last: it does not hear of itself
-        self._bus.publish(("events", actor.team_id))
-        return _describe(row) | {"secret": secret}
+            await store.create(doing.session, row)
+            await doing.say("webhook.created", **_facts(row))
+            await store.subscribe(doing.session, row)  # last: it does not hear of itself
+        return _describe(row, doing.now) | {"secret": secret}
 
     async def list(self, actor: Actor) -> list[dict[str, Any]]:
         actor.require("webhooks")
         async with self._db.session() as session:
-            return [_describe(row) for row in await store.listing(session, actor.team_id)]
+            return [_describe(row, now_ms()) for row in await store.listing(session, actor.team_id)]
+
+    async def get(self, actor: Actor, webhook_id: int) -> dict[str, Any]:
+        """Raises NotFound."""
+        actor.require("webhooks")
+        async with self._db.session() as session:
+            return _describe(await store.get(session, actor.team_id, webhook_id), now_ms())
+
+    async def update(
+        self, actor: Actor, webhook_id: int, changes: dict[str, Any], *, version: int | None, face: str
+    ) -> dict[str, Any]:
+        """Change `url`, `events`, `status`: paused, what happens waits for it; active, it is delivered, and a webhook
+        that was disabled is given another chance. Raises NotFound, Invalid, PreconditionFailed."""
+        actor.require("webhooks")
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await store.get(doing.session, actor.team_id, webhook_id)
+            check_version(row, version)
+            if "url" in changes:
+                row.url = rules.checked_url(changes["url"], self._allow_networks)
+            if "events" in changes:
+                row.events = orjson.dumps(_checked_names(changes["events"])).decode()
+            if "status" in changes:
+                row.paused_at = row.paused_at or doing.now if changes["status"] == "paused" else None
+                row.failing_since = row.disabled_at = None
+            row.version += 1
+            doing.session.add(row)
+            await doing.session.flush()
+            await doing.say("webhook.updated", **_facts(row), changed=sorted(changes))
+            if "events" in changes:
+                await store.subscribe(doing.session, row)
+        return _describe(row, doing.now)
 
     async def delete(self, actor: Actor, webhook_id: int, *, face: str) -> None:
         """Remove a receiver with everything still on its way to it. Raises NotFound."""
         actor.require("webhooks")
-        async with self._db.transaction() as session:
-            row = await store.get(session, actor.team_id, webhook_id)
-            event = _event("webhook.deleted", row, actor, face, now_ms())
-            await store.remove(session, row)
-            await self._db.run(session, events.append(event))
-        self._bus.publish(("events", actor.team_id))
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await store.get(doing.session, actor.team_id, webhook_id)
+            await store.remove(doing.session, row)
+            await doing.say("webhook.deleted", **_facts(row))
 
+    async def rotate(self, actor: Actor, webhook_id: int, *, overlap_s: int, face: str) -> dict[str, Any]:
+        """A new secret, shown this once. For `overlap_s` seconds deliveries are signed with the old one too.
 
-class DeliverySettings(Protocol):
-    """The part of the hub's settings that delivery needs."""
+        Raises NotFound, Invalid.
+        """
+        actor.require("webhooks")
+        if overlap_s * SECOND > rules.OVERLAP_MOST:
+            raise Invalid.field("overlap_s", f"At most {rules.OVERLAP_MOST // SECOND} seconds.")
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await store.get(doing.session, actor.team_id, webhook_id)
+            row.old_secret, row.old_secret_until = row.secret, doing.now + overlap_s * SECOND
+            row.secret = rules.new_secret()
+            await self._keep(doing.session, row)
+            await doing.say("webhook.rotated", **_facts(row), old_secret_until=rfc3339(row.old_secret_until))
+        return _describe(row, doing.now) | {"secret": row.secret}
 
-    @property
-    def retry_s(self) -> Sequence[float]: ...
-    @property
-    def timeout_s(self) -> float: ...
-    @property
-    def allow_networks(self) -> Sequence[Network]: ...
-    @property
-    def disable_after_days(self) -> int: ...
-    @property
-    def retention_days(self) -> int: ...
+    async def retire_secret(self, actor: Actor, webhook_id: int, *, face: str) -> dict[str, Any]:
+        """The old secret signs no more, from now on. Raises NotFound."""
+        actor.require("webhooks")
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await store.get(doing.session, actor.team_id, webhook_id)
+            row.old_secret = row.old_secret_until = None
+            await self._keep(doing.session, row)
+            await doing.say("webhook.updated", **_facts(row), changed=["old_secret"])
+        return _describe(row, doing.now)
 
+    # What was sent ---------------------------------------------------------------------------------------------------
 
-class DeliveryMetrics(Protocol):
-    webhook_deliveries: prometheus_client.Counter
+    async def ping(self, actor: Actor, webhook_id: int, *, wait_s: float = 0, face: str) -> dict[str, Any]:
+        """Send the event `webhook.ping` to this receiver alone, whatever it listens to. Answers the delivery, after its
+        first attempt where that ends within `wait_s`. Raises NotFound, Conflict (paused or disabled)."""
+        actor.require("webhooks")
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await self._working(doing.session, actor, webhook_id)
+            event = Event("webhook.ping", actor.team_id, doing.now, _facts(row), actor=actor, face=face)
+            delivery_id: int = await self._db.run(doing.session, deliveries.ping(webhook_id, event))
+        return await self._attempted(actor, webhook_id, delivery_id, wait_s, doing.now)
 
+    async def redeliver(
+        self, actor: Actor, webhook_id: int, delivery_id: int, *, wait_s: float = 0, face: str
+    ) -> dict[str, Any]:
+        """Make one delivery again, under its old id. Answers and raises as `ping`."""
+        actor.require("webhooks")
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await self._working(doing.session, actor, webhook_id)
+            await deliveries.get(doing.session, webhook_id, delivery_id)
+            await self._db.run(doing.session, deliveries.again(delivery_id, doing.now))
+            await doing.say("webhook.redelivered", **_facts(row), delivery_id=delivery_id)
+        return await self._attempted(actor, webhook_id, delivery_id, wait_s, doing.now)
 
-class Deliverer:
-    """Makes the deliveries that are due, until stopped. It hears of new events from the bus, and looks by itself now
-    and then. `outbound` is how it reaches receivers; by default as the settings say."""
+    async def replay(self, actor: Actor, webhook_id: int, *, since: int, everything: bool, face: str) -> dict[str, Any]:
+        """Make the deliveries of all events since this time that did not arrive, also those that were never made
+        because the webhook was disabled; with `everything` those that arrived too. It goes on by itself after this
+        call; one that was under way is replaced. Raises NotFound, Conflict (disabled)."""
+        actor.require("webhooks")
+        async with change(self._db, self._bus, actor, face, shown=False) as doing:
+            row = await store.get(doing.session, actor.team_id, webhook_id)
+            if row.disabled_at is not None:
+                raise _off(row)
+            newest = await events.newest(doing.session)
+            first = await deliveries.first_since(doing.session, since)
+            row.replay_after, row.replay_upto = (newest if first is None else first - 1), newest
+            row.replay_all = everything
+            await self._keep(doing.session, row)
+            await doing.say("webhook.redelivered", **_facts(row), since=rfc3339(since), all=everything)
+        self._bus.publish(("replays", None))
+        return _describe(row, doing.now)
 
-    def __init__(
-        self,
-        db: Database,
-        bus: Bus,
-        settings: DeliverySettings,
-        metrics: DeliveryMetrics | None = None,
-        *,
-        outbound: Outbound | None = None,
-        clock: Callable[[], int] = now_ms,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
-        self._db = db
-        self._bus = bus
-        self._settings = settings
-        self._metrics = metrics
-        self._outbound = outbound or Outbound(settings.allow_networks, settings.timeout_s)
-        self._clock = clock
-        self._chance = chance
-        self._wake = asyncio.Event()
-        self._busy: Counter[int] = Counter()
-        self._under_way: dict[asyncio.Task[None], Claimed] = {}
-        self._loop: asyncio.Task[None] | None = None
-        self._unsubscribe: Callable[[], None] | None = None
-        self._log_id = ""
-
-    async def start(self) -> None:
+    async def deliveries(
+        self, actor: Actor, webhook_id: int, *, state: str | None, before: str | None, limit: int
+    ) -> dict[str, Any]:
+        """The delivery log, of the newest event first: {"data": [...], "meta": {"next"}}; `next` is `before` of the
+        following page. Raises NotFound, Invalid (`before`)."""
+        actor.require("webhooks")
         async with self._db.session() as session:
-            self._log_id = await events.log_id(session)
-        self._unsubscribe = self._bus.subscribe(("events", None), self._nudge)
-        self._loop = asyncio.create_task(self._run(), name="webhook deliveries")
+            await store.get(session, actor.team_id, webhook_id)
+            log_id = await events.log_id(session)
+            number = None if before is None else number_of(before, log_id, "before")
+            found = await deliveries.log(session, webhook_id, state=state, before=number, limit=limit)
+        told = [_delivery(row, event, log_id) for row, event in found]
+        return {"data": told, "meta": {"next": told[-1]["cursor"] if len(told) == limit else None}}
 
-    async def stop(self) -> None:
-        """Attempts under way are broken off and given back: they are made again after the next start."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-        under_way = dict(self._under_way)
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-        await self._give_back(list(under_way.values()))
-        await self._outbound.close()
+    async def delivery(self, actor: Actor, webhook_id: int, delivery_id: int) -> dict[str, Any]:
+        """One delivery with the `body` that was sent. Raises NotFound."""
+        actor.require("webhooks")
+        return (await self._delivery(actor, webhook_id, delivery_id))[1]
 
-    async def prune(self) -> bool:
-        """Forget deliveries whose time is over; answers whether there may be more."""
-        before = self._clock() - self._settings.retention_days * DAY
-        gone: int = await self._db.write(store.prune, before, PRUNE_ROWS)
-        return gone >= PRUNE_ROWS
+    # ------------------------------------------------------------------------------------------------------------------
 
-    def _nudge(self, _message: Any = None) -> None:
-        self._wake.set()
+    async def _keep(self, session: AsyncSession, row: Webhook) -> None:
+        row.version += 1
+        session.add(row)
+        await session.flush()
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            pause_s = POLL_S
-            try:
-                pause_s = await self._turn()
-            except Exception as error:
-                log.warning("webhook deliveries wait: %s", error, exc_info=not isinstance(error, HubError))
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+    async def _working(self, session: AsyncSession, actor: Actor, webhook_id: int) -> Webhook:
+        """The webhook, if anything is sent to it."""
+        row = await store.get(session, actor.team_id, webhook_id)
+        if row.disabled_at is not None or row.paused_at is not None:
+            raise _off(row)
+        return row
 
-    async def _turn(self) -> float:
-        """Begin what is due and has a place. Answers the seconds until the next look."""
-        now = self._clock()
-        pause_s = POLL_S
-        rooms: list[tuple[int, int]] = []
-        places = AT_ONCE - len(self._under_way)
-        due: list[store.Due] = await self._db.write(store.due)
-        for webhook in sorted(due, key=lambda webhook: (self._busy[webhook.webhook_id], webhook.next_at)):
-            if webhook.next_at > now:
-                pause_s = min(pause_s, (webhook.next_at - now) / SECOND)
-                continue
-            room = min(places, (1 if webhook.failing else AT_ONCE_EACH) - self._busy[webhook.webhook_id])
-            if room > 0:
-                rooms.append((webhook.webhook_id, room))
-                places -= room
-        if rooms:
-            until = now + int((self._settings.timeout_s + LEASE_MARGIN_S) * SECOND)
-            for claimed in await self._claim(rooms, now, until):
-                self._busy[claimed.webhook_id] += 1
-                task = asyncio.create_task(self._deliver(claimed), name=f"delivery {claimed.id}")
-                self._under_way[task] = claimed
-                task.add_done_callback(self._ended)
-        return pause_s
-
-    async def _claim(self, rooms: list[tuple[int, int]], now: int, until: int) -> list[Claimed]:
-        claiming = self._db.submit(store.claim, rooms, now, until)
+    async def _attempted(
+        self, actor: Actor, webhook_id: int, delivery_id: int, wait_s: float, since: int
+    ) -> dict[str, Any]:
+        """The delivery, after the first attempt since then or when the time is over."""
+        heard = asyncio.Event()
+        stop = self._bus.subscribe(("delivery", delivery_id), lambda _: heard.set())
+        deadline = asyncio.get_running_loop().time() + wait_s
         try:
-            return list(await asyncio.shield(claiming))
-        except asyncio.CancelledError:
-            await self._give_back(await claiming)
-            raise
+            while True:
+                heard.clear()
+                row, told = await self._delivery(actor, webhook_id, delivery_id)
+                if row.last_at is not None and row.last_at >= since:
+                    return told
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await heard.wait()
+                except TimeoutError:
+                    return told
+        finally:
+            stop()
 
-    async def _give_back(self, claimed: Sequence[Claimed]) -> None:
-        if claimed:
-            try:
-                await self._db.write(store.release, claimed, self._clock())
-            except HubError as error:
-                log.warning("%d deliveries wait for the end of their lease: %s", len(claimed), error)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        claimed = self._under_way.pop(task)
-        self._busy[claimed.webhook_id] -= 1
-        if not self._busy[claimed.webhook_id]:
-            del self._busy[claimed.webhook_id]
-        self._wake.set()
-
-    async def _deliver(self, claimed: Claimed) -> None:
-        attempt = await self._attempt(claimed)
-        if self._metrics is not None:
-            self._metrics.webhook_deliveries.labels(attempt.state).inc()
-        try:
-            disabled = await self._db.write(
-                store.settle,
-                claimed,
-                attempt,
-                self._clock(),
-                self._settings.disable_after_days * DAY,
-                key=("webhook", claimed.webhook_id),
-            )
-        except HubError as error:
-            log.warning("delivery %d will be repeated, its result could not be stored: %s", claimed.id, error)
-            return
-        if disabled:
-            log.warning("webhook %d is disabled: %s", claimed.webhook_id, attempt.error)
-            self._bus.publish(("events", claimed.team_id))
-
-    async def _attempt(self, claimed: Claimed) -> Attempt:
-        status = retry_after = answer = None
-        error: str | None = None
-        if claimed.data is None:
-            return Attempt("failed", None, None, "The event is no longer in the log.", None, False)
-        try:
-            body = rules.envelope(claimed.name, claimed.at, orjson.loads(claimed.data))
-            headers = rules.headers(
-                secret=claimed.secret,
-                name=claimed.name,
-                delivery_id=claimed.id,
-                cursor=f"{self._log_id}-{claimed.event_id}",
-                body=body,
-                now=self._clock(),
-            )
-            got = await self._outbound.post(claimed.url, headers, body)
-            status, retry_after, answer = got.status, got.retry_after, got.body
-        except Unreached as unreached:
-            error = str(unreached)
-        except Exception:
-            log.exception("delivery %d could not be sent", claimed.id)
-            error = "The hub could not send this; its log says why."
-        if status is not None and not 200 <= status < 300:
-            error = f"Answered {status}" + ("; redirects are not followed." if 300 <= status < 400 else ".")
-        now = self._clock()
-        verdict = rules.after_attempt(
-            claimed.attempts + 1,
-            status,
-            rules.retry_after(retry_after, now),
-            now,
-            self._settings.retry_s,
-            self._chance,
-        )
-        return Attempt(verdict.state, verdict.next_at, status, error, answer, verdict.gone)
+    async def _delivery(self, actor: Actor, webhook_id: int, delivery_id: int) -> tuple[Delivery, dict[str, Any]]:
+        async with self._db.session() as session:
+            await store.get(session, actor.team_id, webhook_id)
+            row, event = await deliveries.get(session, webhook_id, delivery_id)
+            told = _delivery(row, event, await events.log_id(session))
+        body = event and rules.envelope(row.name, event.at, events.as_data(event), told["cursor"]).decode()
+        return row, told | {"body": body}
 
 
 def _checked_names(names: Sequence[str]) -> list[str]:
@@ -286,18 +242,59 @@ def _checked_names(names: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _describe(row: Webhook) -> dict[str, Any]:
+def _off(row: Webhook) -> Conflict:
+    state = "disabled" if row.disabled_at else "paused"
+    return Conflict(f"This webhook is {state}. Set its status to active first.", code=f"webhook_{state}")
+
+
+def _status(row: Webhook) -> str:
+    if row.disabled_at:
+        return "disabled"
+    if row.paused_at:
+        return "paused"
+    return "failing" if row.failing_since else "active"
+
+
+def _facts(row: Webhook) -> dict[str, Any]:
+    """What an event tells of a webhook."""
+    return {"webhook_id": row.id, "url": row.url, "events": orjson.loads(row.events), "status": _status(row)}
+
+
+def _describe(row: Webhook, now: int) -> dict[str, Any]:
+    overlaps = row.old_secret_until is not None and row.old_secret_until > now
     return {
         "id": row.id,
         "url": row.url,
         "events": orjson.loads(row.events),
-        "status": "disabled" if row.disabled_at else "failing" if row.failing_since else "active",
+        "status": _status(row),
         "created_at": rfc3339(row.created_at),
         "failing_since": rfc3339_or_none(row.failing_since),
         "disabled_at": rfc3339_or_none(row.disabled_at),
+        "paused_at": rfc3339_or_none(row.paused_at),
+        "old_secret_until": rfc3339_or_none(row.old_secret_until if overlaps else None),
+        "replaying": row.replay_upto is not None,
+        "version": row.version,
     }
 
 
-def _event(kind: str, row: Webhook, actor: Actor, face: str, now: int) -> Event:
-    data = {"webhook_id": row.id, "url": row.url, "events": orjson.loads(row.events)}
-    return Event(kind, actor.team_id, now, data, actor=actor, face=face)
+def _delivery(row: Delivery, event: EventRow | None, log_id: str) -> dict[str, Any]:
+    attempt = {
+        "at": rfc3339_ms(row.last_at),
+        "url": row.last_url,
+        "duration_ms": row.last_ms,
+        "status": row.last_status,
+        "error": row.last_error,
+        "answer": row.last_answer,
+    } if row.last_at is not None else None  # fmt: skip
+    return {
+        "id": row.id,
+        "message_id": f"msg_{row.id}",
+        "event": row.name,
+        "cursor": f"{log_id}-{row.event_id}",
+        "timestamp": event and rfc3339(event.at),
+        "state": row.state,
+        "attempts": row.attempts,
+        "next_attempt_at": rfc3339_or_none(row.next_at),
+        "delivered_at": rfc3339_or_none(row.delivered_at),
+        "last_attempt": attempt,
+    }

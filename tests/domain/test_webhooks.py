@@ -124,11 +124,12 @@ def test_both_kinds_of_receiver_verify_the_same_bytes() -> None:
     now = now_ms()
     data = {"player_id": 7, "screen_id": "scr_01JARW8K9BXYZ", "name": "Lobby Display", "status": "online"}
     secret = rules.new_secret()
-    body = rules.envelope("screen.online", 1_774_794_600_999, data)
+    body = rules.envelope("screen.online", 1_774_794_600_999, data, "ab12-9")
 
     sent = rules.headers(secret=secret, name="screen.online", delivery_id=17, cursor="ab12-9", body=body, now=now)
 
-    assert json.loads(body) == {"event": "screen.online", "timestamp": "2026-03-29T14:30:00Z", "data": data}
+    message = {"event": "screen.online", "timestamp": "2026-03-29T14:30:00Z", "data": data, "cursor": "ab12-9"}
+    assert json.loads(body) == message
     assert Webhook(secret).verify(body, sent) == json.loads(body)
     assert sent["X-Spot-Signature"] == "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     assert sent["webhook-id"] == "msg_17"
@@ -141,6 +142,22 @@ def test_secrets_are_256_bits_and_never_the_same() -> None:
 
     assert first != second
     assert len(base64.b64decode(first.removeprefix("whsec_"))) == 32
+
+
+def test_a_receiver_is_given_as_much_as_it_takes() -> None:
+    window = rules.Window()
+    for _ in range(100):
+        window.after(delivered=True)
+    assert window.room == rules.WINDOW_MOST
+    for _ in range(5):
+        window.after(delivered=False)
+    assert window.room == 1
+    rooms = []
+    for delivered in [True, True, False] * 50:
+        window.after(delivered)
+        rooms.append(window.room)
+    assert min(rooms[:-1]) >= 1
+    assert max(rooms) > 2  # who fails now and then is not asked by one at a time for ever
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])

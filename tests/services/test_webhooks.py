@@ -1,5 +1,6 @@
 import asyncio
 import datetime
+import hmac
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,20 +14,23 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlmodel import col, select
+from standardwebhooks import WebhookVerificationError
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from hub.domain.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.times import DAY, HOUR, now_ms
-from hub.domain.webhooks import Network
+from hub.domain.webhooks import WINDOW_START, Network
 from hub.metrics import Metrics
+from hub.services import deliveries as delivering
 from hub.services import webhooks as service
+from hub.services.deliveries import Deliverer
 from hub.services.outbound import Outbound
 from hub.services.teams import prepare
-from hub.services.webhooks import Deliverer, Webhooks
+from hub.services.webhooks import Webhooks
+from hub.store import deliveries as store
 from hub.store import events
-from hub.store import webhooks as store
 from hub.store.database import Database
 from hub.store.tables import Delivery, Webhook
 from tests.cast import team_owner
@@ -97,6 +101,10 @@ class Stage:
             return [row.type for row in await events.after(session, self.owner.team_id, 0, 100)]
 
 
+def spot_signature(secret: str, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
+
+
 both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 """What the database decides is tested on both kinds, the rest on the small one."""
 
@@ -113,7 +121,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
     loop = asyncio.get_running_loop()
 
     def probe(moment: str) -> None:
-        if moment == "after commit webhooks.settle":
+        if moment == "after commit deliveries.settle":
             loop.call_soon_threadsafe(settled.put_nowait, moment)
 
     db = Database(database_url, probe=probe)
@@ -329,28 +337,52 @@ async def test_a_slow_receiver_delays_nobody_else(stage: Stage) -> None:
             await stage.happens(number)
 
         assert {(await quick.next()).number for _ in range(12)} == set(range(12))
-        assert slow.heard.qsize() <= service.AT_ONCE_EACH
+        assert slow.heard.qsize() <= WINDOW_START
 
 
 async def test_a_failing_receiver_is_asked_by_one_at_a_time(stage: Stage) -> None:
-    async with Receiver(status(500), silence) as receiver:
+    async with Receiver(status(500), status(500), silence) as receiver:
         await stage.register(receiver.url)
         stage.settings.retry_s = [3_600]
         await stage.deliver()
-        await stage.happens(0)
-        await stage.settled.get()
-
-        for number in range(1, 6):
+        for number in range(2):
             await stage.happens(number)
-        first, second = await receiver.next(), await receiver.next()
+            await stage.settled.get()
 
-        assert (first.number, second.number) == (0, 1)
+        for number in range(2, 8):
+            await stage.happens(number)
+
+        assert [(await receiver.next()).number for _ in range(3)] == [0, 1, 2]
         assert receiver.heard.empty()
+
+
+async def test_receivers_that_are_gone_leave_half_the_places_to_the_others(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "AT_ONCE", 4)
+    monkeypatch.setattr(delivering, "DOUBTFUL_AT_ONCE", 2)
+    async with Receiver(silence) as gone, Receiver() as well:
+        for _ in range(6):
+            await stage.register(gone.url, "player.updated")
+        async with stage.db.transaction() as session:  # all of them have failed for a while
+            for webhook in await session.exec(select(Webhook)):
+                webhook.failing_since = now_ms()
+                session.add(webhook)
+        await stage.register(well.url, "player.online")
+        await stage.deliver()
+        await stage.happens(0, "player.updated")
+        await gone.next()
+
+        for number in range(8):
+            await stage.happens(number)
+
+        assert {(await well.next()).number for _ in range(8)} == set(range(8))
+        assert gone.heard.qsize() <= 1
 
 
 @both
 async def test_deliveries_start_in_the_order_of_the_events(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "AT_ONCE_EACH", 1)
+    monkeypatch.setattr(delivering, "AT_ONCE", 1)
     async with Receiver() as receiver:
         await stage.register(receiver.url)
         at = now_ms()
@@ -401,7 +433,7 @@ async def test_what_a_dead_process_had_taken_is_due_again_after_its_lease(stage:
 
         await receiver.next()
         assert (await stage.outcome()).state == "delivered"
-        attempt = store.Attempt("failed", None, 500, "late", None, False)
+        attempt = store.Attempt(5, "failed", None, 500, "late", None, False)
         await stage.db.write(store.settle, taken, attempt, now_ms(), DAY)
         assert (await stage.outcome()).state == "delivered"
 
@@ -643,6 +675,260 @@ async def test_a_closed_port_is_a_failure(stage: Stage) -> None:
     await stage.happens()
 
     assert "Could not connect" in ((await stage.outcome()).last_error or "")
+
+
+# Looking after a receiver
+
+
+@both
+async def test_a_webhook_is_changed_under_its_version(stage: Stage) -> None:
+    made = await stage.register("https://example.com/hook", "player.online")
+
+    changed = await stage.webhooks.update(
+        stage.owner,
+        made["id"],
+        {"url": "https://example.com/other", "events": ["player.offline"]},
+        version=made["version"],
+        face="test",
+    )
+
+    assert (changed["url"], changed["events"], changed["status"]) == (
+        "https://example.com/other",
+        ["player.offline"],
+        "active",
+    )
+    assert changed["version"] == made["version"] + 1
+    with pytest.raises(PreconditionFailed):
+        await stage.webhooks.update(stage.owner, made["id"], {"events": ["*"]}, version=made["version"], face="test")
+    await stage.happens(1, "player.online")
+    await stage.happens(2, "player.offline")
+    assert [delivery.name for delivery in await stage.deliveries()] == ["player.offline"]
+
+
+async def test_a_change_to_an_address_inside_is_refused_and_changes_nothing(stage: Stage) -> None:
+    made = await stage.register("https://example.com/hook")
+    outside = Webhooks(stage.db, stage.bus)
+
+    for changes in ({"url": "https://10.0.0.7/"}, {"events": ["player.onlin"]}):
+        with pytest.raises(Invalid):
+            await outside.update(stage.owner, made["id"], changes, version=None, face="test")
+
+    assert await stage.webhooks.get(stage.owner, made["id"]) == {
+        name: value for name, value in made.items() if name != "secret"
+    }
+
+
+@both
+async def test_what_happens_while_a_webhook_is_paused_waits_for_it(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        await stage.deliver()
+        paused = await stage.webhooks.update(stage.owner, made["id"], {"status": "paused"}, version=None, face="test")
+        assert (paused["status"], paused["paused_at"] is not None) == ("paused", True)
+        await stage.happens(1)
+        other = await stage.register(receiver.url, "player.updated")
+        await stage.happens(2, "player.updated")
+        assert (await receiver.next()).number == 2  # the deliverer has looked, and left the paused one alone
+        assert receiver.heard.empty()
+
+        await stage.webhooks.update(stage.owner, made["id"], {"status": "active"}, version=None, face="test")
+
+        assert (await receiver.next()).number == 1
+        assert other["status"] == "active"
+
+
+@both
+async def test_both_secrets_sign_until_the_old_one_ends(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        rotated = await stage.webhooks.rotate(stage.owner, made["id"], overlap_s=3_600, face="test")
+        assert rotated["secret"] != made["secret"]
+        await stage.deliver()
+        await stage.happens(1)
+
+        during = await receiver.next()
+        during.verified(made["secret"])
+        during.verified(rotated["secret"])
+        assert during.headers["X-Spot-Signature"] == spot_signature(made["secret"], during.body)
+        assert during.headers["X-Spot-Signature-Next"] == spot_signature(rotated["secret"], during.body)
+
+        ended = await stage.webhooks.retire_secret(stage.owner, made["id"], face="test")
+        assert ended["old_secret_until"] is None
+        await stage.happens(2)
+        after = await receiver.next()
+        after.verified(rotated["secret"])
+        with pytest.raises(WebhookVerificationError):
+            after.verified(made["secret"])
+        assert after.headers["X-Spot-Signature"] == spot_signature(rotated["secret"], after.body)
+        assert "X-Spot-Signature-Next" not in after.headers
+        listed = str(await stage.webhooks.list(stage.owner))
+        assert made["secret"] not in listed
+        assert rotated["secret"] not in listed
+
+
+async def test_an_old_secret_ends_by_itself(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        rotated = await stage.webhooks.rotate(stage.owner, made["id"], overlap_s=60, face="test")
+        await stage.deliver(clock=lambda: now_ms() + 61_000)
+        await stage.happens()
+
+        heard = await receiver.next()
+
+        assert heard.headers["X-Spot-Signature"] == spot_signature(rotated["secret"], heard.body)
+        assert " " not in heard.headers["webhook-signature"]
+
+
+@both
+async def test_a_ping_goes_to_one_receiver_whatever_it_listens_to(stage: Stage) -> None:
+    async with Receiver(status(204, b"")) as receiver:
+        made = await stage.register(receiver.url, "screen.offline")
+        await stage.deliver()
+
+        delivery = await stage.webhooks.ping(stage.owner, made["id"], wait_s=20, face="test")
+
+        heard = await receiver.next()
+        assert heard.verified(made["secret"])["event"] == "webhook.ping"
+        assert (delivery["state"], delivery["last_attempt"]["status"]) == ("delivered", 204)
+        assert heard.body.decode() == delivery["body"]
+        assert heard.headers["webhook-id"] == delivery["message_id"]
+
+
+async def test_a_ping_that_fails_says_why_at_once(stage: Stage) -> None:
+    stage.settings.retry_s = [3_600]
+    async with Receiver(status(418, b"I am a teapot")) as receiver:
+        made = await stage.register(receiver.url)
+        await stage.deliver()
+
+        delivery = await stage.webhooks.ping(stage.owner, made["id"], wait_s=20, face="test")
+
+        assert (delivery["state"], delivery["attempts"]) == ("pending", 1)
+        attempt = delivery["last_attempt"]
+        assert (attempt["status"], attempt["error"], attempt["answer"]) == (418, "Answered 418.", "I am a teapot")
+        assert attempt["url"] == receiver.url
+        assert delivery["next_attempt_at"] is not None
+
+
+async def test_what_is_switched_off_is_not_pinged(stage: Stage) -> None:
+    made = await stage.register("https://example.com/hook")
+    await stage.webhooks.update(stage.owner, made["id"], {"status": "paused"}, version=None, face="test")
+
+    with pytest.raises(Conflict) as refused:
+        await stage.webhooks.ping(stage.owner, made["id"], face="test")
+
+    assert refused.value.code == "webhook_paused"
+
+
+@both
+async def test_the_delivery_log_is_read_page_by_page_and_by_state(stage: Stage) -> None:
+    stage.settings.retry_s = []
+    async with Receiver(status(500), status(200)) as receiver:
+        made = await stage.register(receiver.url)
+        await stage.deliver()
+        for number in range(3):
+            await stage.happens(number)
+            await stage.settled.get()
+
+        def listed(**more: Any) -> Any:
+            query = {"state": None, "before": None, "limit": 50} | more
+            return stage.webhooks.deliveries(stage.owner, made["id"], **query)
+
+        everything = (await listed())["data"]
+        assert [one["state"] for one in everything] == ["delivered", "delivered", "failed"]
+        failed = await listed(state="failed")
+        assert [one["id"] for one in failed["data"]] == [everything[2]["id"]]
+        first = await listed(limit=2)
+        rest = await listed(limit=2, before=first["meta"]["next"])
+        assert first["data"] + rest["data"] == everything
+        assert rest["meta"]["next"] is None
+        with pytest.raises(Invalid):
+            await listed(before="other-1")
+
+
+@both
+async def test_one_delivery_is_made_again_under_its_old_id(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        await stage.deliver()
+        await stage.happens()
+        first = await receiver.next()
+        before = await stage.outcome()
+        assert before.id is not None
+
+        again = await stage.webhooks.redeliver(stage.owner, made["id"], before.id, wait_s=20, face="test")
+
+        second = await receiver.next()
+        assert second.headers["webhook-id"] == first.headers["webhook-id"]
+        assert second.body == first.body
+        assert (again["state"], again["attempts"]) == ("delivered", 1)
+        stranger = await team_owner(stage.db, "rival")
+        with pytest.raises(NotFound):
+            await stage.webhooks.redeliver(stranger, made["id"], before.id, face="test")
+
+
+@both
+async def test_a_replay_brings_what_did_not_arrive_and_what_was_never_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "REPLAY_ROWS", 2)  # more than one bite
+    async with Receiver(status(200), status(410), status(200)) as receiver:
+        made = await stage.register(receiver.url)
+        deliverer = await stage.deliver()
+        start = now_ms() - HOUR
+        await stage.happens(0, at=start - 1)
+        await stage.settled.get()
+        await stage.happens(1, at=start)
+        await stage.settled.get()  # 410: the webhook is disabled, and hears nothing from now on
+        for number in (2, 3, 4):
+            await stage.happens(number, at=start + number)
+        await stage.happens(5, "player.updated", at=start + 5)
+        assert [(await receiver.next()).number for _ in range(2)] == [0, 1]
+        with pytest.raises(Conflict):
+            await stage.webhooks.replay(stage.owner, made["id"], since=start, everything=False, face="test")
+        await stage.webhooks.update(stage.owner, made["id"], {"status": "active"}, version=None, face="test")
+
+        asked = await stage.webhooks.replay(stage.owner, made["id"], since=start, everything=False, face="test")
+        assert asked["replaying"] is True
+        while await deliverer.replay():
+            pass
+
+        assert sorted([(await receiver.next()).number for _ in range(4)]) == [1, 2, 3, 4]
+        assert (await stage.webhooks.get(stage.owner, made["id"]))["replaying"] is False
+        assert (await stage.webhooks.get(stage.owner, made["id"]))["status"] == "active"
+        await stage.webhooks.replay(stage.owner, made["id"], since=start, everything=True, face="test")
+        while await deliverer.replay():
+            pass
+        assert sorted([(await receiver.next()).number for _ in range(4)]) == [1, 2, 3, 4]
+        assert receiver.heard.empty()
+
+
+async def test_looking_after_webhooks_is_their_teams_own_and_needs_the_scope(stage: Stage) -> None:
+    made = await stage.register("https://example.com/hook")
+    await stage.happens()
+    [delivery] = await stage.deliveries()
+    assert delivery.id is not None
+    stranger = await team_owner(stage.db, "rival")
+    weak = replace(stage.owner, scopes=frozenset({"admin", "read:players"}))
+    other = await stage.register("https://example.com/other", "player.updated", owner=stage.owner)
+    hooks = stage.webhooks
+
+    for actor, error in ((stranger, NotFound), (weak, Forbidden)):
+        for attempt in (
+            hooks.get(actor, made["id"]),
+            hooks.update(actor, made["id"], {"status": "paused"}, version=None, face="test"),
+            hooks.rotate(actor, made["id"], overlap_s=0, face="test"),
+            hooks.retire_secret(actor, made["id"], face="test"),
+            hooks.ping(actor, made["id"], face="test"),
+            hooks.deliveries(actor, made["id"], state=None, before=None, limit=5),
+            hooks.delivery(actor, made["id"], delivery.id),
+            hooks.redeliver(actor, made["id"], delivery.id, face="test"),
+            hooks.replay(actor, made["id"], since=0, everything=True, face="test"),
+        ):
+            with pytest.raises(error):
+                await attempt
+    with pytest.raises(NotFound):  # a delivery is found under its own webhook only
+        await hooks.delivery(stage.owner, other["id"], delivery.id)
+    assert [one.state for one in await stage.deliveries()] == ["pending"]
 
 
 # Keeping house

@@ -25,6 +25,9 @@ class EventRow(SQLModel, table=True):
 
 
 class Webhook(SQLModel, table=True):
+    """A receiver. While `old_secret` is good, deliveries are signed with it too. A replay makes the deliveries of the
+    events past `replay_after`, up to `replay_upto`, anew; `replay_all`: those that arrived too."""
+
     __tablename__ = "webhook"
     id: int | None = c.key()
     team_id: int = c.ref("team.id", index=True)
@@ -34,6 +37,13 @@ class Webhook(SQLModel, table=True):
     created_at: int = c.time()
     failing_since: int | None = c.maybe_time()
     disabled_at: int | None = c.maybe_time()
+    paused_at: int | None = c.maybe_time()
+    version: int = 1
+    old_secret: str | None = None
+    old_secret_until: int | None = c.maybe_time()
+    replay_after: int | None = c.maybe_number()
+    replay_upto: int | None = c.maybe_number()
+    replay_all: bool = False
 
 
 class Subscription(SQLModel, table=True):
@@ -48,7 +58,8 @@ class Subscription(SQLModel, table=True):
 
 class Delivery(SQLModel, table=True):
     """One event for one webhook, made with the event. `id` is the stable message id; `name` the event's name in the
-    receiver's vocabulary. `next_at` is when it is due: for one under way the end of its lease, null once it is over."""
+    receiver's vocabulary. `next_at` is when it is due: for one under way the end of its lease, null once it is over.
+    `last_*` tell of the last attempt, `last_ms` how long it took."""
 
     __tablename__ = "delivery"
     id: int | None = c.key()
@@ -62,9 +73,12 @@ class Delivery(SQLModel, table=True):
     last_status: int | None = None
     last_error: str | None = None
     last_answer: str | None = None
+    last_url: str | None = None
+    last_ms: int | None = None
     delivered_at: int | None = c.maybe_time()
     __table_args__ = (
         UniqueConstraint("webhook_id", "event_id"),
+        c.index_where("ix_delivery_failed", "webhook_id", "event_id", where="state = 'failed'"),
         c.index_where("ix_delivery_next", "webhook_id", "next_at", "id", where="next_at IS NOT NULL"),
     )
 

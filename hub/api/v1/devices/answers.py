@@ -215,11 +215,41 @@ class Webhook(BaseModel):
     id: int
     url: str
     events: list[str]
-    status: Literal["active", "failing", "disabled"]
+    status: Literal["active", "failing", "paused", "disabled"]
     created_at: str
     failing_since: str | None
-    disabled_at: str | None
+    disabled_at: str | None = Field(description="Since when nothing is sent, after days of failures or an answer 410.")
+    paused_at: str | None
+    old_secret_until: str | None = Field(description="Until then deliveries are signed with the old secret too.")
+    replaying: bool = Field(description="Whether a redelivery of many is still going on.")
+    version: int
 
 
-class WebhookCreated(Webhook):
+class WebhookSecret(Webhook):
     secret: str = Field(description="Shown this once.")
+
+
+class Attempt(BaseModel):
+    at: str
+    url: str | None
+    duration_ms: int | None
+    status: int | None = Field(description="Of the answer; null: there was none.")
+    error: str | None = Field(description="What was wrong, in words.")
+    answer: str | None = Field(description="The answer's body, the first 4 KiB.")
+
+
+class Delivery(BaseModel):
+    id: int
+    message_id: str = Field(description="The header webhook-id of each attempt.")
+    event: str
+    cursor: str = Field(description="The event's place in the log.")
+    timestamp: str | None = Field(description="Of the event; null once the log has forgotten it.")
+    state: Literal["pending", "delivered", "failed"]
+    attempts: int = Field(description="Since it was made, or made again.")
+    next_attempt_at: str | None = Field(description="While one is under way: when it counts as lost.")
+    delivered_at: str | None
+    last_attempt: Attempt | None
+
+
+class DeliveryDetail(Delivery):
+    body: str | None = Field(description="What is sent, to the byte.")

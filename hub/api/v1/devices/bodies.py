@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, TimeZone, Tolerant, Unescaped, example
+from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, TimeZone, Tolerant, Unescaped, example
 from hub.domain.commands import MAX_TTL_S, STATES
 
 State = Literal[
@@ -140,12 +140,44 @@ class ImageLink(Tolerant):
     signature: str = Field("", max_length=128, description="As the link has it.")
 
 
+EventNames = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_EVENTS)]
+
+
 class NewWebhook(Tolerant):
     model_config = example(url="https://example.com/webhooks/spot", events=["player.online", "player.offline"])
 
     url: Unescaped = Field(
         min_length=1, max_length=2_000, description="HTTPS; plain HTTP to networks that are allowed."
     )
-    events: list[Annotated[str, Field(max_length=64)]] = Field(
-        min_length=1, max_length=MAX_EVENTS, description="Event names, or * for all."
+    events: EventNames = Field(description="Event names, or * for all.")
+
+
+class WebhookChanges(Changes):
+    model_config = example(events=["player.online", "player.offline", "command.finished"])
+
+    url: Unescaped | None = Field(None, min_length=1, max_length=2_000)
+    events: EventNames | None = Field(None, description="All that it listens to from now on.")
+    status: Literal["active", "paused"] | None = Field(
+        None, description="paused: what happens waits for it. active: it is sent, also after the webhook was disabled."
     )
+
+
+class Rotation(Strict):
+    model_config = example(overlap_s=86_400)
+
+    overlap_s: int = Field(
+        86_400, ge=0, le=604_800, strict=True, description="Seconds for which the old secret signs as well."
+    )
+
+
+class Replay(Strict):
+    model_config = example(since="2026-03-29T00:00:00Z")
+
+    since: Moment
+    all: bool = Field(False, strict=True, description="Also what has arrived.")
+
+
+class DeliveryFilter(Strict):
+    state: Literal["pending", "delivered", "failed"] | None = None
+    before: str | None = Field(None, max_length=64, description="`meta.next` of the page before.")
+    limit: int = Field(50, ge=1, le=500)

@@ -14,14 +14,17 @@ Answers = dict[int, type[BaseModel] | None]
 READ: dict[str, Any] = {"scope": "read:players"}
 WRITE: dict[str, Any] = {"scope": "write:players"}
 ADMIN: dict[str, Any] = {"scope": "admin"}
-HOOKS: dict[str, Any] = {"scope": "webhooks", "tags": ("Webhooks",), "owner": "spot"}
+HOOKS: dict[str, Any] = {"scope": "webhooks", "tags": ("Webhooks",)}
 SPOT: dict[str, Any] = {"owner": "spot"}
 
 PLAYERS, GROUPS, COMMANDS, BATCHES = ("Players",), ("Player groups",), ("Commands",), ("Batches",)
 SHOTS, PAIRING, EVENTS = ("Screenshots",), ("Pairing",), ("Events",)
 
 PLAYER, GROUP = "/api/v1/players/{player_id:int}", "/api/v1/player-groups/{group_id:int}"
+WEBHOOK = "/api/v1/webhooks/{webhook_id:int}"
+DELIVERY = WEBHOOK + "/deliveries/{delivery_id:int}"
 ACCEPTED: Answers = {200: a.CommandFinished, 202: a.CommandAccepted}
+SENT: Answers = {200: One[a.DeliveryDetail], 202: One[a.DeliveryDetail]}
 DONE: Answers = {200: Done}
 
 ENTRIES = (
@@ -93,10 +96,26 @@ ENTRIES = (
     Endpoint("GET", "/api/v1/events", events.list_events, summary="Read the event log", tags=EVENTS, **READ,
              query=bodies.EventFilter, waits=True, answers={200: Page[a.Event]}),
 
-    Endpoint("GET", "/api/v1/webhooks", webhooks.list_webhooks, summary="List webhooks", **HOOKS,
+    Endpoint("GET", "/api/v1/webhooks", webhooks.list_webhooks, summary="List webhooks", **HOOKS, **SPOT,
              answers={200: Many[a.Webhook]}),
-    Endpoint("POST", "/api/v1/webhooks", webhooks.create_webhook, summary="Register a webhook", **HOOKS,
-             body=bodies.NewWebhook, answers={201: One[a.WebhookCreated]}, errors=(409,)),
-    Endpoint("DELETE", "/api/v1/webhooks/{webhook_id:int}", webhooks.delete_webhook, summary="Delete a webhook",
-             **HOOKS, answers=DONE),
+    Endpoint("POST", "/api/v1/webhooks", webhooks.create_webhook, summary="Register a webhook", **HOOKS, **SPOT,
+             body=bodies.NewWebhook, answers={201: One[a.WebhookSecret]}, errors=(409,)),
+    Endpoint("GET", WEBHOOK, webhooks.get_webhook, summary="Get a webhook", **HOOKS, answers={200: One[a.Webhook]}),
+    Endpoint("PATCH", WEBHOOK, webhooks.change_webhook, summary="Change or pause a webhook", **HOOKS,
+             body=bodies.WebhookChanges, versioned=True, answers={200: One[a.Webhook]}),
+    Endpoint("DELETE", WEBHOOK, webhooks.delete_webhook, summary="Delete a webhook", **HOOKS, **SPOT, answers=DONE),
+    Endpoint("POST", WEBHOOK + "/secret", webhooks.rotate_secret, summary="Rotate a webhook's secret", **HOOKS,
+             body=bodies.Rotation, answers={200: One[a.WebhookSecret]}),
+    Endpoint("DELETE", WEBHOOK + "/old-secret", webhooks.retire_secret, summary="End a webhook's old secret", **HOOKS,
+             answers={200: One[a.Webhook]}),
+    Endpoint("POST", WEBHOOK + "/ping", webhooks.ping_webhook, summary="Ping a webhook", **HOOKS, waits=True,
+             answers=SENT, errors=(409,)),
+    Endpoint("POST", WEBHOOK + "/redeliver", webhooks.replay, summary="Redeliver all since a time", **HOOKS,
+             body=bodies.Replay, answers={202: One[a.Webhook]}, errors=(409,)),
+    Endpoint("GET", WEBHOOK + "/deliveries", webhooks.list_deliveries, summary="List deliveries", **HOOKS,
+             query=bodies.DeliveryFilter, answers={200: Page[a.Delivery]}),
+    Endpoint("GET", DELIVERY, webhooks.get_delivery, summary="Get a delivery", **HOOKS,
+             answers={200: One[a.DeliveryDetail]}),
+    Endpoint("POST", DELIVERY + "/redeliver", webhooks.redeliver, summary="Redeliver", **HOOKS, waits=True,
+             answers=SENT, errors=(409,)),
 )  # fmt: skip

@@ -1,0 +1,264 @@
+"""Delivering to webhooks what the event log says.
+
+Delivery is at least once. The rows that the log made are the queue, so nothing is lost by a crash and any node may do
+the work. Each webhook has places of its own, as many as it has shown that it can fill (see `domain.webhooks.Window`):
+who is slow or gone waits for nobody else.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import orjson
+import prometheus_client
+
+from hub.bus.base import Bus
+from hub.domain import webhooks as rules
+from hub.domain.errors import HubError
+from hub.domain.times import DAY, SECOND, now_ms
+from hub.domain.webhooks import Network, Window
+from hub.services.outbound import Outbound, Unreached
+from hub.store import deliveries as store
+from hub.store import events
+from hub.store.database import Database
+from hub.store.deliveries import Attempt, Claimed
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 128  # deliveries under way; past it they wait in the database
+DOUBTFUL_AT_ONCE = 64  # of them to receivers that fail: should all of those be gone, half the places are the others'
+POLL_S = 1.0  # between looks at the queue when nobody calls: a lost call costs this
+LEASE_MARGIN_S = 30.0  # after the longest attempt, until a delivery that its process did not settle is due again
+PRUNE_ROWS = 1_000  # of each webhook in one transaction
+REPLAY_ROWS = 500  # events of a replay in one transaction
+
+
+class DeliverySettings(Protocol):
+    """The part of the hub's settings that delivery needs."""
+
+    @property
+    def retry_s(self) -> Sequence[float]: ...
+    @property
+    def timeout_s(self) -> float: ...
+    @property
+    def allow_networks(self) -> Sequence[Network]: ...
+    @property
+    def disable_after_days(self) -> int: ...
+    @property
+    def retention_days(self) -> int: ...
+
+
+class DeliveryMetrics(Protocol):
+    webhook_deliveries: prometheus_client.Counter
+
+
+class Deliverer:
+    """Makes the deliveries that are due, until stopped. It hears of new events from the bus, and looks by itself now
+    and then. `outbound` is how it reaches receivers; by default as the settings say."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        settings: DeliverySettings,
+        metrics: DeliveryMetrics | None = None,
+        *,
+        outbound: Outbound | None = None,
+        clock: Callable[[], int] = now_ms,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._settings = settings
+        self._metrics = metrics
+        self._outbound = outbound or Outbound(settings.allow_networks, settings.timeout_s)
+        self._clock = clock
+        self._chance = chance
+        self._wake = asyncio.Event()
+        self.replays = asyncio.Event()
+        """Set when a replay was asked for."""
+        self._busy: Counter[int] = Counter()
+        self._windows: dict[int, Window] = {}
+        self._under_way: dict[asyncio.Task[None], Claimed] = {}
+        self._loop: asyncio.Task[None] | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
+        self._log_id = ""
+
+    async def start(self) -> None:
+        async with self._db.session() as session:
+            self._log_id = await events.log_id(session)
+        self._unsubscribe = [
+            self._bus.subscribe(("events", None), self._nudge),
+            self._bus.subscribe(("replays", None), lambda _: self.replays.set()),
+        ]
+        self._loop = asyncio.create_task(self._run(), name="webhook deliveries")
+
+    async def stop(self) -> None:
+        """Attempts under way are broken off and given back: they are made again after the next start."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        under_way = dict(self._under_way)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self._give_back(list(under_way.values()))
+        await self._outbound.close()
+
+    async def replay(self) -> bool:
+        """Go on with a replay that somebody asked for; answers whether there may be more."""
+        more: bool = await self._db.write(store.replay, self._clock(), REPLAY_ROWS)
+        if more:
+            self._nudge()
+        return more
+
+    async def prune(self) -> bool:
+        """Forget deliveries whose time is over; answers whether there may be more."""
+        before = self._clock() - self._settings.retention_days * DAY
+        gone: int = await self._db.write(store.prune, before, PRUNE_ROWS)
+        return gone >= PRUNE_ROWS
+
+    def _nudge(self, _message: Any = None) -> None:
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            pause_s = POLL_S
+            try:
+                pause_s = await self._turn()
+            except Exception as error:
+                log.warning("webhook deliveries wait: %s", error, exc_info=not isinstance(error, HubError))
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _turn(self) -> float:
+        """Begin what is due and has a place. Answers the seconds until the next look."""
+        now = self._clock()
+        pause_s = POLL_S
+        rooms: list[tuple[int, int]] = []
+        due: list[store.Due] = await self._db.write(store.due)
+        windows = {webhook.webhook_id: self._window(webhook) for webhook in due}
+        self._windows = windows | {number: self._windows[number] for number in self._busy.keys() - windows.keys()}
+        places = AT_ONCE - len(self._under_way)
+        doubtful = DOUBTFUL_AT_ONCE - sum(self._busy[number] for number, one in self._windows.items() if one.room == 1)
+        for webhook in sorted(due, key=lambda webhook: (self._busy[webhook.webhook_id], webhook.next_at)):
+            if webhook.next_at > now:
+                pause_s = min(pause_s, (webhook.next_at - now) / SECOND)
+                continue
+            window = windows[webhook.webhook_id]
+            room = min(places, window.room - self._busy[webhook.webhook_id])
+            if window.room == 1:
+                room = min(room, doubtful)
+                doubtful -= max(room, 0)
+            if room > 0:
+                rooms.append((webhook.webhook_id, room))
+                places -= room
+        if rooms:
+            until = now + int((self._settings.timeout_s + LEASE_MARGIN_S) * SECOND)
+            for claimed in await self._claim(rooms, now, until):
+                self._busy[claimed.webhook_id] += 1
+                task = asyncio.create_task(self._deliver(claimed), name=f"delivery {claimed.id}")
+                self._under_way[task] = claimed
+                task.add_done_callback(self._ended)
+        return pause_s
+
+    def _window(self, webhook: store.Due) -> Window:
+        known = self._windows.get(webhook.webhook_id)
+        if known is not None:
+            return known
+        return Window(1) if webhook.failing else Window()
+
+    async def _claim(self, rooms: list[tuple[int, int]], now: int, until: int) -> list[Claimed]:
+        claiming = self._db.submit(store.claim, rooms, now, until)
+        try:
+            return list(await asyncio.shield(claiming))
+        except asyncio.CancelledError:
+            await self._give_back(await claiming)
+            raise
+
+    async def _give_back(self, claimed: Sequence[Claimed]) -> None:
+        if claimed:
+            try:
+                await self._db.write(store.release, claimed, self._clock())
+            except HubError as error:
+                log.warning("%d deliveries wait for the end of their lease: %s", len(claimed), error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        claimed = self._under_way.pop(task)
+        self._busy[claimed.webhook_id] -= 1
+        if not self._busy[claimed.webhook_id]:
+            del self._busy[claimed.webhook_id]
+        self._wake.set()
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        attempt = await self._attempt(claimed)
+        self._windows.setdefault(claimed.webhook_id, Window()).after(attempt.state == "delivered")
+        if self._metrics is not None:
+            self._metrics.webhook_deliveries.labels(attempt.state).inc()
+        try:
+            disabled = await self._db.write(
+                store.settle,
+                claimed,
+                attempt,
+                self._clock(),
+                self._settings.disable_after_days * DAY,
+                key=("webhook", claimed.webhook_id),
+            )
+        except HubError as error:
+            log.warning("delivery %d will be repeated, its result could not be stored: %s", claimed.id, error)
+            return
+        self._bus.publish(("delivery", claimed.id))
+        if disabled:
+            log.warning("webhook %d is disabled: %s", claimed.webhook_id, attempt.error)
+            self._bus.publish(("events", claimed.team_id))
+
+    async def _attempt(self, claimed: Claimed) -> Attempt:
+        status = retry_after = answer = None
+        error: str | None = None
+        if claimed.data is None:
+            return Attempt(0, "failed", None, None, "The event is no longer in the log.", None, False)
+        began = time.monotonic()
+        now = self._clock()
+        try:
+            cursor = f"{self._log_id}-{claimed.event_id}"
+            body = rules.envelope(claimed.name, claimed.at, orjson.loads(claimed.data), cursor)
+            overlaps = claimed.old_secret_until is not None and now < claimed.old_secret_until
+            headers = rules.headers(
+                secret=claimed.secret,
+                old_secret=claimed.old_secret if overlaps else None,
+                name=claimed.name,
+                delivery_id=claimed.id,
+                cursor=cursor,
+                body=body,
+                now=now,
+            )
+            got = await self._outbound.post(claimed.url, headers, body)
+            status, retry_after, answer = got.status, got.retry_after, got.body
+        except Unreached as unreached:
+            error = str(unreached)
+        except Exception:
+            log.exception("delivery %d could not be sent", claimed.id)
+            error = "The hub could not send this; its log says why."
+        if status is not None and not 200 <= status < 300:
+            error = f"Answered {status}" + ("; redirects are not followed." if 300 <= status < 400 else ".")
+        now = self._clock()
+        verdict = rules.after_attempt(
+            claimed.attempts + 1,
+            status,
+            rules.retry_after(retry_after, now),
+            now,
+            self._settings.retry_s,
+            self._chance,
+        )
+        duration_ms = round((time.monotonic() - began) * 1000)
+        return Attempt(duration_ms, verdict.state, verdict.next_at, status, error, answer, verdict.gone)
