@@ -17,7 +17,9 @@ import httpcore2
 from hub.domain.webhooks import Address, Network, parse_address, refused
 
 ANSWER_LIMIT = 4_096  # bytes kept of an answer, for the delivery log
-RESOLVER_THREADS = 32  # a look-up cannot be interrupted, so slow ones must not use the threads of everything else
+# A look-up cannot be interrupted, so slow ones must not use the threads of everything else, nor each other's: as many
+# as there are deliveries at once, made when they are needed.
+RESOLVER_THREADS = 128
 
 Resolve = Callable[[str], Sequence[str]]
 """The addresses of a host name, in the order to try them. Blocks; raises OSError."""

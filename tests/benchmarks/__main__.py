@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.benchmarks import aged, analytics, crowd, fan_out, inserts, round_trip, uploads
+from tests.benchmarks import aged, analytics, crowd, fan_out, inserts, presence, round_trip, uploads
 from tests.benchmarks.processes import Failed, raise_file_limit
 from tests.benchmarks.report import Row, missed, table
 from tests.benchmarks.seed import Age
@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "round-trip": round_trip.measure,
     "uploads": uploads.measure,
     "fan-out": fan_out.measure,
+    "presence": presence.measure,
     "crowd": crowd.measure,
 }
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import orjson
 import uvicorn
 from sqlalchemy import event
@@ -122,6 +123,8 @@ class Bare:
         self.number = 0
         self.unacked: set[str] = set()
         self.all_acked = asyncio.Event()
+        self.hook: str | None = None
+        self.http = httpx2.AsyncClient(verify=False, trust_env=False)
 
     async def player(self, socket: WebSocket) -> None:
         player_id = int(socket.headers["authorization"].removeprefix("Bearer "))
@@ -141,6 +144,8 @@ class Bare:
         finally:
             if self.sockets.get(player_id) is socket:
                 del self.sockets[player_id]
+            if self.hook is not None:
+                await self.http.post(self.hook, json={"event": "player.offline", "data": {"player_id": player_id}})
 
     async def heard(self, socket: WebSocket, player_id: int, message: dict[str, Any], uploads: dict[int, int]) -> None:
         kind = message["type"]
@@ -188,6 +193,10 @@ class Bare:
         await self.all_acked.wait()
         return _answer({"batch_id": self.new_id()})
 
+    async def webhook(self, request: Request) -> Response:
+        self.hook = orjson.loads(await request.body())["url"]
+        return _answer({"id": 1})
+
     def new_id(self) -> str:
         self.number += 1
         return f"cmd_{time.time_ns() // 1_000_000:013d}{self.number:013d}"
@@ -198,6 +207,7 @@ class Bare:
                 WebSocketRoute("/ws/player", self.player),
                 Route("/api/v1/commands", self.command, methods=["POST"]),
                 Route("/api/v1/batches", self.batch, methods=["POST"]),
+                Route("/api/v1/webhooks", self.webhook, methods=["POST"]),
                 Route("/healthz", _healthz),
                 Route("/api/v1/players/1", _healthz),
             ]

@@ -20,6 +20,7 @@ import uvloop
 
 from tests.benchmarks import picture, wire
 from tests.benchmarks.client import connect_http
+from tests.benchmarks.ears import listen
 
 CHUNK = 65_536
 WINDOW = 4 * CHUNK
@@ -438,6 +439,27 @@ class LoadGenerator:
             "bytes_each": len(screenshot),
             "failures": len(failed),
         }
+
+    async def deaths(self, count: int, per_s: float, grace_s: float) -> Answer:
+        """`count` connected players lose their sockets, one after the other, `per_s` a second. Times from each loss to
+        the moment at which the webhook that says so has arrived here whole, without the grace that the player had."""
+        ears = await listen()
+        http = await connect_http(self.port)
+        wanted = {"url": f"http://127.0.0.1:{ears.port}/", "events": ["player.offline"]}
+        status, answer = await http.ask(wire.request("POST", "/api/v1/webhooks", self.key, wanted))
+        http.close()
+        if status not in (201, 202):
+            raise RuntimeError(f"the webhook was refused: {status} {answer[:200]!r}")
+        lost: dict[int, float] = {}
+        for player_id, player in list(self.fleet.connected.items())[:count]:
+            del self.fleet.connected[player_id]
+            lost[player_id] = time.perf_counter()
+            player.transport.abort()
+            await asyncio.sleep(1 / per_s)
+        async with asyncio.timeout(ROUND_LIMIT_S):
+            arrived = [(await ears.heard.get()) for _ in lost]
+        ears.close()
+        return {"times": summary([at - lost[player_id] - grace_s for player_id, at in arrived])}
 
     async def run(self, order: dict[str, Any]) -> Answer:
         name = str(order.pop("op"))

@@ -22,6 +22,8 @@ class Sizes:
     """How much of everything. The whole takes minutes; quick is for a look."""
 
     crowd: int = 10_000  # players who arrive, idle and return
+    watched: int = 2_000  # players connected while some of them die
+    deaths: int = 400
     idle: int = 1_000  # sockets held while commands go back and forth
     rounds: int = 300  # commands of one client, one after the other, a repeat
     fan_out: int = 5_000
@@ -32,7 +34,9 @@ class Sizes:
     repeats: int = 5
 
 
-QUICK = Sizes(crowd=1_000, idle=200, rounds=100, fan_out=1_000, insert_s=1.0, hold_s=6.0, repeats=2)
+QUICK = Sizes(
+    crowd=1_000, watched=500, deaths=60, idle=200, rounds=100, fan_out=1_000, insert_s=1.0, hold_s=6.0, repeats=2
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +71,9 @@ class Stage:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ends.close()
 
-    def hub(self, players: int, *, aged: bool = False) -> Server:
-        """A hub as `hub serve` starts it. Its pace of admissions is lifted: what counts is what it could admit."""
+    def hub(self, players: int, *, aged: bool = False, **environment: str) -> Server:
+        """A hub as `hub serve` starts it, with these settings. Its pace of admissions is lifted: what counts is what it
+        could admit."""
         data = self._new("hub")
         database = data / "hub.db"
         fleet = seed.make(database, players, self.aged) if aged else self._seed(players, database)
@@ -77,6 +82,7 @@ class Stage:
             data,
             HUB_PLAYERS__ADMISSIONS_PER_S="100000",
             HUB_COMMANDS__RETENTION_DAYS="400",  # an aged past stays while we look
+            **environment,
         )
         address = process.line(START_LIMIT_S).decode().rstrip("/")
         return self._server(process, int(address.rpartition(":")[2]), fleet, database)

@@ -11,10 +11,22 @@ from tests.benchmarks.report import Bound, Row, missed
 from tests.benchmarks.seed import Age, make
 from tests.benchmarks.stage import Sizes
 
-TINY = Sizes(crowd=5, idle=10, rounds=3, fan_out=5, clients=2, insert_s=0.1, hold_s=0.1, uploads=2, repeats=1)
+TINY = Sizes(
+    crowd=5,
+    watched=5,
+    deaths=3,
+    idle=10,
+    rounds=3,
+    fan_out=5,
+    clients=2,
+    insert_s=0.1,
+    hold_s=0.1,
+    uploads=2,
+    repeats=1,
+)
 
 
-@pytest.mark.parametrize("name", ["round-trip", "fan-out"])
+@pytest.mark.parametrize("name", ["round-trip", "fan-out", "presence"])
 def test_a_measurement_runs_to_its_end_and_shows_the_hub_beside_something_else(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
