@@ -217,10 +217,17 @@ class PlayerConnection:
             self._seam.close(1000, "bye")
         elif isinstance(event, Suspect):
             services.presence.doubt(self.player_id, True)
+            self._mind_the_end()
         elif isinstance(event, Recovered):
             services.presence.doubt(self.player_id, False)
         elif isinstance(event, Silent):
             self._end_reason = "silent"
+
+    def _mind_the_end(self) -> None:
+        """Look again when the silence of a suspect is long enough, and not up to a second later with all others."""
+        if (deadline := self._session.next_deadline()) is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(deadline - time.monotonic(), lambda: self.sweep(time.monotonic()))
 
     async def _greet(self, hello: m.Hello) -> None:
         """Register the connection; then compare journals; only then welcome, and let commands out."""
