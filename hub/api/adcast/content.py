@@ -4,8 +4,8 @@ from typing import Any
 
 from hub.api.adcast import shapes
 from hub.api.answer import Answer
+from hub.api.content_form import new_content
 from hub.api.endpoint import Call
-from hub.api.multipart import read_form
 from hub.api.origin import face
 from hub.api.v1.shapes import done
 from hub.domain.content import ADDRESS_TYPES
@@ -31,29 +31,12 @@ async def create_content(call: Call) -> Answer:
     """New content: a file (video, image, audio) as multipart/form-data, or an address (youtube, web, livestream) in
     `source_url`, by the same form or as JSON. What a file is its content decides; one that is something else than
     `type` says is refused."""
-    content = call.services.content
-    if call.body is not None:
-        return await _address(call, call.body)
-    async with content.receiving() as incoming:
-        form = await read_form(call, incoming.write, content.max_bytes)
-        fields = form.fields
-        if not form.has_file:
-            return await _address(call, fields)
-        if fields.type in ADDRESS_TYPES:
-            raise Invalid.field("type", f"Content of the type {fields.type} is an address: send it in source_url.")
-        if fields.source_url is not None:
-            raise Invalid.field("source_url", "Send a file or an address, not both.")
-        asset = await content.add_file(
-            call.actor,
-            incoming,
-            name=fields.name,
-            type=fields.type,
-            filename=form.filename,
-            duration_s=fields.duration,
-            face=face(call),
-            base_url=call.base_url,
-        )
-    return _told(asset, 201)
+    return await new_content(call, lambda asset: _told(asset, 201), _address, _check)
+
+
+def _check(fields: Any) -> None:
+    if fields.type in ADDRESS_TYPES:
+        raise Invalid.field("type", f"Content of the type {fields.type} is an address: send it in source_url.")
 
 
 async def _address(call: Call, fields: Any) -> Answer:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from hub.api.answer import Answer
+from hub.api.content_form import new_content
 from hub.api.endpoint import Call
 from hub.api.hangar_media import shapes
-from hub.api.multipart import read_form
 from hub.api.origin import face
 from hub.api.v1.shapes import done, many, pages
 from hub.domain.errors import Invalid
@@ -22,26 +22,10 @@ async def upload_content(call: Call) -> Answer:
     """New content: a file as multipart/form-data with the field `file`, or an address (youtube, web, livestream) in
     `source_url`, by the same form or as JSON. What a file is its content decides; one that is something else than
     `type` says is refused."""
-    content = call.services.content
-    if call.body is not None:
-        return await _address(call, call.body)
-    async with content.receiving() as incoming:
-        form = await read_form(call, incoming.write, content.max_bytes)
-        fields = form.fields
-        if not form.has_file:
-            return await _address(call, fields)
-        if fields.source_url is not None:
-            raise Invalid.field("source_url", "Send a file or an address, not both.")
-        asset = await content.add_file(
-            call.actor,
-            incoming,
-            name=fields.name,
-            type=fields.type,
-            filename=form.filename,
-            duration_s=fields.duration,
-            face=face(call),
-            base_url=call.base_url,
-        )
+    return await new_content(call, _told, _address)
+
+
+def _told(asset: dict[str, Any]) -> Answer:
     return Answer(201, {"data": shapes.content(asset)})
 
 
@@ -59,7 +43,7 @@ async def _address(call: Call, fields: Any) -> Answer:
         face=face(call),
         base_url=call.base_url,
     )
-    return Answer(201, {"data": shapes.content(asset)})
+    return _told(asset)
 
 
 async def delete_content(call: Call) -> Answer:

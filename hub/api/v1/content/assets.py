@@ -1,8 +1,10 @@
 """Assets: what there is to show."""
 
+from typing import Any
+
 from hub.api.answer import Answer
+from hub.api.content_form import new_content
 from hub.api.endpoint import Call
-from hub.api.multipart import read_form
 from hub.api.origin import face
 from hub.api.v1.bodies import changes_of
 from hub.api.v1.content.bodies import given
@@ -40,27 +42,10 @@ async def create_asset(call: Call) -> Answer:
     asset that a direct upload became gets its name, folder and duration, and the answer is 200; 409 while the upload
     is not complete.
     """
-    content = call.services.content
-    if call.body is not None:
-        return await _without_file(call, call.body)
-    async with content.receiving() as incoming:
-        form = await read_form(call, incoming.write, content.max_bytes)
-        if not form.has_file:
-            return await _without_file(call, form.fields)
-        fields = form.fields
-        if fields.source_url is not None:
-            raise Invalid.field("source_url", "Send a file or an address, not both.")
-        asset = await content.add_file(
-            call.actor,
-            incoming,
-            name=fields.name,
-            type=fields.type,
-            filename=form.filename,
-            duration_s=fields.duration_s,
-            folder_id=fields.folder_id,
-            face=face(call),
-            base_url=call.base_url,
-        )
+    return await new_content(call, _told, _without_file)
+
+
+def _told(asset: dict[str, Any]) -> Answer:
     return one(asset, 201, location=f"/api/v1/assets/{asset['id']}")
 
 
@@ -80,7 +65,7 @@ async def _without_file(call: Call, body: object) -> Answer:
             raise Invalid.field(name, f"The {name} field is required.")
     fields["url"] = fields.pop("source_url")
     asset = await call.services.content.add_address(call.actor, **fields, face=face(call), base_url=call.base_url)
-    return one(asset, 201, location=f"/api/v1/assets/{asset['id']}")
+    return _told(asset)
 
 
 async def change_asset(call: Call) -> Answer:
