@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from hub.api import manual, openapi, operations
 from hub.api.adcast.routes import ENTRIES as ADCAST
+from hub.api.answer import Answer, as_response
 from hub.api.errors import HANDLERS
 from hub.api.hangar.routes import ENTRIES as HANGAR
 from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
@@ -39,6 +40,7 @@ from hub.services.deliveries import Deliverer
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
+from hub.services.feed import Feed
 from hub.services.folders import Folders
 from hub.services.intake import Intake
 from hub.services.layouts import Layouts
@@ -65,6 +67,7 @@ from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
 from hub.services.weather import Weather
 from hub.services.webhooks import Webhooks
+from hub.sockets.operators import Operators
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
 from hub.store.blobs import Blobs
@@ -113,7 +116,8 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         openapi.route(document),
         *manual.routes(document),
         *PAGES,
-        Route("/ws/player", _no_upgrade),
+        Route("/ws/player", _no_upgrade("signalbox.v1")),
+        Route("/ws/operator", _no_upgrade("signalbox.operator.v1")),
     ]
 
     @asynccontextmanager
@@ -179,6 +183,7 @@ async def running(
         )
         weather = _weather(settings, bus)
         programs = Programs(db, bus, weather, settings.server.public_url)
+        events = Events(db, bus)
         services = Services(
             access=access,
             accounts=accounts,
@@ -192,7 +197,8 @@ async def running(
             uploads=uploads,
             screenshots=screenshots,
             pairing=PairingService(db, bus, licences, settings.server.public_url),
-            events=Events(db, bus),
+            events=events,
+            feed=Feed(db, bus, events),
             webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks),
             polling=Polling(
                 db,
@@ -245,7 +251,16 @@ async def running(
             metrics=metrics,
             probe=probe,
         )
+        operators = Operators(
+            services,
+            bus,
+            heartbeat_s=players.heartbeat_s,
+            silence_s=players.silence_s,
+            trusted_proxies=settings.server.trusted_proxies,
+            metrics=metrics,
+        )
         metrics.players_connected.set_function(lambda: len(registry))
+        metrics.operators_connected.set_function(lambda: len(operators))
         await analytics.beat()
         recovered = await presence.recover()
         if recovered:
@@ -254,18 +269,27 @@ async def running(
         deliverer = Deliverer(db, bus, settings.webhooks, metrics)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        jobs = Jobs(_jobs(settings, db, services, registry, deliverer))
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer))
         jobs.start()
         stack.push_async_callback(analytics.beat)
         stack.push_async_callback(services.access.flush)
         stack.push_async_callback(presence.flush, everything=True)
         stack.push_async_callback(jobs.stop)
         stack.push_async_callback(_finish, registry)
+        stack.callback(services.feed.close)
+        stack.callback(operators.drain)
         checks.update(database=db.check, blobs=blobs.check)
-        yield {"services": services, "registry": registry}
+        yield {"services": services, "registry": registry, "operators": operators}
 
 
-def _jobs(settings: Settings, db: Database, services: Services, registry: Registry, deliverer: Deliverer) -> list[Job]:
+def _jobs(
+    settings: Settings,
+    db: Database,
+    services: Services,
+    registry: Registry,
+    operators: Operators,
+    deliverer: Deliverer,
+) -> list[Job]:
     retention = Retention(
         db,
         {
@@ -285,6 +309,8 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
 
     return [
         Job("sockets", SWEEP_S, registry.sweep),
+        Job("operators", SWEEP_S, operators.sweep),
+        Job("credentials of operators", 60.0, operators.check),
         Job("presence", 0.5, services.presence.sweep, wake=services.presence.due),
         Job("deadlines", 0.5, services.commands.sweep),
         Job("pace", 0.5, services.batches.release),
@@ -340,12 +366,12 @@ async def _finish(registry: Registry) -> None:
         await asyncio.wait(registry.tasks, timeout=5)
 
 
-async def _no_upgrade(request: Any) -> Any:
-    """`/ws/player` asked for without an upgrade to WebSocket."""
-    from starlette.responses import JSONResponse
+def _no_upgrade(subprotocol: str) -> Callable[[Any], Awaitable[Any]]:
+    """A WebSocket asked for without an upgrade."""
 
-    return JSONResponse(
-        {"message": "This is a WebSocket; connect with the subprotocol signalbox.v1.", "code": "upgrade_required"},
-        status_code=426,
-        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
-    )
+    async def answer(_request: Any) -> Any:
+        message = f"This is a WebSocket; connect with the subprotocol {subprotocol}."
+        headers = {"upgrade": "websocket", "connection": "Upgrade"}
+        return as_response(Answer(426, {"message": message, "code": "upgrade_required"}, headers))
+
+    return answer

@@ -27,6 +27,9 @@ class Metrics:
         self.players_connected = Gauge(
             "signalbox_players_connected", "Player sockets held by this process.", registry=self.registry
         )
+        self.operators_connected = Gauge(
+            "signalbox_operators_connected", "Operator sockets held by this process.", registry=self.registry
+        )
         self.command_transitions = Counter(
             "signalbox_command_transitions", "Commands that entered a state.", ["state"], registry=self.registry
         )

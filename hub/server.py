@@ -10,12 +10,13 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.sockets.registry import Registry
-from hub.sockets.transport import PlayerSocket
+from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
-PLAYER_PATH = b"/ws/player"
+SOCKETS: dict[bytes, type[FrameSocket]] = {b"/ws/player": PlayerSocket, b"/ws/operator": OperatorSocket}
+"""What speaks at which path; everything else is Starlette's."""
 
 
 class HubHttp(HttpToolsProtocol):
@@ -57,8 +58,8 @@ class HubHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._end_head()
-        if self.url.partition(b"?")[0] == PLAYER_PATH:
-            self.ws_protocol_class: Any = PlayerSocket
+        if (socket := SOCKETS.get(self.url.partition(b"?")[0])) is not None:
+            self.ws_protocol_class: Any = socket
         super().handle_websocket_upgrade()
         self.parser: Any = None  # it refers back to us: a cycle that would hold its buffers until a collection
 
@@ -104,6 +105,9 @@ class HubServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        if (operators := self.lifespan.state.get("operators")) is not None:
+            operators.drain()
+            operators.services.feed.close()  # streams would go on for ever
         registry: Registry | None = self.lifespan.state.get("registry")
         if registry is not None and not self.force_exit:
             await registry.drain()

@@ -16,6 +16,7 @@ from hub.config import Settings, load
 from hub.server import HubServer, configure, serving
 from hub.services.services import Services
 from hub.services.teams import create_team, prepare
+from hub.sockets.operators import Operators
 from hub.sockets.registry import Registry
 from hub.store.database import Database
 from tests.furnished import Furnished
@@ -76,6 +77,11 @@ class Hub:
     def registry(self) -> Registry:
         registry: Registry = self._server.lifespan.state["registry"]
         return registry
+
+    @property
+    def operators(self) -> Operators:
+        operators: Operators = self._server.lifespan.state["operators"]
+        return operators
 
     def as_(self, key: str | None) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {key}"} if key else {}

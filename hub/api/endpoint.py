@@ -115,7 +115,8 @@ class Endpoint:
     errors: tuple[int, ...] = ()
     """Error statuses beside those that follow from the rest of the entry."""
     produces: str | None = None
-    """Content type of a success that is no JSON, such as `image/*`."""
+    """Content type of a success that is no JSON, such as `image/*`; beside an answer's model, what `Accept` may ask
+    for instead."""
     max_body_bytes: int = MAX_BODY_BYTES
     needs_auth: bool = True
     anonymous: bool = False

@@ -361,8 +361,8 @@ def _responses(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
         responses[str(status)] = {"description": f"{HTTPStatus(status).phrase}.", "headers": headers}
         if model is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": refs[model, "serialization"]}}
-        elif entry.produces is not None and status < 300:
-            responses[str(status)]["content"] = {entry.produces: {"schema": _BYTES}}
+        if entry.produces is not None and status < 300:
+            responses[str(status)].setdefault("content", {})[entry.produces] = {"schema": _BYTES}
     for status in sorted(_error_statuses(entry) - entry.answers.keys()):
         responses[str(status)] = (
             {"$ref": f"#/components/responses/{_ERRORS[status].name}"}

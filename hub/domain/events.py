@@ -5,7 +5,7 @@ Telemetry, last-seen times and progress are not events: they have a latest value
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid
@@ -126,6 +126,42 @@ def names_for(event_type: str) -> list[str]:
     if event_type.startswith("player."):
         names.append("screen." + event_type.partition(".")[2])
     return names
+
+
+Topic = Literal["players", "commands", "screenshots", "events"]
+TOPICS: tuple[Topic, ...] = ("players", "commands", "screenshots", "events")
+"""What a listener of the feed may ask for; `events` is everything."""
+
+_TOPIC_OF: dict[str, Topic] = {
+    "player": "players",
+    "picture": "players",
+    "storage": "players",
+    "temperature": "players",
+    "clock": "players",
+    "download": "players",
+    "group": "players",
+    "command": "commands",
+    "batch": "commands",
+    "screenshot": "screenshots",
+}
+
+_SCOPE_OF = {"webhook": "webhooks", "key": "admin", "token": "admin",
+             "licence": "admin", "client": "admin", "member": "admin", "login": "admin", "grant": "admin",
+             "team": "admin",
+             "content": "read:content", "folder": "read:content", "playlist": "read:content",
+             "layout": "read:content", "schedule": "read:content", "holiday": "read:content",
+             "campaign": "read:analytics"}  # fmt: skip
+
+
+def scope_of(event_type: str) -> str:
+    """What whoever reads of such an event in the log or the feed must hold."""
+    return _SCOPE_OF.get(event_type.partition(".")[0], "read:players")
+
+
+def topics_of(event_type: str) -> frozenset[Topic]:
+    """The topics that such an event belongs to."""
+    topic = _TOPIC_OF.get(event_type.partition(".")[0])
+    return frozenset({"events"} if topic is None else {"events", topic})
 
 
 def number_of(cursor: str, log_id: str, field: str = "after") -> int:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from hub.domain.times import MINUTE, SECOND
+from hub.domain.times import MINUTE, SECOND, rfc3339
 
 Reason = Literal["bye", "silent", "lost", "drain", "crash", "replaced", "revoked", "quarantined", "protocol", "slow"]
 
@@ -184,7 +184,17 @@ def _turn(row: Presence, *, online: bool, reason: str | None, now: int) -> Chang
     if len(changes) > FLAP_CHANGES:
         return Change(
             replace(row, flapping=True),
-            (("player.flapping", {"changes": len(changes), "window_seconds": FLAP_WINDOW // SECOND}),),
+            (
+                (
+                    "player.flapping",
+                    {
+                        "status": "flapping",
+                        "since": None,
+                        "changes": len(changes),
+                        "window_seconds": FLAP_WINDOW // SECOND,
+                    },
+                ),
+            ),
         )
     return Change(row, (_event(row, before, now),))
 
@@ -192,6 +202,7 @@ def _turn(row: Presence, *, online: bool, reason: str | None, now: int) -> Chang
 def _event(row: Presence, before: int, now: int) -> tuple[str, dict[str, object]]:
     data: dict[str, object] = {
         "status": "online" if row.online else "offline",
+        "since": rfc3339(row.since),
         "epoch": row.epoch,
         "reason": row.reason,
     }

@@ -1,7 +1,8 @@
 """Credentials: who is calling. Every kind of credential is resolved here, and remembered for a minute; API keys are
 made and ended here too."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -124,7 +125,21 @@ class Access:
         """A credential, or all of a user or a team, ended or changed, here or on another node."""
         kind, number = subject
         self._forgotten += 1
-        self._known = {digest: known for digest, known in self._known.items() if not _concerns(known[0], kind, number)}
+        self._known = {digest: known for digest, known in self._known.items() if not concerns(known[0], kind, number)}
+
+    @contextmanager
+    def watched(self, actor: Actor, changed: Callable[[], None]) -> Iterator[None]:
+        """Call `changed` when something happens to this actor's credential, while the block lasts."""
+
+        def look(subject: Sequence[Any]) -> None:
+            if concerns(actor, *subject):
+                changed()
+
+        stop = self._bus.subscribe(("credentials", None), look)
+        try:
+            yield
+        finally:
+            stop()
 
     def _player_changed(self, message: Any) -> None:
         # The message does not say whose token died, and this is rare: all players' are looked up again.
@@ -231,7 +246,8 @@ async def _check_over(session: AsyncSession, actor: Actor, key: ApiKey) -> None:
         require_over(actor, (await people.user(session, key.team_id, key.user_id)).role)
 
 
-def _concerns(actor: Actor, kind: str, number: int) -> bool:
+def concerns(actor: Actor, kind: str, number: int) -> bool:
+    """Whether what is published as ("credentials", None) is about this actor's credential."""
     if kind == "user":
         return actor.user_id == number
     if kind == "team":

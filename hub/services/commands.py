@@ -170,8 +170,9 @@ class Commands:
         self._progress.pop((player_id, command_id), None)
         if len(self._progress) >= PROGRESS_LIMIT:
             del self._progress[next(iter(self._progress))]  # the one that was quiet for longest
-        self._progress[player_id, command_id] = {"percent": percent, "note": note}
-        self._bus.publish(("progress", command_id))
+        progress = {"percent": percent, "note": note}
+        self._progress[player_id, command_id] = progress
+        self._bus.publish(("progress", command_id), {"command_id": command_id, "player_id": player_id} | progress)
 
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the

@@ -1,25 +1,18 @@
 """Reading the event log. A cursor is the log's id and a number: `3f2a9c-1042`."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from hub.bus.base import Bus
 from hub.domain.access import Actor
-from hub.domain.events import number_of
+from hub.domain.events import number_of, scope_of
 from hub.domain.times import rfc3339_ms
 from hub.store import events as store
 from hub.store.database import Database
 from hub.store.tables import EventRow
 
 POLL_S = 1.0  # how often the log itself is looked at, whatever the bus says
-
-SCOPE_OF = {"player": "read:players", "command": "read:players", "batch": "read:players", "group": "read:players",
-            "screenshot": "read:players", "webhook": "webhooks", "key": "admin", "token": "admin",
-            "licence": "admin", "client": "admin", "member": "admin", "login": "admin", "grant": "admin",
-            "team": "admin",
-            "content": "read:content", "folder": "read:content", "playlist": "read:content",
-            "layout": "read:content", "schedule": "read:content", "holiday": "read:content",
-            "location": "read:players", "campaign": "read:analytics"}  # fmt: skip
 
 _CREDENTIALS = {
     "key": ("key", "key_id"),
@@ -38,40 +31,51 @@ class Events:
         self._log_id: str | None = None
         self._followed: int | None = None
 
-    async def page(self, actor: Actor, *, after: str | None, limit: int, wait_s: float = 0) -> dict[str, Any]:
+    async def page(
+        self,
+        actor: Actor,
+        *,
+        after: str | None,
+        limit: int,
+        types: Sequence[str] = (),
+        player_id: int | None = None,
+        wait_s: float = 0,
+    ) -> dict[str, Any]:
         """Events past the cursor `after` (None: from the first, `latest`: from now on), oldest first, that the actor
-        may see; waits up to `wait_s` for the first one.
+        may see, of these `types` and of this player where given; waits up to `wait_s` for the first one.
 
         Answers {"data": [{"cursor", "event", "timestamp", "data"}], "meta": {"next"}}; `next` is the cursor to go on
-        from, also when nothing came. Raises Invalid for a cursor of another log.
+        from, also when nothing came: one call looks at some thousand events at most.
+
+        Raises Invalid for a cursor of another log.
         """
         actor.require("read:players")
         log_id = await self.log_id()
         number = await self.newest() if after == "latest" else 0 if after is None else number_of(after, log_id)
         heard = asyncio.Event()
-        stops = [self._bus.subscribe(("events", team), lambda _: heard.set()) for team in (actor.team_id, None)]
+        stop = self._bus.subscribe(("events", actor.team_id), lambda _: heard.set())
         deadline = asyncio.get_running_loop().time() + wait_s
         try:
             while True:
                 heard.clear()
                 async with self._db.session() as session:
-                    rows = await store.after(session, actor.team_id, number, limit)
-                shown = [
-                    row for row in rows if SCOPE_OF.get(row.type.partition(".")[0], "read:players") in actor.scopes
-                ]
-                if rows:
-                    number = rows[-1].id or number
+                    rows, looked = await store.chosen_after(
+                        session, actor.team_id, number, limit, types=types, player_id=player_id
+                    )
+                shown = [row for row in rows if scope_of(row.type) in actor.scopes]
+                nothing_new, number = looked == number, looked
                 if shown or asyncio.get_running_loop().time() >= deadline:
-                    data = [_describe(row, log_id) for row in shown]
+                    data = [describe(row, log_id) for row in shown]
                     return {"data": data, "meta": {"next": f"{log_id}-{number}"}}
+                if not nothing_new:
+                    continue
                 try:
                     async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + POLL_S)):
                         await heard.wait()
                 except TimeoutError:
                     pass
         finally:
-            for stop in stops:
-                stop()
+            stop()
 
     async def log_id(self) -> str:
         if self._log_id is None:
@@ -100,7 +104,7 @@ class Events:
             return await store.newest(session)
 
 
-def _describe(row: EventRow, log_id: str) -> dict[str, Any]:
+def describe(row: EventRow, log_id: str) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "cursor": f"{log_id}-{row.id}",
         "event": row.type,

@@ -366,7 +366,14 @@ def _describe_group(group: PlayerGroup, players: int) -> dict[str, Any]:
 
 
 def player_event(kind: str, player: Player, actor: Actor | None, face: str, now: int, **more: Any) -> Event:
-    data = {"player_id": player.id, "screen_id": player.screen_id, "name": player.name} | more
+    data = {
+        "player_id": player.id,
+        "screen_id": player.screen_id,
+        "name": player.name,
+        "quarantined": player.quarantined_at is not None,
+    } | more
+    if kind == "player.created":
+        data |= {"status": "offline", "since": rfc3339(player.created_at)}
     return Event(kind, player.team_id, now, data, player_id=player.id, actor=actor, face=face)
 
 

@@ -148,7 +148,7 @@ class Polling:
         device = beat.device
         if device["paired"] is not None:
             player_id, team_id = device["player_id"], device["team_id"]
-            self._presence.polled(player_id, address, readings)
+            self._presence.polled(player_id, team_id, address, readings)
             for row in (*beat.settled, *beat.delivered):
                 self._commands.settled(row)
             if beat.news:

@@ -9,7 +9,7 @@ from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.errors import HubError
 from hub.domain.presence import Connected, Device, Graces, Reason
-from hub.domain.times import SECOND, now_ms
+from hub.domain.times import SECOND, now_ms, rfc3339
 from hub.store import presence as store
 from hub.store.database import Database
 
@@ -24,6 +24,7 @@ class _Latest:
     """What a player said since the last flush. `gone`: its connection has ended, the last values are yet to write."""
 
     seen_at: int
+    team_id: int | None = None
     gone: bool = False
     polls: bool = False
     stored_at: int = 0
@@ -44,6 +45,7 @@ class PresenceService:
         self._graces = graces
         self._latest: dict[int, _Latest] = {}
         self._suspects: set[int] = set()
+        self._fresh: dict[int, dict[str, Any]] | None = None  # telemetry since the last `fresh`, by player
         self.due = asyncio.Event()
         """Set when the grace of some player is over: time to `sweep`."""
 
@@ -69,13 +71,16 @@ class PresenceService:
             return connected
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.gone, latest.stored_at = self._clock(), address, False, 0
+        latest.team_id = connected.team_id
         return connected
 
-    def polled(self, player_id: int, address: str | None, telemetry: Mapping[str, Any]) -> None:
+    def polled(self, player_id: int, team_id: int, address: str | None, telemetry: Mapping[str, Any]) -> None:
         """A player that polls was heard. That it came online is stored before; this costs no write."""
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.polls, latest.gone = self._clock(), address, True, False
+        latest.team_id = team_id
         latest.telemetry.update(telemetry)
+        self._freshen(player_id, telemetry)
 
     async def disconnect(self, player_id: int, team_id: int, epoch: int, reason: Reason) -> None:
         """The connection of this epoch has ended; if a newer one lives, nothing changes."""
@@ -107,10 +112,12 @@ class PresenceService:
         latest = self._latest.get(player_id)
         if latest is not None:
             latest.seen_at = at
+            self._freshen(player_id)
 
     def doubt(self, player_id: int, suspect: bool) -> None:
         """A ping has gone unanswered, or an answer came after all."""
         (self._suspects.add if suspect else self._suspects.discard)(player_id)
+        self._freshen(player_id)
 
     def is_suspect(self, player_id: int) -> bool:
         return player_id in self._suspects
@@ -122,6 +129,7 @@ class PresenceService:
         latest = self._latest.setdefault(player_id, _Latest(self._clock()))
         latest.telemetry.update(telemetry or {})
         latest.reported.update(reported or {})
+        self._freshen(player_id, telemetry or {})
 
     async def noticed(self, player_id: int, name: str, data: Mapping[str, Any]) -> None:
         """A device has noticed something by itself; `name` is one of DEVICE_TYPES."""
@@ -133,6 +141,45 @@ class PresenceService:
         team_id = await self._db.write(store.quarantine, player_id, reason, self._clock(), key=player_id)
         self._bus.publish(("player", player_id), "quarantined")
         self._bus.publish(("events", team_id))
+
+    # For those who watch ---------------------------------------------------------------------------------------------
+
+    def listen(self, listening: bool) -> None:
+        """Whether anybody wants to be told of latest values. Nothing is kept for nobody."""
+        if listening != (self._fresh is not None):
+            self._fresh = {} if listening else None
+
+    def fresh(self) -> dict[int, list[dict[str, Any]]]:
+        """By team, the players of which something was heard since the last call: {"player_id", "last_seen_at",
+        "suspect", "telemetry"?}, of telemetry what was told since."""
+        if self._fresh is None:
+            return {}
+        fresh, self._fresh = self._fresh, {}
+        told: dict[int, list[dict[str, Any]]] = {}
+        for player_id, telemetry in fresh.items():
+            latest = self._latest.get(player_id)
+            if latest is None or latest.team_id is None:
+                continue
+            values: dict[str, Any] = {
+                "player_id": player_id,
+                "last_seen_at": rfc3339(latest.seen_at),
+                "suspect": player_id in self._suspects,
+            }
+            told.setdefault(latest.team_id, []).append(values | ({"telemetry": telemetry} if telemetry else {}))
+        return told
+
+    def team_of(self, player_id: int) -> int | None:
+        """The team of a player that this node hears, or has just heard."""
+        latest = self._latest.get(player_id)
+        return latest.team_id if latest else None
+
+    def _freshen(self, player_id: int, telemetry: Mapping[str, Any] | None = None) -> None:
+        if self._fresh is not None:
+            values = self._fresh.setdefault(player_id, {})
+            if telemetry:
+                values.update(telemetry)
+
+    # ------------------------------------------------------------------------------------------------------------------
 
     def last_seen(self, player_id: int) -> int | None:
         """The latest sign of life that this node had, Unix ms."""
@@ -183,11 +230,11 @@ class PresenceService:
         now = self._clock()
         if not 0 <= now - self._swept_at <= BLIND_MS:
             await self.postpone()
-        moved = cast(int, await self._db.write(store.sweep, now, SWEEP_LIMIT, self._graces.polling))
+        moved: list[int] = await self._db.write(store.sweep, now, SWEEP_LIMIT, self._graces.polling)
         self._swept_at = now
-        if moved:
-            self._bus.publish(("events", None))
-        return moved == SWEEP_LIMIT
+        for team_id in set(moved):
+            self._bus.publish(("events", team_id))
+        return len(moved) == SWEEP_LIMIT
 
     async def recover(self) -> int:
         """At the start of this node: whoever was connected when it ended has the grace to come back. Answers how many

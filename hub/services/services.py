@@ -13,6 +13,7 @@ from hub.services.content import Content
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
+from hub.services.feed import Feed
 from hub.services.folders import Folders
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
@@ -51,6 +52,7 @@ class Services:
     pairing: PairingService
     polling: Polling
     events: Events
+    feed: Feed
     webhooks: Webhooks
     alerts: Alerts
     releases: Releases

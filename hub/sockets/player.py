@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.domain.alerts import Raised
@@ -471,8 +472,11 @@ class PlayerConnection:
             asyncio.get_running_loop().call_later(TOO_SLOW_ABORT_S, self._seam.abort)
 
 
+_READINGS = tuple(field.name for field in fields(m.Telemetry))
+
+
 def _present(message: m.Telemetry) -> dict[str, Any]:
-    values = ((name, getattr(message, name)) for name in message.__dataclass_fields__)
+    values = ((name, getattr(message, name)) for name in _READINGS)
     return {name: value for name, value in values if value is not None}
 
 

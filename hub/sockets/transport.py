@@ -1,9 +1,9 @@
-"""The bytes under a player's connection: handshake, frames, back-pressure.
+"""The bytes under a connection, of a player or an operator: handshake, frames, back-pressure.
 
-uvicorn hands the upgraded TCP connection to `PlayerSocket`, an asyncio protocol without a task, queue or timer of its
+uvicorn hands the upgraded TCP connection to a `FrameSocket`, an asyncio protocol without a task, queue or timer of its
 own. WebSocket framing is the sans-I/O server of the `websockets` package. What is above sees only the seam: `send`,
-`ping`, `close`, `abort`, `buffered`, `pause`, `resume`; what is below hears `on_text`, `on_binary`, `on_life`,
-`on_lost`.
+`send_framed`, `ping`, `close`, `abort`, `buffered`, `drained`, `pause`, `resume`; what is below hears `on_text`,
+`on_binary`, `on_life`, `on_lost`.
 """
 
 import asyncio
@@ -12,10 +12,11 @@ import http
 import json
 import logging
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, cast
+from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
@@ -24,10 +25,7 @@ from websockets.typing import Subprotocol
 
 from hub.domain.errors import BadRequest, HubError
 from hub.protocol.codec import MAX_TEXT_BYTES
-from hub.sockets.player import PlayerConnection
-from hub.sockets.registry import Registry
 
-SUBPROTOCOL = "signalbox.v1"
 BEARER_SUBPROTOCOL = "bearer."
 CLOSE_TIMEOUT_S = 5  # for the other end to answer a close, or to read what is in front of it
 REFUSALS = {
@@ -42,35 +40,59 @@ _frames_log = logging.getLogger(__name__ + ".frames")
 _frames_log.setLevel(logging.WARNING)  # never a line per message
 
 
-class PlayerSocket(asyncio.Protocol):
-    """uvicorn's `ws` class for `/ws/player`. The registry is found in the application's state."""
+class Connection(Protocol):
+    """What is above a socket."""
+
+    def on_text(self, data: bytes) -> None: ...
+    def on_binary(self, data: bytes) -> None: ...
+    def on_life(self) -> None: ...
+    def on_lost(self) -> None: ...
+
+
+class Door(Protocol):
+    """Who lets connections of one kind in."""
+
+    trusted_proxies: Any
+
+    async def admit(self, seam: Any, token: str | None, address: str | None) -> Connection: ...
+
+
+class FrameSocket(asyncio.Protocol):
+    """uvicorn's `ws` class. Subclasses say which door of the application's state lets in, and what is spoken."""
 
     __slots__ = (
         "_connection",
         "_connections",
+        "_door",
         "_fragments",
         "_gone",
         "_loop",
+        "_paused",
         "_protocol",
-        "_registry",
-        "_secure",
         "_tasks",
         "_text",
         "_transport",
+        "_writable",
     )
+
+    DOOR: ClassVar[str]
+    SUBPROTOCOL: ClassVar[Subprotocol]
+    MAX_BYTES: ClassVar[int]
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[Any]] = server_state.tasks
-        self._registry: Registry = app_state["registry"]
+        self._door: Door = app_state[self.DOOR]
         self._loop = asyncio.get_running_loop()
         self._protocol = ServerProtocol(
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            subprotocols=[self.SUBPROTOCOL],
             select_subprotocol=_select_subprotocol,
-            max_size=MAX_TEXT_BYTES,
+            max_size=self.MAX_BYTES,
             logger=_frames_log,
         )
-        self._connection: PlayerConnection | None = None
+        self._connection: Connection | None = None
+        self._paused = False  # the network takes no more for now
+        self._writable: asyncio.Event | None = None  # of those who wait for it
         self._fragments: list[bytes] | None = None
         self._text = False
         self._gone = False
@@ -85,6 +107,7 @@ class PlayerSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True
         self._connections.discard(self)
+        self.resume_writing()
         self._fragments = None
         if self._connection is not None:
             self._connection.on_lost()
@@ -111,10 +134,15 @@ class PlayerSocket(asyncio.Protocol):
         self.close(1012, "service restart")
 
     def pause_writing(self) -> None:
-        """The outbox is bounded by bytes (`buffered`), looked at with every send; asyncio's own mark is not used."""
+        """The outbox is bounded by bytes (`buffered`), looked at with every send; asyncio's own mark is for `drained`
+        alone."""
+        self._paused = True
 
     def resume_writing(self) -> None:
-        pass
+        self._paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     # The seam
 
@@ -128,6 +156,17 @@ class PlayerSocket(asyncio.Protocol):
         if self._protocol.state is OPEN:
             self._protocol.send_text(text.encode())
             self._flush()
+
+    def send_framed(self, frame: bytes) -> None:
+        """A whole frame that `framed` has made, the same bytes for many."""
+        if self._protocol.state is OPEN and not self._gone:
+            self._transport.write(frame)
+
+    async def drained(self) -> None:
+        """Return once the network has taken most of what was sent, or the connection is gone."""
+        if self._paused and not self._gone:
+            self._writable = self._writable or asyncio.Event()
+            await self._writable.wait()
 
     def ping(self) -> None:
         if self._protocol.state is OPEN:
@@ -190,7 +229,7 @@ class PlayerSocket(asyncio.Protocol):
         elif frame.opcode in (Opcode.PING, Opcode.PONG):
             connection.on_life()
 
-    def _message(self, connection: PlayerConnection, data: bytes) -> None:
+    def _message(self, connection: Connection, data: bytes) -> None:
         if self._text:
             connection.on_text(data)
         else:
@@ -206,11 +245,11 @@ class PlayerSocket(asyncio.Protocol):
         refusal: HubError | None = None
         connection = None
         try:
-            connection = await self._registry.admit(self, token, self._address(request))
+            connection = await self._door.admit(self, token, self._address(request))
         except HubError as error:
             refusal = error
         except Exception:
-            log.exception("a player's handshake failed")
+            log.exception("a handshake failed")
             refusal = HubError("Something went wrong on the hub.", code="internal")
         if self._gone or self._transport.is_closing():
             if connection is not None:
@@ -236,7 +275,7 @@ class PlayerSocket(asyncio.Protocol):
     def _address(self, request: Request) -> str | None:
         peer = self._transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else None
-        networks = self._registry.trusted_proxies
+        networks = self._door.trusted_proxies
         hops = [hop.strip() for value in request.headers.get_all("X-Forwarded-For") for hop in value.split(",")]
         while address is not None and hops and _within(address, networks):
             claim = _parsed(hops.pop())
@@ -244,6 +283,32 @@ class PlayerSocket(asyncio.Protocol):
                 break
             address = str(claim)
         return address
+
+
+class PlayerSocket(FrameSocket):
+    """For `/ws/player`."""
+
+    __slots__ = ()
+    DOOR = "registry"
+    SUBPROTOCOL = Subprotocol("signalbox.v1")
+    MAX_BYTES = MAX_TEXT_BYTES
+
+
+class OperatorSocket(FrameSocket):
+    """For `/ws/operator`."""
+
+    __slots__ = ()
+    DOOR = "operators"
+    SUBPROTOCOL = Subprotocol("signalbox.operator.v1")
+    MAX_BYTES = 65_536  # the largest is a command with its payload
+
+
+def _select_subprotocol(protocol: ServerProtocol, offered: Any) -> Subprotocol | None:
+    """The only one that the socket speaks; the library calls this as its own method."""
+    [spoken] = protocol.available_subprotocols or ()
+    if spoken not in offered:
+        raise NegotiationError(f"offer the subprotocol {spoken}")
+    return spoken
 
 
 def _within(address: str, networks: Any) -> bool:
@@ -259,16 +324,8 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _select_subprotocol(_protocol: ServerProtocol, offered: Any) -> Subprotocol | None:
-    from websockets.exceptions import NegotiationError
-
-    if SUBPROTOCOL not in offered:
-        raise NegotiationError(f"offer the subprotocol {SUBPROTOCOL}")
-    return Subprotocol(SUBPROTOCOL)
-
-
 def _token(request: Request) -> tuple[str | None, bool]:
-    """(the player's token, whether it came as a subprotocol, which is how a browser must send it)."""
+    """(the token, whether it came as a subprotocol, which is how a browser must send it)."""
     if "token" in parse_qs(urlsplit(request.path).query) or "access_token" in parse_qs(urlsplit(request.path).query):
         return None, False  # an address ends up in logs and histories
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")

@@ -111,6 +111,14 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def moment(self) -> AsyncIterator[AsyncSession]:
+        """A session for reading in which all questions are answered as of one moment."""
+        async with self.session() as session:
+            if not self.is_sqlite:  # there a transaction that reads is one moment by itself
+                await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session for writing: committed at the end of the block, rolled back if it raises. IntegrityError passes."""
         async with (

@@ -1,14 +1,19 @@
 """The event log: appended in the transaction of the change, with the webhook deliveries that follow from it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.events import Event, names_for
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
+
+SCAN = 10_000  # events that one question looks through at most: some tens of milliseconds
+FLOOR = "log_floor"
 
 # Most events have no webhook to go to; those stop here.
 _INSERT = insert_into(
@@ -63,6 +68,31 @@ async def after(session: AsyncSession, team_id: int, number: int, limit: int) ->
     """The team's events past `number`, oldest first."""
     query = select(EventRow).where(col(EventRow.team_id) == team_id, col(EventRow.id) > number)
     return list((await session.exec(query.order_by(col(EventRow.id)).limit(limit))).all())
+
+
+async def chosen_after(
+    session: AsyncSession, team_id: int, number: int, limit: int, *, types: Sequence[str], player_id: int | None
+) -> tuple[list[EventRow], int]:
+    """(events past `number` of these types and this player, oldest first; up to which number the log was looked
+    through). Looks at SCAN events at most, so that a rare type is found by several calls and not by a long one."""
+    past = select(EventRow.id).where(col(EventRow.team_id) == team_id, col(EventRow.id) > number)
+    looked_at = past.order_by(col(EventRow.id)).limit(SCAN).subquery()
+    upto = (await session.exec(select(func.max(looked_at.c.id)))).one() or number
+    query = select(EventRow).where(
+        col(EventRow.team_id) == team_id, col(EventRow.id) > number, col(EventRow.id) <= upto
+    )
+    if types:
+        query = query.where(col(EventRow.type).in_(types))
+    if player_id is not None:
+        query = query.where(col(EventRow.player_id) == player_id)
+    rows = list((await session.exec(query.order_by(col(EventRow.id)).limit(limit))).all())
+    return rows, (rows[-1].id or upto) if len(rows) == limit else upto
+
+
+async def floor(session: AsyncSession) -> int:
+    """The highest number that the log has forgotten: past it nothing is missing."""
+    row = await session.get(Meta, FLOOR)
+    return int(row.value) if row else 0
 
 
 def as_data(row: EventRow) -> dict[str, Any]:

@@ -182,6 +182,7 @@ def redeem(device_digest: str, token_digest: str, token_prefix: str, now: int) -
         "player_id": player_id,
         "screen_id": player["screen_id"],
         "name": player["name"],
+        "quarantined": False,
         "hardware_id": device["hardware_id"],
         "model": device["model"],
         "address": device["address"],

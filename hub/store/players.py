@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, text, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
 from hub.store.tables import GroupMember, Licence, Player, PlayerGroup, PresenceRow, Status
+
+_STANDING = text("""
+    SELECT p.id, p.screen_id, p.name, p.quarantined_at, r.online, r.since, r.flapping
+    FROM player p JOIN presence r ON r.player_id = p.id WHERE p.team_id = :team_id ORDER BY p.id""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,12 @@ async def get(session: AsyncSession, team_id: int, player_id: int) -> Player:
     if player is None:
         raise NotFound
     return player
+
+
+async def standing(session: AsyncSession, team_id: int) -> list[Any]:
+    """Of each player of the team: (id, screen id, name, quarantined at, online, since, flapping)."""
+    connection = await session.connection()
+    return list((await connection.execute(_STANDING, {"team_id": team_id})).all())
 
 
 async def find(

@@ -80,7 +80,7 @@ def connect(
     if change.cloned:
         yield _QUARANTINE(player_id=player_id, now=now)
         for kind in ("player.cloned", "player.quarantined"):
-            yield from events.append(_event(row, kind, {"reason": "cloned"}, now))
+            yield from events.append(_event(row, kind, {"quarantined": True, "reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
     yield from _write(row, before, change, session_id, now, address)
     if row["session_id"]:
@@ -129,7 +129,7 @@ def poll(player_id: int, session_id: str, address: str | None, grace: int, now: 
 
 
 def sweep(now: int, limit: int, polling_grace: int) -> Unit:
-    """Unit: whose grace ran out, whose flapping calmed down. Answers how many rows were looked at.
+    """Unit: whose grace ran out, whose flapping calmed down. Answers the team of each row that was looked at.
 
     The stored last-seen time of a player that polls may be behind, but never by as much as its grace: where that is
     over by it, nothing was heard since.
@@ -146,7 +146,7 @@ def sweep(now: int, limit: int, polling_grace: int) -> Unit:
         yield from _write(row, before, change, None if ended else row["session_id"], now)
         if ended:
             yield _CLOSE_SESSION(id=ended, now=row["last_seen_at"] or now, reason=change.row.reason)
-    return len(found)
+    return [row["team_id"] for row in found]
 
 
 def recover(node: str, due_at: int) -> Unit:
@@ -188,7 +188,7 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     if not found or found[0]["quarantined_at"] is not None:
         return None
     yield _QUARANTINE(player_id=player_id, now=now)
-    yield from events.append(_event(found[0], "player.quarantined", {"reason": reason}, now))
+    yield from events.append(_event(found[0], "player.quarantined", {"quarantined": True, "reason": reason}, now))
     return found[0]["team_id"]
 
 

@@ -1,6 +1,7 @@
 """Forgetting on purpose: what the settings no longer keep, in small bites so that nobody waits for it."""
 
 from hub.domain import ids
+from hub.store.events import FLOOR
 from hub.store.statements import Statement, Unit
 
 BITE = 1_000  # rows a transaction
@@ -51,11 +52,20 @@ _PREFIXES = {
 KINDS = tuple(_FORGET)
 
 
+_RAISE_FLOOR = Statement("""
+    INSERT INTO meta (name, value) VALUES (:name, :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    WHERE CAST(meta.value AS BIGINT) < CAST(excluded.value AS BIGINT)""")
+
+
 def forget(kind: str, before: int) -> Unit:
-    """Unit: remove up to BITE rows of `kind` (one of KINDS) older than `before`. Answers whether there may be more."""
+    """Unit: remove up to BITE rows of `kind` (one of KINDS) older than `before`. Answers whether there may be more. Of
+    events it keeps in mind up to which number some are missing, for readers that come back with an old cursor."""
     prefix = _PREFIXES.get(kind)
     if prefix is None:
         rows = yield _FORGET[kind](before=before, limit=BITE)
     else:
         rows = yield _FORGET[kind](before_id=ids.earliest(prefix, before), limit=BITE)
+    if kind == "events" and rows:
+        yield _RAISE_FLOOR(name=FLOOR, value=str(max(row["id"] for row in rows)))
     return len(rows) == BITE

@@ -14,7 +14,7 @@ from hub.domain.presence import (
     poll,
     sweep,
 )
-from hub.domain.times import MINUTE, SECOND
+from hub.domain.times import MINUTE, SECOND, rfc3339
 
 GRACES = Graces()
 T = 1_000_000_000
@@ -126,7 +126,13 @@ def test_a_player_that_polls_is_online_as_long_as_polls_renew_its_grace() -> Non
     assert gone is not None
     assert gone.events[0] == (
         "player.offline",
-        {"status": "offline", "epoch": 1, "reason": "silent", "seconds_online": 150},
+        {
+            "status": "offline",
+            "since": rfc3339(T + 150 * SECOND),
+            "epoch": 1,
+            "reason": "silent",
+            "seconds_online": 150,
+        },
     )
 
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, TimeZone, Tolerant, Unescaped, example
 from hub.domain.commands import MAX_TTL_S, STATES
+from hub.domain.events import TYPES
 
 State = Literal[
     "held",
@@ -130,8 +131,18 @@ class CommandFilter(Strict):
 # The rest ------------------------------------------------------------------------------------------------------------
 
 
+def _known_event(name: str) -> str:
+    if name not in TYPES:
+        raise ValueError("This is not the name of an event.")
+    return name
+
+
 class EventFilter(Strict):
     after: str | None = Field(None, max_length=64, description="A cursor; without one from the beginning.")
+    event: list[Annotated[str, Field(max_length=64), AfterValidator(_known_event)]] = Field(
+        [], max_length=50, description="Only events of this name; repeat it for several."
+    )
+    player_id: QueryId | None = Field(None, description="Only what concerns this player.")
     limit: int = Field(100, ge=1, le=1_000)
 
 

@@ -94,7 +94,8 @@ ENTRIES = (
              **WRITE),
 
     Endpoint("GET", "/api/v1/events", events.list_events, summary="Read the event log", tags=EVENTS, **READ,
-             query=bodies.EventFilter, waits=True, answers={200: Page[a.Event]}),
+             query=bodies.EventFilter, waits=True, answers={200: Page[a.Event]}, produces=events.STREAM,
+             errors=(503,)),
 
     Endpoint("GET", "/api/v1/webhooks", webhooks.list_webhooks, summary="List webhooks", **HOOKS, **SPOT,
              answers={200: Many[a.Webhook]}),

@@ -1,0 +1,272 @@
+"""One operator's connection: what it asks for is worked on by services, what happens is written as it was encoded once
+for everybody."""
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from hub.domain.access import Actor
+from hub.domain.commands import IdempotencyKey
+from hub.domain.errors import HubError
+from hub.domain.events import Topic
+from hub.protocol.closecodes import CloseCode
+from hub.services.commands import Origin
+from hub.services.feed import RESUME_LIMIT, Told
+from hub.sockets.frames import framed
+from hub.sockets.operator_messages import Command, Ping, Subscribe, Unread, read, said
+
+if TYPE_CHECKING:
+    from hub.sockets.operators import Operators
+
+OUTBOX_BYTES = 1_048_576  # unsent bytes at which an operator is too slow (4130): some thousand events
+SLOW_S = 30.0  # for the network to take a page of the past
+PLAYERS_A_PART = 500  # of a snapshot: some 100 KB, since libraries refuse messages of over a megabyte
+MESSAGES_A_MINUTE = 600  # ten a second, more than a person with a mouse; past it 4029
+UNREAD_A_MINUTE = 20  # messages that cannot be read, as on the players' socket; then 4000
+COMMANDS_WAITING = 32  # of one connection; they are worked on one after the other
+INTERNAL_ERROR = 1011  # of RFC 6455
+FACE = "signalbox"
+
+log = logging.getLogger(__name__)
+
+
+class Seam(Protocol):
+    """What a connection needs of the bytes under it."""
+
+    @property
+    def buffered(self) -> int: ...
+    def send_framed(self, frame: bytes) -> None: ...
+    async def drained(self) -> None: ...
+    def ping(self) -> None: ...
+    def close(self, code: int, reason: str = "") -> None: ...
+    def abort(self) -> None: ...
+
+
+class OperatorConnection:
+    def __init__(
+        self, operators: "Operators", seam: Seam, token: str, actor: Actor, address: str | None, now: float
+    ) -> None:
+        self.actor = actor
+        self.topics: frozenset[Topic] = frozenset()
+        self._operators = operators
+        self._seam = seam
+        self._token = token
+        self._address = address
+        self._closed = False
+        self._life_at = self._minute_at = now
+        self._pinged = False
+        self._messages = 0
+        self._unread = 0
+        self._commands: deque[Command] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # From the transport
+
+    def on_text(self, data: bytes) -> None:
+        now = self._alive()
+        if now - self._minute_at >= 60:
+            self._minute_at, self._messages, self._unread = now, 0, 0
+        self._messages += 1
+        if self._messages > MESSAGES_A_MINUTE:
+            self.close(CloseCode.FLOODING, "too many messages")
+            return
+        try:
+            message = read(data)
+        except Unread as unread:
+            self._refuse(unread.code, unread.message, unread.ref)
+            return
+        if isinstance(message, Ping):
+            self._say("pong", ref=message.ref)
+        elif isinstance(message, Subscribe):
+            if self._serving is not None:
+                self._serving.cancel()
+            self.topics = frozenset()
+            self._serving = self._spawn(self._serve(message))
+        elif len(self._commands) >= COMMANDS_WAITING:
+            self._say("refused", ref=message.ref, code="busy", message="Too many commands of this connection wait.")
+        else:
+            self._commands.append(message)
+            if self._working is None or self._working.done():
+                self._working = self._spawn(self._work())
+
+    def on_binary(self, data: bytes) -> None:
+        self._alive()
+        self._refuse("binary", "Only text frames are taken here.", None)
+
+    def on_life(self) -> None:
+        self._alive()
+
+    def on_lost(self) -> None:
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        self._operators.leave(self)
+
+    # From the registry
+
+    def sweep(self, now: float, heartbeat_s: float, silence_s: float) -> None:
+        """Ping who is silent, drop who stays so."""
+        silent_s = now - self._life_at
+        if silent_s >= silence_s and self._pinged:
+            self._seam.abort()
+        elif silent_s >= heartbeat_s and not self._pinged:
+            self._pinged = True
+            self._seam.ping()
+
+    def check(self) -> None:
+        """Something happened to the credential: look whether it is still good, and for what."""
+        self._checking = self._spawn(self._check())
+
+    def close(self, code: int, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            self._operators.closed(code)
+            self._seam.close(code, reason)
+            for task in self._tasks:
+                task.cancel()
+
+    def write(self, frame: bytes) -> None:
+        """A frame that is the same for many."""
+        if not self._closed:
+            self._seam.send_framed(frame)
+            if self._seam.buffered > OUTBOX_BYTES:
+                self.close(CloseCode.TOO_SLOW, "too slow to read")
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _alive(self) -> float:
+        self._life_at = asyncio.get_running_loop().time()
+        self._pinged = False
+        return self._life_at
+
+    def _refuse(self, code: str, message: str, ref: str | None) -> None:
+        self._unread += 1
+        self._say("error", code=code, message=message, **({} if ref is None else {"ref": ref}))
+        if self._unread >= UNREAD_A_MINUTE:
+            self.close(CloseCode.PROTOCOL_ERROR, "too many messages that cannot be read")
+
+    def _say(self, kind: str, **fields: Any) -> None:
+        self.write(framed(said(kind, **fields)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("an operator's connection failed", exc_info=error)
+            self.close(INTERNAL_ERROR, "the hub failed")
+
+    async def _check(self) -> None:
+        try:
+            actor = await self._operators.actor(self._token, self._address)
+        except HubError as error:  # the database is away: asked again within a minute
+            log.warning("a credential could not be checked: %s", error)
+            return
+        if actor is None:
+            self.close(CloseCode.REVOKED, "the credential is not good any more")
+        else:
+            self.actor = actor
+
+    # The feed
+
+    async def _serve(self, message: Subscribe) -> None:
+        feed = self._operators.services.feed
+        team_id = self.actor.team_id
+        try:
+            self.actor.require("read:players")
+            with feed.joined(team_id, self._tell, self._fell_behind) as listener:
+                await feed.ready(team_id)
+                number = None
+                if message.after is not None:
+                    number = await feed.position(message.after, RESUME_LIMIT)
+                    if number is None:
+                        self._say("reset")
+                self.topics = frozenset(message.topics)
+                if number is None:
+                    number = await self._snapshot()
+                else:
+                    async for page in feed.past(team_id, number):
+                        for told in page:
+                            self._tell(told)
+                            await self._drained()
+                        number = page[-1].number
+                listener.release(number)
+                await asyncio.Event().wait()  # until cancelled
+        except HubError as error:
+            self.topics = frozenset()
+            ref = {} if message.ref is None else {"ref": message.ref}
+            self._say("error", code=error.code, message=error.message, **ref)
+
+    async def _snapshot(self) -> int:
+        snapshot = await self._operators.services.feed.snapshot(self.actor.team_id)
+        players = snapshot.players if self.topics & {"players", "events"} else []
+        counts = snapshot.counts()
+        for start in range(0, max(len(players), 1), PLAYERS_A_PART):
+            part = players[start : start + PLAYERS_A_PART]
+            more = start + PLAYERS_A_PART < len(players)
+            self._say("snapshot", cursor=snapshot.cursor, players=part, counts=counts, more=more)
+            await self._drained()
+        return snapshot.number
+
+    def _tell(self, told: Told) -> None:
+        if self.topics & told.topics and told.scope in self.actor.scopes:
+            frame = told.framed.get("event")
+            if frame is None:
+                frame = told.framed["event"] = framed(b'{"type":"event",' + told.body[1:])
+            self.write(frame)
+
+    async def _drained(self) -> None:
+        """Go on when the network has taken most of it: whoever asks for the past is not cut off for its length."""
+        if self._seam.buffered < OUTBOX_BYTES // 4:
+            return
+        try:
+            async with asyncio.timeout(SLOW_S):
+                await self._seam.drained()
+        except TimeoutError:
+            self._fell_behind()
+
+    def _fell_behind(self) -> None:
+        if self._operators.draining:
+            self.close(CloseCode.DRAIN, "this hub is going away")
+        else:
+            self.close(CloseCode.TOO_SLOW, "too slow to read")
+
+    # Commands
+
+    async def _work(self) -> None:
+        while self._commands:
+            message = self._commands.popleft()
+            if self._checking is not None:  # what is asked after a change is judged by the new rights
+                await asyncio.wait([self._checking])
+            try:
+                self._say("accepted", ref=message.ref, **await self._send(message))
+            except HubError as error:
+                errors = {"errors": error.errors} if error.errors else {}
+                self._say("refused", ref=message.ref, code=error.code, message=error.message, **errors)
+
+    async def _send(self, message: Command) -> dict[str, Any]:
+        services, origin = self._operators.services, Origin(self.actor, FACE)
+        key = None
+        if message.idempotency_key is not None:
+            asked = message.model_dump(exclude={"ref", "idempotency_key"})
+            request = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+            key = IdempotencyKey(message.idempotency_key, request)
+        about: dict[str, Any] = {"ttl_s": message.ttl_s, "idempotency": key}
+        if message.player_id is not None:
+            sent = await services.commands.send(origin, message.player_id, message.command, message.payload, **about)
+            return {"command_id": sent["command_id"]}
+        assert message.group_id is not None
+        batch = await services.batches.send(origin, message.group_id, message.command, message.payload, **about)
+        return {"batch_id": batch["batch_id"]}

@@ -1,0 +1,145 @@
+"""The operators connected to this process: who is let in, liveness, latest values, and the way out."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from hub.bus.base import Bus
+from hub.domain.access import Actor
+from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
+from hub.protocol.closecodes import CloseCode
+from hub.services.access import concerns
+from hub.services.services import Services
+from hub.sockets.frames import framed
+from hub.sockets.operator import OperatorConnection, Seam
+
+MOST = 1_000  # operators of one process; each costs a write for every event of its team
+PART_BYTES = 131_072  # of one `now`: half of the largest frame a player may send
+PROGRESS_MOST = 10_000  # commands whose progress waits to be told: within a second, of a whole fleet
+
+
+class Operators:
+    """`now` is told at most once a second; nothing is kept for it while nobody listens."""
+
+    def __init__(
+        self,
+        services: Services,
+        bus: Bus,
+        *,
+        heartbeat_s: float,
+        silence_s: float,
+        trusted_proxies: Sequence[Any] = (),
+        metrics: Any = None,
+    ) -> None:
+        self.services = services
+        self.trusted_proxies = trusted_proxies
+        self.draining = False
+        self._heartbeat_s = heartbeat_s
+        self._silence_s = silence_s
+        self._metrics = metrics
+        self._connections: set[OperatorConnection] = set()
+        self._progress: dict[str, dict[str, Any]] = {}
+        bus.subscribe(("credentials", None), self._credential_changed)
+        bus.subscribe(("progress", None), self._progressed)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    async def admit(self, seam: Seam, token: str | None, address: str | None) -> OperatorConnection:
+        """Check a credential before the handshake is answered.
+
+        Raises Unauthenticated, Forbidden (a player's token), Unavailable (draining, too many, database).
+        """
+        if self.draining:
+            raise Unavailable("This hub is going away.", code="draining", retry_after=random.randint(1, 10))
+        if len(self._connections) >= MOST:
+            raise Unavailable("Too many operators are connected.", code="overloaded", retry_after=30)
+        actor = await self.actor(token, address) if token else None
+        if token is None or actor is None:
+            raise Unauthenticated
+        if actor.kind not in ("key", "user"):
+            raise Forbidden
+        connection = OperatorConnection(self, seam, token, actor, address, asyncio.get_running_loop().time())
+        self._connections.add(connection)
+        return connection
+
+    async def actor(self, token: str, address: str | None) -> Actor | None:
+        return await self.services.access.authenticate(token, address=address, agent="signalbox.operator.v1")
+
+    def leave(self, connection: OperatorConnection) -> None:
+        self._connections.discard(connection)
+
+    def closed(self, code: int) -> None:
+        if self._metrics is not None:
+            self._metrics.sockets_closed.labels(code=str(code)).inc()
+
+    async def sweep(self) -> None:
+        """Once a second: pings, the end of silent ones, and the latest values for those who want them."""
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self._connections):
+            connection.sweep(now, self._heartbeat_s, self._silence_s)
+        self._tell_latest()
+
+    async def check(self) -> None:
+        """Credentials expire by themselves: look at all of them."""
+        for connection in tuple(self._connections):
+            connection.check()
+
+    def drain(self) -> None:
+        """Send everybody away; they come back with their cursors."""
+        self.draining = True
+        for connection in tuple(self._connections):
+            connection.close(CloseCode.DRAIN, "this hub is going away")
+
+    def _credential_changed(self, subject: Sequence[Any]) -> None:
+        for connection in tuple(self._connections):
+            if concerns(connection.actor, *subject):
+                connection.check()
+
+    # Latest values
+
+    def _progressed(self, progress: dict[str, Any]) -> None:
+        if self._wanted("commands") and len(self._progress) < PROGRESS_MOST:
+            self._progress[progress["command_id"]] = progress
+
+    def _wanted(self, topic: str) -> set[int]:
+        return {one.actor.team_id for one in self._connections if topic in one.topics}
+
+    def _tell_latest(self) -> None:
+        presence = self.services.presence
+        watched = self._wanted("players")
+        presence.listen(bool(watched))
+        players = presence.fresh() if watched else {}
+        commands: dict[int, list[dict[str, Any]]] = {}
+        progress, self._progress = self._progress, {}
+        for told in progress.values():
+            if (team_id := presence.team_of(told["player_id"])) is not None:
+                commands.setdefault(team_id, []).append(told)
+        for team_id in watched & players.keys():
+            self._tell(team_id, "players", players[team_id])
+        for team_id in self._wanted("commands") & commands.keys():
+            self._tell(team_id, "commands", commands[team_id])
+
+    def _tell(self, team_id: int, topic: str, values: Iterable[dict[str, Any]]) -> None:
+        hearers = [one for one in self._connections if one.actor.team_id == team_id and topic in one.topics]
+        for part in _parts([orjson.dumps(value) for value in values]):
+            frame = framed(b'{"type":"now","%s":[%s]}' % (topic.encode(), b",".join(part)))
+            for one in hearers:
+                if "read:players" in one.actor.scopes:
+                    one.write(frame)
+
+
+def _parts(encoded: list[bytes]) -> Iterable[list[bytes]]:
+    part: list[bytes] = []
+    size = 0
+    for one in encoded:
+        if part and size + len(one) > PART_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += len(one) + 1
+    if part:
+        yield part
