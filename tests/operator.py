@@ -59,7 +59,7 @@ class State:
         self.cursor: str | None = None
         self.told_counts: dict[str, int] = {}
         self.resets = 0
-        self._whole = True
+        self.whole = True
 
     @property
     def counts(self) -> dict[str, int]:
@@ -72,13 +72,16 @@ class State:
             "quarantined": sum(player["quarantined"] for player in self.players.values()),
         }
 
+    def apply_text(self, text: str | bytes) -> None:
+        self.apply(json.loads(text))
+
     def apply(self, message: dict[str, Any]) -> None:
         if message["type"] == "reset":
             self.resets += 1
         elif message["type"] == "snapshot":
-            if self._whole:
+            if self.whole:
                 self.players = {}
-            self._whole = not message["more"]
+            self.whole = not message["more"]
             self.players |= {player["player_id"]: player for player in message["players"]}
             self.cursor, self.told_counts = message["cursor"], message["counts"]
         elif message["type"] == "event":
