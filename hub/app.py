@@ -266,7 +266,7 @@ async def running(
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
-        deliverer = Deliverer(db, bus, settings.webhooks, metrics)
+        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer))

@@ -58,7 +58,7 @@ class DeliveryMetrics(Protocol):
 
 class Deliverer:
     """Makes the deliveries that are due, until stopped. It hears of new events from the bus, and looks by itself now
-    and then. `outbound` is how it reaches receivers; by default as the settings say."""
+    and then. `node` names this hub process; `outbound` is how it reaches receivers, by default as the settings say."""
 
     def __init__(
         self,
@@ -67,10 +67,12 @@ class Deliverer:
         settings: DeliverySettings,
         metrics: DeliveryMetrics | None = None,
         *,
+        node: str = "hub",
         outbound: Outbound | None = None,
         clock: Callable[[], int] = now_ms,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self._node = node
         self._db = db
         self._bus = bus
         self._settings = settings
@@ -91,6 +93,7 @@ class Deliverer:
     async def start(self) -> None:
         async with self._db.session() as session:
             self._log_id = await events.log_id(session)
+        await self._db.write(store.recover, self._node, self._clock())
         self._unsubscribe = [
             self._bus.subscribe(("events", None), self._nudge),
             self._bus.subscribe(("replays", None), lambda _: self.replays.set()),
@@ -179,7 +182,7 @@ class Deliverer:
         return Window(1) if webhook.failing else Window()
 
     async def _claim(self, rooms: list[tuple[int, int]], now: int, until: int) -> list[Claimed]:
-        claiming = self._db.submit(store.claim, rooms, now, until)
+        claiming = self._db.submit(store.claim, rooms, now, until, self._node)
         try:
             return list(await asyncio.shield(claiming))
         except asyncio.CancelledError:

@@ -2,7 +2,7 @@
 and is the only queue.
 
 A row under way is leased: `next_at` is moved to the lease's end, so that whoever took it and died is succeeded by
-itself; its result is written only while the lease is still that one.
+another node, or by itself at its next start; its result is written only while the lease is still that one.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _DUE = Statement("""
         SELECT MIN(d.next_at) FROM delivery d WHERE d.webhook_id = w.id AND d.next_at IS NOT NULL) AS next_at
     FROM webhook w WHERE w.disabled_at IS NULL AND w.paused_at IS NULL""")
 _CLAIM = Statement("""
-    UPDATE delivery SET next_at = :until
+    UPDATE delivery SET next_at = :until, taken_by = :node
     WHERE next_at <= :now AND id IN (
         SELECT d.id FROM delivery d JOIN webhook w ON w.id = d.webhook_id
         WHERE d.webhook_id = :webhook_id AND d.next_at <= :now AND w.disabled_at IS NULL AND w.paused_at IS NULL
@@ -34,11 +34,12 @@ _READ = Statement("""
            w.old_secret_until, e.at, e.data
     FROM delivery d JOIN webhook w ON w.id = d.webhook_id LEFT JOIN event e ON e.id = d.event_id WHERE d.id = :id""")
 _SETTLE = Statement("""
-    UPDATE delivery SET state = :state, attempts = attempts + 1, next_at = :next_at, last_at = :now, last_url = :url,
-           last_ms = :duration_ms, last_status = :status, last_error = :error, last_answer = :answer,
+    UPDATE delivery SET state = :state, attempts = attempts + 1, next_at = :next_at, taken_by = NULL,
+           last_at = :now, last_url = :url, last_ms = :duration_ms, last_status = :status, last_error = :error, last_answer = :answer,
            delivered_at = COALESCE(CAST(:delivered_at AS BIGINT), delivered_at)
     WHERE id = :id AND next_at = :until RETURNING webhook_id""")
-_RELEASE = Statement("UPDATE delivery SET next_at = :now WHERE id = :id AND next_at = :until")
+_RELEASE = Statement("UPDATE delivery SET next_at = :now, taken_by = NULL WHERE id = :id AND next_at = :until")
+_RECOVER = Statement("UPDATE delivery SET next_at = :now, taken_by = NULL WHERE taken_by = :node RETURNING id")
 _WORKS = Statement("UPDATE webhook SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL")
 _FAILS = Statement("""
     UPDATE webhook SET failing_since = COALESCE(failing_since, CAST(:now AS BIGINT))
@@ -47,7 +48,7 @@ _DISABLE = Statement("""
     UPDATE webhook SET disabled_at = :now, version = version + 1
     WHERE id = :id AND disabled_at IS NULL RETURNING id, team_id, url""")
 _AGAIN = Statement("""
-    UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now WHERE id = :id RETURNING id""")
+    UPDATE delivery SET state = 'pending', attempts = 0, next_at = :now, taken_by = NULL WHERE id = :id RETURNING id""")
 _PING = Statement("""
     INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)
     VALUES (:webhook_id, :event_id, :name, 'pending', 0, :now)
@@ -65,7 +66,8 @@ _REPLAY = Statement("""
     FROM webhook_subscription s
     WHERE s.webhook_id = :webhook_id AND s.name IN (:own_name, :other_name, '*')
     GROUP BY s.webhook_id
-    ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, next_at = excluded.next_at
+    ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, next_at = excluded.next_at,
+        taken_by = NULL
         WHERE delivery.state <> 'delivered' OR :everything""")
 _REPLAYED = Statement("""
     UPDATE webhook SET replay_after = :after, replay_upto = :upto
@@ -131,11 +133,12 @@ def due() -> Unit:
     ]
 
 
-def claim(rooms: Sequence[tuple[int, int]], now: int, until: int) -> Unit:
-    """Unit: take due deliveries, at most `room` for each (webhook id, room), oldest first. Answers `Claimed` rows."""
+def claim(rooms: Sequence[tuple[int, int]], now: int, until: int, node: str) -> Unit:
+    """Unit: this node takes due deliveries, at most `room` for each (webhook id, room), oldest first. Answers `Claimed`
+    rows."""
     claimed: list[Claimed] = []
     for webhook_id, room in rooms:
-        taken = yield _CLAIM(webhook_id=webhook_id, room=room, now=now, until=until)
+        taken = yield _CLAIM(webhook_id=webhook_id, room=room, now=now, until=until, node=node)
         for delivery_id in sorted(row["id"] for row in taken):
             claimed += [_claimed(row, until) for row in (yield _READ(id=delivery_id))]
     return claimed
@@ -177,6 +180,11 @@ def release(claimed: Sequence[Claimed], now: int) -> Unit:
     """Unit: give back what was taken and not done."""
     for delivery in claimed:
         yield _RELEASE(id=delivery.id, until=delivery.until, now=now)
+
+
+def recover(node: str, now: int) -> Unit:
+    """Unit: at the start of this node. What it had taken when it died is due at once. Answers how many those are."""
+    return len((yield _RECOVER(node=node, now=now)))
 
 
 def prune(before: int, limit: int) -> Unit:

@@ -63,10 +63,17 @@ class Stage:
         return Webhooks(self.db, self.bus, allow_networks=LOOPBACK)
 
     async def deliver(
-        self, *, bus: LocalBus | None = None, outbound: Outbound | None = None, clock: Callable[[], int] = now_ms
+        self,
+        *,
+        bus: LocalBus | None = None,
+        outbound: Outbound | None = None,
+        clock: Callable[[], int] = now_ms,
+        node: str = "one",
     ) -> Deliverer:
         """A deliverer at work."""
-        deliverer = Deliverer(self.db, bus or self.bus, self.settings, self.metrics, outbound=outbound, clock=clock)
+        deliverer = Deliverer(
+            self.db, bus or self.bus, self.settings, self.metrics, node=node, outbound=outbound, clock=clock
+        )
         self.deliverers.append(deliverer)
         await deliverer.start()
         return deliverer
@@ -426,8 +433,8 @@ async def test_what_a_dead_process_had_taken_is_due_again_after_its_lease(stage:
         made = await stage.register(receiver.url)
         await stage.happens()
         until = now_ms() + 45_000
-        [taken] = await stage.db.write(store.claim, [(made["id"], 4)], now_ms(), until)
-        assert await stage.db.write(store.claim, [(made["id"], 4)], until - 1, until + 45_000) == []
+        [taken] = await stage.db.write(store.claim, [(made["id"], 4)], now_ms(), until, "dead")
+        assert await stage.db.write(store.claim, [(made["id"], 4)], until - 1, until + 45_000, "one") == []
 
         await stage.deliver(clock=lambda: now_ms() + 45_000)
 
@@ -439,11 +446,25 @@ async def test_what_a_dead_process_had_taken_is_due_again_after_its_lease(stage:
 
 
 @both
+async def test_what_a_node_had_taken_when_it_died_is_due_at_its_next_start(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        made = await stage.register(receiver.url)
+        await stage.happens()
+        far = now_ms() + HOUR
+        assert len(await stage.db.write(store.claim, [(made["id"], 4)], now_ms(), far, "one")) == 1
+
+        await stage.deliver()
+
+        assert (await receiver.next()).number == 1
+        assert (await stage.outcome()).taken_by is None
+
+
+@both
 async def test_two_nodes_share_the_work(stage: Stage) -> None:
     async with Receiver() as receiver:
         await stage.register(receiver.url)
         await stage.deliver()
-        await stage.deliver()
+        await stage.deliver(node="two")
 
         for number in range(30):
             await stage.happens(number)

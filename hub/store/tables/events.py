@@ -58,8 +58,8 @@ class Subscription(SQLModel, table=True):
 
 class Delivery(SQLModel, table=True):
     """One event for one webhook, made with the event. `id` is the stable message id; `name` the event's name in the
-    receiver's vocabulary. `next_at` is when it is due: for one under way the end of its lease, null once it is over.
-    `last_*` tell of the last attempt, `last_ms` how long it took."""
+    receiver's vocabulary. `next_at` is when it is due: for one under way (`taken_by` a node) the end of its lease, null
+    once it is over. `last_*` tell of the last attempt, `last_ms` how long it took."""
 
     __tablename__ = "delivery"
     id: int | None = c.key()
@@ -75,9 +75,11 @@ class Delivery(SQLModel, table=True):
     last_answer: str | None = None
     last_url: str | None = None
     last_ms: int | None = None
+    taken_by: str | None = None
     delivered_at: int | None = c.maybe_time()
     __table_args__ = (
         UniqueConstraint("webhook_id", "event_id"),
+        c.index_where("ix_delivery_taken", "taken_by", where="taken_by IS NOT NULL"),
         c.index_where("ix_delivery_failed", "webhook_id", "event_id", where="state = 'failed'"),
         c.index_where("ix_delivery_next", "webhook_id", "next_at", "id", where="next_at IS NOT NULL"),
     )

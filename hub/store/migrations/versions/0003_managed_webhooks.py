@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _FAILED = sa.text("state = 'failed'")
+_TAKEN = sa.text("taken_by IS NOT NULL")
 
 
 def _number() -> sa.types.TypeEngine[int]:
@@ -28,6 +29,10 @@ def upgrade() -> None:
         op.add_column("webhook", column)
     op.add_column("delivery", sa.Column("last_url", sa.String(), nullable=True))
     op.add_column("delivery", sa.Column("last_ms", sa.Integer(), nullable=True))
+    op.add_column("delivery", sa.Column("taken_by", sa.String(), nullable=True))
+    op.create_index(
+        "ix_delivery_taken", "delivery", ["taken_by"], unique=False, sqlite_where=_TAKEN, postgresql_where=_TAKEN
+    )
     op.create_index(
         "ix_delivery_failed",
         "delivery",
@@ -40,7 +45,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_delivery_failed", "delivery", sqlite_where=_FAILED, postgresql_where=_FAILED)
-    for name in ("last_ms", "last_url"):
+    op.drop_index("ix_delivery_taken", "delivery", sqlite_where=_TAKEN, postgresql_where=_TAKEN)
+    for name in ("taken_by", "last_ms", "last_url"):
         op.drop_column("delivery", name)
     for name in ("replay_all", "replay_upto", "replay_after", "old_secret_until", "old_secret", "version", "paused_at"):
         op.drop_column("webhook", name)
