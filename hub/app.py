@@ -29,6 +29,7 @@ from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
 from hub.services.access import Access
 from hub.services.accounts import Accounts
+from hub.services.alert_rules import AlertRules
 from hub.services.alerts import Alerts
 from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
@@ -39,10 +40,12 @@ from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.folders import Folders
+from hub.services.incidents import Incidents
 from hub.services.intake import Intake
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
+from hub.services.mails import Mailer
 from hub.services.members import Members
 from hub.services.oauth import OAuth
 from hub.services.oauth_clients import OAuthClients
@@ -62,6 +65,7 @@ from hub.services.teams import prepare, url_secret
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
+from hub.services.watching import Watch
 from hub.services.weather import Weather
 from hub.services.webhooks import Deliverer, Webhooks
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
@@ -209,6 +213,8 @@ async def running(
                 grace=graces.polling,
             ),
             alerts=alerts,
+            alert_rules=AlertRules(db, bus, has_mail=bool(settings.smtp.host)),
+            incidents=Incidents(db, bus),
             releases=releases,
             licences=licences,
             oauth=OAuth(db, bus, access, accounts, secret, settings.server.public_url),
@@ -253,7 +259,8 @@ async def running(
         deliverer = Deliverer(db, bus, settings.webhooks, metrics)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        jobs = Jobs(_jobs(settings, db, services, registry, deliverer))
+        watch = Watch(db, bus, graces.crash)
+        jobs = Jobs(_jobs(settings, db, services, registry, deliverer, watch))
         jobs.start()
         stack.push_async_callback(analytics.beat)
         stack.push_async_callback(services.access.flush)
@@ -264,7 +271,9 @@ async def running(
         yield {"services": services, "registry": registry}
 
 
-def _jobs(settings: Settings, db: Database, services: Services, registry: Registry, deliverer: Deliverer) -> list[Job]:
+def _jobs(
+    settings: Settings, db: Database, services: Services, registry: Registry, deliverer: Deliverer, watch: Watch
+) -> list[Job]:
     retention = Retention(
         db,
         {
@@ -275,6 +284,7 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
             "downtimes": settings.players.sessions_retention_days,
             "plays": settings.analytics.plays_retention_days + 1,  # of a fast clock's, as long as they are taken
             "play sums": settings.analytics.sums_retention_days,
+            "incidents": settings.incidents.retention_days,
         },
     )
 
@@ -289,6 +299,8 @@ def _jobs(settings: Settings, db: Database, services: Services, registry: Regist
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
+        Job("incidents", 3.0, watch.look),
+        Job("mail", 2.0, Mailer(db, settings.smtp).work),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
         Job("weather", 5.0, services.programs.weather.refresh),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hub.services.access import Access
 from hub.services.accounts import Accounts
+from hub.services.alert_rules import AlertRules
 from hub.services.alerts import Alerts
 from hub.services.analytics import Analytics
 from hub.services.batches import Batches
@@ -14,6 +15,7 @@ from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.folders import Folders
+from hub.services.incidents import Incidents
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
@@ -53,6 +55,8 @@ class Services:
     events: Events
     webhooks: Webhooks
     alerts: Alerts
+    alert_rules: AlertRules
+    incidents: Incidents
     releases: Releases
     licences: Licences
     oauth: OAuth
