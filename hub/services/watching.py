@@ -30,7 +30,7 @@ SETTLED_MS = 10 * SECOND  # readings have their time before they are stored: you
 PLACE_EVERY = 1_000  # events after which the place is stored, though nothing was noticed
 
 NOTICED = (*HEARD, RECOVERED)
-OF_PLAYERS = ("player.online", "player.offline", "player.flapping", "player.updated")
+OF_PLAYERS = ("player.online", "player.offline", "player.flapping", "player.updated", "alert.cleared")
 OF_TEAMS = ("group.created", "group.updated", "group.deleted", "location.updated", "location.deleted")
 TYPES = (*NOTICED, *OF_PLAYERS, *OF_TEAMS, "player.deleted")
 
