@@ -299,7 +299,7 @@ def _jobs(
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
-        Job("incidents", 3.0, watch.look),
+        Job("incidents", 2.0, watch.look),
         Job("mail", 2.0, Mailer(db, settings.smtp).work),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),

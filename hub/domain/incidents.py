@@ -304,8 +304,8 @@ def words(kind: Kind, name: str | None, measured: Mapping[str, Any]) -> tuple[st
     match kind:
         case "player_offline":
             minutes = measured.get("offline_minutes", 0)
-            hours = f"It has been offline for {minutes} minutes of its opening hours"
-            return f"{name} is offline", f"{hours}, since {measured.get('offline_since')}."
+            text = f"It has been offline for {minutes} {'minute' if minutes == 1 else 'minutes'} of its opening hours"
+            return f"{name} is offline", f"{text}, since {measured.get('offline_since')}."
         case "storage_low":
             free = f"{measured['storage_free_mb']:g} MB" if "storage_free_mb" in measured else "little"
             share = f" ({measured['free_percent']:g} %)" if "free_percent" in measured else ""

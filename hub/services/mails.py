@@ -108,6 +108,8 @@ class Mailer:
         except asyncio.CancelledError:
             posting.abort()
             await asyncio.wait([sending])
+            for number in [number for number, outcome in outcomes.items() if outcome.error is not None]:
+                del outcomes[number]  # it was we who broke it off
             raise
         finally:
             deadline.cancel()
@@ -131,7 +133,7 @@ class _Posting:
         self._aborted = False
 
     def abort(self) -> None:
-        """End it now, from another thread."""
+        """End it now, from another thread; at the latest when the server has greeted."""
         self._aborted = True
         connection = self._smtp.sock if self._smtp is not None else None
         if connection is not None:
@@ -176,6 +178,8 @@ class _Posting:
             smtp = smtplib.SMTP(settings.host, settings.port, local_hostname=name, timeout=settings.timeout_s)
         self._smtp = smtp
         try:
+            if self._aborted:
+                raise TimeoutError
             if settings.security == "starttls":
                 smtp.starttls(context=tls)
             if settings.username:
@@ -201,8 +205,10 @@ def _outcome(error: Exception) -> Outcome:
     if isinstance(error, smtplib.SMTPResponseException):
         refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
         return Outcome(_words(error.smtp_code, error.smtp_error), final=refused)
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib hides it in its own
         return Outcome("The mail server did not answer in time.")
+    if isinstance(error, smtplib.SMTPException):
+        return Outcome(f"The mail server: {error}")
     return Outcome(f"The mail server could not be reached: {error or type(error).__name__}.")
 
 

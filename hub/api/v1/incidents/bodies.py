@@ -72,7 +72,7 @@ class NewRule(Strict):
 
 
 class RuleChanges(Changes):
-    model_config = example(enabled=False)
+    model_config = example(severity="severe")
 
     name: Name | None = None
     severity: Severity | None = None

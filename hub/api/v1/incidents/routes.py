@@ -30,8 +30,8 @@ ENTRIES = (
              query=bodies.IncidentFilter, answers={200: Many[a.Incident]}),
     Endpoint("GET", INCIDENT, incidents.get_incident, summary="Get an incident", tags=INCIDENTS, **READ,
              answers={200: One[a.Incident]}),
-    Endpoint("POST", INCIDENT + "/acknowledge", incidents.acknowledge_incident, summary="Acknowledge an incident",
-             tags=INCIDENTS, **WRITE, body=bodies.Remark, answers={200: One[a.Incident]}, errors=(409,)),
     Endpoint("POST", INCIDENT + "/resolve", incidents.resolve_incident, summary="Resolve an incident", tags=INCIDENTS,
              **WRITE, body=bodies.Remark, answers={200: One[a.Incident]}),
+    Endpoint("POST", INCIDENT + "/acknowledge", incidents.acknowledge_incident, summary="Acknowledge an incident",
+             tags=INCIDENTS, **WRITE, body=bodies.Remark, answers={200: One[a.Incident]}, errors=(409,)),
 )  # fmt: skip
