@@ -69,9 +69,7 @@ class MailServer:
         self.connections += 1
         options: dict[str, Any] = {}
         if self._users is not None:
-            seen = (
-                self._tls is None
-            )  # of a connection that is safe from the beginning aiosmtpd does not know that it is
+            seen = self._tls is None  # aiosmtpd does not know of a connection that is safe from the beginning
             options = {"authenticator": self._login, "auth_require_tls": seen, "auth_required": seen}
         if self._starttls is not None:
             options |= {"tls_context": self._starttls, "require_starttls": True}

@@ -23,7 +23,7 @@ from hub.store.incidents import Noticed
 
 PAGE = 200  # events of one turn; each may open an incident for each rule
 BITE = 200  # players of one turn
-IN_TURN = 50  # of them without any reason: 10,000 players in ten minutes
+IN_TURN = 20  # of them without any reason: 10,000 players in a quarter of an hour
 BREATH = 20  # players judged without a pause for everybody else
 RECOUNT_MS = 10 * SECOND  # between counts of one team's commands
 SETTLED_MS = 10 * SECOND  # readings have their time before they are stored: younger ones may still be on the way
