@@ -26,6 +26,8 @@ from device_agent.players.base import Player, PlayerError
 from device_agent.plays import PlayLog
 from device_agent.program import Asset, Showing
 from device_agent.settings import KEPT, Settings
+from device_agent.sight import KEPT as SEEN
+from device_agent.sight import Sight
 from device_agent.system.base import Rebooted, System
 from device_agent.telemetry import CpuMeter, ip_address, read_telemetry
 from device_agent.uploads import UploadFault, Uploads
@@ -171,6 +173,7 @@ class Agent:
         self._skew_kept_ms = 0
         self._version = "unknown"
         self._settings: Settings
+        self._sight: Sight
         self._runner: Runner
         self._actions: dict[str, Any] = {}
         self._group: asyncio.TaskGroup
@@ -221,6 +224,7 @@ class Agent:
         recalled = await self._journal.recall(self.options.key)
         self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._remember)
         self._skew_kept_ms = int(recalled.get(CLOCK, 0))
+        self._sight = Sight(self.player, self.notice, self._remember, self._sleep, recalled.get(SEEN))
         if self.options.follow:
             await asyncio.to_thread(self._following.load)
         program = self._following.program
@@ -271,6 +275,8 @@ class Agent:
 
     def _duties(self) -> list[Coroutine[Any, Any, None]]:
         duties = [self.link.run(), self._runner.run(), self._show()]
+        if self.player.sees:
+            duties.append(_survived(self._sight.run))
         return [*duties, self._following.run()] if self.options.follow else duties
 
     async def _show(self) -> None:

@@ -30,6 +30,7 @@ from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
 from hub.services.access import Access
 from hub.services.accounts import Accounts
+from hub.services.alert_rules import AlertRules
 from hub.services.alerts import Alerts
 from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
@@ -42,10 +43,12 @@ from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.feed import Feed
 from hub.services.folders import Folders
+from hub.services.incidents import Incidents
 from hub.services.intake import Intake
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
+from hub.services.mails import Mailer
 from hub.services.members import Members
 from hub.services.oauth import OAuth
 from hub.services.oauth_clients import OAuthClients
@@ -65,6 +68,7 @@ from hub.services.teams import prepare, url_secret
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
+from hub.services.watching import Watch
 from hub.services.weather import Weather
 from hub.services.webhooks import Webhooks
 from hub.sockets.operators import Operators
@@ -216,6 +220,8 @@ async def running(
                 grace=graces.polling,
             ),
             alerts=alerts,
+            alert_rules=AlertRules(db, bus, has_mail=bool(settings.smtp.host)),
+            incidents=Incidents(db, bus),
             releases=releases,
             licences=licences,
             oauth=OAuth(db, bus, access, accounts, secret, settings.server.public_url),
@@ -269,7 +275,8 @@ async def running(
         deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer))
+        watch = Watch(db, bus, graces.crash)
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch))
         jobs.start()
         stack.push_async_callback(analytics.beat)
         stack.push_async_callback(services.access.flush)
@@ -289,6 +296,7 @@ def _jobs(
     registry: Registry,
     operators: Operators,
     deliverer: Deliverer,
+    watch: Watch,
 ) -> list[Job]:
     retention = Retention(
         db,
@@ -300,6 +308,7 @@ def _jobs(
             "downtimes": settings.players.sessions_retention_days,
             "plays": settings.analytics.plays_retention_days + 1,  # of a fast clock's, as long as they are taken
             "play sums": settings.analytics.sums_retention_days,
+            "incidents": settings.incidents.retention_days,
         },
     )
 
@@ -316,6 +325,8 @@ def _jobs(
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
+        Job("incidents", 2.0, watch.look),
+        Job("mail", 2.0, Mailer(db, settings.smtp).work),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
         Job("weather", 5.0, services.programs.weather.refresh),

@@ -283,6 +283,38 @@ class Weather(Group):
     )
 
 
+class Incidents(Group):
+    retention_days: Days = Field(400, description="Days incidents are kept after they are over: a year, and more.")
+
+
+class Smtp(Group):
+    host: str = Field("", max_length=255, description="Mail server for mail about incidents; empty: there is none.")
+    port: int = Field(587, ge=1, le=65_535, description="587 is usual with starttls, 465 with tls, 25 with none.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection is protected; none sends the password as it is."
+    )
+    username: str = Field("", max_length=255, description="Account at the mail server; empty: it asks for none.")
+    password: SecretStr | None = Field(None, description="Password of username; best in the environment.")
+    sender: str = Field(
+        "",
+        max_length=254,
+        pattern=r"^([!-;=?A-~]+@[!-;=?A-~]+)?$",
+        description="Address that mail comes from, such as signalbox@example.com.",
+    )
+    timeout_s: float = Field(10, gt=0, le=60, description="Seconds the server may take for each answer.")
+    retry_s: list[Annotated[int, Field(ge=1, le=604_800)]] = Field(
+        [60, 300, 1_800, 7_200, 28_800],
+        max_length=20,
+        description="Seconds before each new attempt: half a day in all, after that the mail is of no use.",
+    )
+
+    @model_validator(mode="after")
+    def _somebody_sends(self) -> Self:
+        if self.host and not self.sender:
+            raise ValueError("sender must be set where host is")
+        return self
+
+
 class Log(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line written.")
     format: Literal["text", "json"] = Field("text", description="text for a terminal, json for a log collector.")
@@ -308,6 +340,8 @@ class Settings(BaseSettings):
     rate_limits: RateLimits = RateLimits()
     analytics: Analytics = Analytics()
     weather: Weather = Weather()
+    incidents: Incidents = Incidents()
+    smtp: Smtp = Smtp()
     log: Log = Log()
 
     @property

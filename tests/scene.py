@@ -35,6 +35,8 @@ class Scene:
     location_id: int
     holiday_id: int
     alert_id: int
+    rule_id: int
+    incident_id: int
     release_id: int
     licence_id: int
     user_id: int
@@ -132,6 +134,8 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn
         location_id=await new("locations", name="Acme place", timezone="Europe/Berlin"),
         holiday_id=await new("holidays", name="Acme day", date=f"2099-12-{25 - turn}"),
         alert_id=await new("alerts", title="Acme", message="Acme", player_ids=[player_id], starts_at="2099-01-01"),
+        rule_id=(rule_id := await new("alert-rules", name="Acme rule", kind="picture_black", everyone=True)),
+        incident_id=found(folder, player_id, rule_id, hub.owner.team_id),
         release_id=await new(
             "releases", version_name=f"9.{turn}", url="https://acme.example.com/player.apk", sha256="0" * 64
         ),
@@ -144,6 +148,19 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn
         pairing_code=polling.json()["pairing_code"],
         screen_id=player["screen_id"],
     )
+
+
+def found(folder: Path, player_id: int, rule_id: int, team_id: int) -> int:
+    """An incident as the watch over players leaves it; how one opens is tested elsewhere."""
+    with sqlite3.connect(folder / "hub.db", timeout=10) as database:
+        row = database.execute(
+            """INSERT INTO incident (team_id, rule_id, player_id, rule_name, kind, severity, title, message, measured,
+                                     status, began_at, opened_at)
+            VALUES (?, ?, ?, 'Acme rule', 'picture_black', 'minor', 'Acme', 'Acme', '{}', 'open', 1, 1)""",
+            (team_id, rule_id, player_id),
+        )
+        assert row.lastrowid is not None
+        return row.lastrowid
 
 
 def granted(folder: Path, client_number: int, user_id: int, team_id: int) -> int:

@@ -30,12 +30,21 @@ class Picture:
     captured_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is to be seen on the screen: its brightest spot, 0 to 255, and whether it moves; None: it need not."""
+
+    brightest: int
+    moves: bool | None
+
+
 class Player(Protocol):
     """A program that shows content. Every call may raise PlayerError, and none waits for ever."""
 
     kind: str
     capabilities: frozenset[str]  # names of the commands it can do
     content_types: frozenset[str]  # types of assets that it can show
+    sees: bool  # whether `look` is worth a call
 
     async def start(self) -> None:
         """Return once the program answers."""
@@ -71,6 +80,10 @@ class Player(Protocol):
 
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         """What is really on screen, at most `max_width` pixels wide; `quality` 1..100 where the format has one."""
+        ...
+
+    async def look(self) -> Look:
+        """A glance at what is really on screen, cheaper than a screenshot is to send."""
         ...
 
     async def identity(self) -> tuple[int, float]:

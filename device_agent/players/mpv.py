@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from device_agent import picture
-from device_agent.players.base import Picture, PlayerError, check_volume
+from device_agent.players.base import Look, Picture, PlayerError, check_volume
 from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink
-from device_agent.players.mpv_shrink import shrink
+from device_agent.players.mpv_shrink import grey, shrink
 from device_agent.players.source import check_source
 
 START_S = 15.0  # a cold start from a slow SD card
@@ -29,6 +29,9 @@ QUICK_RESTART_S = 0.5
 SLOW_RESTART_S = 30.0
 HEALTHY_S = 60.0  # a life this long makes the next restart quick again
 JPEG_QUALITY = 85
+LOOK_QUALITY = 70  # JPEG; black stays black
+MOVES_S = (0.7, 1.1, 1.3)  # pauses in which a film must get on; no short one that repeats fits into all of them
+SLOWEST_FPS = 5.0  # of a film; one of slides stands still for longer than we look
 LONGEST_TEXT = 1000  # characters; more would not fit on a screen
 MASTER_QUALITY = 95  # of the full-size picture that is only an intermediate for a smaller one
 
@@ -94,6 +97,7 @@ class MpvPlayer:
     kind = "mpv"
     capabilities = frozenset({"play", "set_volume", "identify", "take_screenshot", "restart_player"})
     content_types = frozenset({"image", "video", "audio", "livestream"})
+    sees = True
 
     def __init__(
         self,
@@ -230,6 +234,37 @@ class MpvPlayer:
             if max_width:
                 file = await shrink(self._binary, file, max(16, max_width), quality)
             return Picture(data=file.read_bytes(), mime="image/jpeg", source="mpv", captured_at=captured_at)
+
+    async def look(self) -> Look:
+        with _folder() as folder:
+            file = folder / "full.jpg"
+            async with self._turn:
+                await self._photograph(file, LOOK_QUALITY)
+            pixels = await grey(self._binary, file)
+        return Look(brightest=max(pixels), moves=await self._moves())
+
+    async def _moves(self) -> bool | None:
+        before = await self._position()
+        if before is None:
+            return None
+        for pause_s in MOVES_S:
+            await asyncio.sleep(pause_s)
+            if await self._position() != before:
+                return True
+        return False
+
+    async def _position(self) -> float | None:
+        """How far the film on screen is, in seconds; None when none is there."""
+        tracks = await self._ask("get_property", "track-list")
+        films = [track for track in tracks if track["type"] == "video" and not track.get("image", True)]
+        if not any(track["selected"] and track.get("demux-fps", 0) >= SLOWEST_FPS for track in films):
+            return None
+        try:
+            return float(await self._ask("get_property", "time-pos"))
+        except PlayerError as error:
+            if error.code != "player_refused":
+                raise
+            return None
 
     # --- the process ---
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from device_agent import picture
-from device_agent.players.base import Picture, PlayerError, check_volume
+from device_agent.players.base import Look, Picture, PlayerError, check_volume
 from device_agent.players.source import check_source
 
 WIDTH_PX = 1280
@@ -20,6 +20,7 @@ class SimulatedPlayer:
     kind = "simulated"
     capabilities = frozenset({"play", "set_volume", "identify", "take_screenshot", "restart_player"})
     content_types = frozenset({"image", "video", "audio", "youtube", "web", "livestream"})
+    sees = False  # it draws the picture itself, and knows what is on it
 
     def __init__(self, name: str = "Player", *, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self.name = name
@@ -90,6 +91,10 @@ class SimulatedPlayer:
             width=max(16, min(WIDTH_PX, max_width or WIDTH_PX)),
         )
         return Picture(data=data, mime="image/png", source="simulated", captured_at=now)
+
+    async def look(self) -> Look:
+        self._running()
+        return Look(brightest=255, moves=None)
 
     async def identity(self) -> tuple[int, float]:
         return self._running()

@@ -29,6 +29,7 @@ PAGES: Final = (
     "schedules",
     "calling",
     "clients",
+    "alerts",
     "webhooks",
     "analytics",
     "operations",

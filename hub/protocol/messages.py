@@ -40,6 +40,7 @@ EVENT_NAMES = (
     "player.crashed",
     "picture.black",
     "picture.frozen",
+    "picture.recovered",
     "storage.low",
     "temperature.high",
     "clock.skewed",

@@ -28,7 +28,7 @@ class Change:
     now: int
     shown: bool
 
-    async def say(self, kind: str, **data: Any) -> None:
+    async def say(self, kind: str, /, **data: Any) -> None:
         """Write an event of this change."""
         event = Event(kind, self.actor.team_id, self.now, data, actor=self.actor, face=self.face)
         await self.db.run(self.session, events.append(event))

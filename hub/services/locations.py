@@ -1,10 +1,14 @@
 """Locations, which give players their time zone and weather, and the days off there."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid
+from hub.domain.opening_hours import parse_hours, read_hours, told
 from hub.domain.playback import checked_day, checked_zone_name
 from hub.domain.times import rfc3339
 from hub.services.changes import Change, change, check_version
@@ -45,9 +49,11 @@ class Locations:
         address: str | None = None,
         latitude: float | None = None,
         longitude: float | None = None,
+        opening_hours: Sequence[Mapping[str, Any]] | None = None,
         face: str,
     ) -> dict[str, Any]:
-        """A new location; `timezone` by its IANA name, both degrees or neither. Raises Invalid."""
+        """A new location; `timezone` by its IANA name, both degrees or neither. `opening_hours` have `days`, `from` and
+        `to` each; None: always open. Raises Invalid."""
         actor.require("write:players")
         async with change(self._db, self._bus, actor, face) as made:
             location = Location(
@@ -57,6 +63,7 @@ class Locations:
                 timezone=checked_zone_name(timezone),
                 latitude=latitude,
                 longitude=longitude,
+                opening_hours=_kept(opening_hours),
                 created_at=made.now,
             )
             _check_degrees(location)
@@ -68,7 +75,7 @@ class Locations:
     async def update(
         self, actor: Actor, location_id: int, changes: dict[str, Any], *, version: int | None = None, face: str
     ) -> dict[str, Any]:
-        """Change what `create` takes; an address or degrees of None are cleared.
+        """Change what `create` takes; an address, degrees or opening hours of None are cleared.
 
         Raises NotFound, Invalid, PreconditionFailed.
         """
@@ -81,6 +88,8 @@ class Locations:
             for name in ("name", "address", "timezone", "latitude", "longitude"):
                 if name in changes:
                     setattr(location, name, changes[name])
+            if "opening_hours" in changes:
+                location.opening_hours = _kept(changes["opening_hours"])
             _check_degrees(location)
             location.version += 1
             made.session.add(location)
@@ -183,6 +192,10 @@ class Locations:
         return _describe(location, len(player_ids)) | {"player_ids": player_ids}
 
 
+def _kept(opening_hours: Sequence[Mapping[str, Any]] | None) -> str | None:
+    return None if opening_hours is None else orjson.dumps(told(read_hours(opening_hours))).decode()
+
+
 def _check_degrees(location: Location) -> None:
     if (location.latitude is None) != (location.longitude is None):
         missing = "latitude" if location.latitude is None else "longitude"
@@ -210,6 +223,7 @@ def _describe(location: Location, players: int) -> dict[str, Any]:
         "timezone": location.timezone,
         "latitude": location.latitude,
         "longitude": location.longitude,
+        "opening_hours": told(parse_hours(location.opening_hours)),
         "players_count": players,
         "created_at": rfc3339(location.created_at),
         "version": location.version,

@@ -8,8 +8,9 @@ from typing import Any, cast
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.errors import HubError
+from hub.domain.incidents import SKEW
 from hub.domain.presence import Connected, Device, Graces, Reason
-from hub.domain.times import SECOND, now_ms, rfc3339
+from hub.domain.times import SECOND, now_ms, parse, rfc3339
 from hub.store import presence as store
 from hub.store.database import Database
 
@@ -127,7 +128,7 @@ class PresenceService:
     ) -> None:
         """Keep the latest values; they are written with the next flush."""
         latest = self._latest.setdefault(player_id, _Latest(self._clock()))
-        latest.telemetry.update(telemetry or {})
+        latest.telemetry.update(_with_skew(telemetry or {}, self._clock()))
         latest.reported.update(reported or {})
         self._freshen(player_id, telemetry or {})
 
@@ -248,6 +249,12 @@ class PresenceService:
         """Nobody who is away is offline for it before the longest grace has passed: they cannot come back while
         admissions are paced, and could not while the hub did not look."""
         await self._db.write(store.await_return, self._clock() + self._graces.crash)
+
+
+def _with_skew(telemetry: Mapping[str, Any], now: int) -> Mapping[str, Any]:
+    """A device's own clock says something only beside ours of the same moment."""
+    clock = telemetry.get("clock")
+    return telemetry if clock is None else {**telemetry, SKEW: round((parse(clock) - now) / SECOND, 1)}
 
 
 async def _in_bites(writes: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hub.services.access import Access
 from hub.services.accounts import Accounts
+from hub.services.alert_rules import AlertRules
 from hub.services.alerts import Alerts
 from hub.services.analytics import Analytics
 from hub.services.batches import Batches
@@ -15,6 +16,7 @@ from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.feed import Feed
 from hub.services.folders import Folders
+from hub.services.incidents import Incidents
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
@@ -55,6 +57,8 @@ class Services:
     feed: Feed
     webhooks: Webhooks
     alerts: Alerts
+    alert_rules: AlertRules
+    incidents: Incidents
     releases: Releases
     licences: Licences
     oauth: OAuth

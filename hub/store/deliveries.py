@@ -35,7 +35,8 @@ _READ = Statement("""
     FROM delivery d JOIN webhook w ON w.id = d.webhook_id LEFT JOIN event e ON e.id = d.event_id WHERE d.id = :id""")
 _SETTLE = Statement("""
     UPDATE delivery SET state = :state, attempts = attempts + 1, next_at = :next_at, taken_by = NULL,
-           last_at = :now, last_url = :url, last_ms = :duration_ms, last_status = :status, last_error = :error, last_answer = :answer,
+           last_at = :now, last_url = :url, last_ms = :duration_ms, last_status = :status, last_error = :error,
+           last_answer = :answer,
            delivered_at = COALESCE(CAST(:delivered_at AS BIGINT), delivered_at)
     WHERE id = :id AND next_at = :until RETURNING webhook_id""")
 _RELEASE = Statement("UPDATE delivery SET next_at = :now, taken_by = NULL WHERE id = :id AND next_at = :until")

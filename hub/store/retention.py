@@ -39,6 +39,10 @@ _FORGET = {
         DELETE FROM hub_downtime WHERE id IN (
             SELECT id FROM hub_downtime WHERE started_at < :before ORDER BY started_at LIMIT :limit)
         RETURNING id"""),
+    "incidents": Statement("""
+        DELETE FROM incident WHERE id IN (
+            SELECT id FROM incident WHERE over_at < :before ORDER BY over_at LIMIT :limit)
+        RETURNING id"""),  # one that a person has resolved stays while its condition goes on
     "idempotency keys": Statement("""
         DELETE FROM idempotency_key WHERE (team_id, key) IN (
             SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)

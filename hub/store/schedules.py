@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.domain.errors import NotFound
 from hub.domain.playback import Target
 from hub.store import ownership
-from hub.store.tables import AlertTarget, Location, Player, PlayerGroup, Schedule, ScheduleTarget
+from hub.store.tables import AlertRuleTarget, AlertTarget, Location, Player, PlayerGroup, Schedule, ScheduleTarget
 
 
 async def find(
@@ -121,6 +121,6 @@ async def of_team(session: AsyncSession, team_id: int, named: Collection[Target]
 
 
 async def forget_target(session: AsyncSession, kind: str, target_id: int) -> None:
-    """A player, group or location is about to go: no schedule and no alert is for it any more."""
-    for table in (ScheduleTarget, AlertTarget):
+    """A player, group or location is about to go: no schedule, alert or rule is for it any more."""
+    for table in (ScheduleTarget, AlertTarget, AlertRuleTarget):
         await session.exec(delete(table).where(col(table.kind) == kind, col(table.target_id) == target_id))

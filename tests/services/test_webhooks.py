@@ -1,7 +1,5 @@
 import asyncio
-import datetime
 import hmac
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -9,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlmodel import col, select
 from standardwebhooks import WebhookVerificationError
 
@@ -34,6 +28,7 @@ from hub.store import events
 from hub.store.database import Database
 from hub.store.tables import Delivery, Webhook
 from tests.cast import team_owner
+from tests.certificates import certificates
 from tests.receiver import Receiver, silence, status
 
 LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
@@ -569,28 +564,6 @@ async def test_a_name_that_nobody_knows_is_said(stage: Stage) -> None:
 
     error = (await stage.outcome()).last_error
     assert error == "Could not connect: receiver.example has no address: Name or service not known."
-
-
-def certificates(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(server's, client's) TLS of a receiver whose certificate is for `name`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "receiver.pem"
-    pem.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pem)
-    return server, ssl.create_default_context(cafile=str(pem))
 
 
 @pytest.mark.parametrize(("name", "reached"), [("receiver.example", True), ("other.example", False)])

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.store import batches, commands, events, presence
+from hub.store import batches, commands, events, incidents, mails, presence
 from hub.store.statements import Statement
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}{name}": value
-    for module in (commands, presence, events, batches)
+    for module in (commands, presence, events, batches, incidents, mails)
     for name, value in vars(module).items()
     if isinstance(value, Statement)
 }

@@ -3,6 +3,7 @@
 from hub.api.v1.analytics.routes import ENTRIES as ANALYTICS
 from hub.api.v1.content.routes import ENTRIES as CONTENT
 from hub.api.v1.devices.routes import ENTRIES as DEVICES
+from hub.api.v1.incidents.routes import ENTRIES as INCIDENTS
 from hub.api.v1.people.routes import ENTRIES as PEOPLE
 from hub.api.v1.playback.routes import ENTRIES as PLAYBACK
 from hub.api.v1.programs.routes import ENTRIES as PROGRAMS
@@ -14,6 +15,7 @@ ENTRIES = (
     *PEOPLE,
     *PLAYBACK,
     *SIGNAGE,
+    *INCIDENTS,
     *ANALYTICS,
     *PROGRAMS,
 )

@@ -8,6 +8,7 @@ from hub.store.tables.analytics import Downtime, Export, Play, PlaySum
 from hub.store.tables.commands import Batch, Command, IdempotencyKey
 from hub.store.tables.content import Asset, Folder, StoredFile, UploadTicket
 from hub.store.tables.events import Delivery, EventRow, Limit, Subscription, Webhook
+from hub.store.tables.incidents import AlertRule, AlertRuleTarget, Incident, IncidentMail
 from hub.store.tables.people import (
     AccountToken,
     ApiKey,
@@ -41,6 +42,8 @@ from hub.store.tables.players import (
 __all__ = [
     "AccountToken",
     "Alert",
+    "AlertRule",
+    "AlertRuleTarget",
     "AlertTarget",
     "ApiKey",
     "Asset",
@@ -55,6 +58,8 @@ __all__ = [
     "GroupMember",
     "Holiday",
     "IdempotencyKey",
+    "Incident",
+    "IncidentMail",
     "Layout",
     "Licence",
     "Limit",

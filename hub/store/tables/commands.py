@@ -67,6 +67,8 @@ class Command(SQLModel, table=True):
         Index("ix_command_team", "team_id", "id"),
         Index("ix_command_player", "player_id", "id"),
         c.index_where("ix_command_batch", "batch_id", "state", where="batch_id IS NOT NULL"),
+        # How a team's latest commands ended, without a look at the rows themselves.
+        c.index_where("ix_command_finished", "team_id", "finished_at", "state", where="finished_at IS NOT NULL"),
     )
 
 

@@ -86,7 +86,7 @@ class Status(SQLModel, table=True):
     last_seen_at: int | None = c.maybe_time()
     address: str | None = None
     telemetry: str = c.json()
-    telemetry_at: int | None = c.maybe_time()
+    telemetry_at: int | None = c.maybe_time(index=True)
     reported: str = c.json()
 
 
@@ -159,7 +159,7 @@ class Pairing(SQLModel, table=True):
 
 
 class Location(SQLModel, table=True):
-    """A place with its time zone (IANA name) and, for the weather, its degrees."""
+    """A place with its time zone (IANA name) and, for the weather, its degrees. `opening_hours`: null for always."""
 
     __tablename__ = "location"
     id: int | None = c.key()
@@ -169,6 +169,7 @@ class Location(SQLModel, table=True):
     timezone: str
     latitude: float | None = None
     longitude: float | None = None
+    opening_hours: str | None = c.json(None)
     created_at: int = c.time()
     version: int = 1
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageChops
 
 from device_agent.players.base import Picture, PlayerError
 from device_agent.players.mpv import MpvPlayer
+from device_agent.sight import BLACK_BELOW
 from tests.device_agent.players.conftest import QUADRANTS, XScreen
 from tests.requirements import require
 
@@ -381,3 +382,28 @@ async def test_arguments_that_mpv_refuses_are_reported() -> None:
 @headless
 async def test_it_tells_its_version(player: MpvPlayer) -> None:
     assert (await player.version())[0].isdigit()
+
+
+async def test_a_look_tells_black_from_almost_black(player: MpvPlayer, tmp_path: Path) -> None:
+    black = Image.new("RGB", (1920, 1080))
+    black.save(tmp_path / "black.png")
+    black.paste((255, 255, 255), (900, 500, 912, 512))  # as much as a letter
+    black.save(tmp_path / "letter.png")
+    assert (await player.look()).brightest > 50  # the card of a player without content
+    await player.play(str(tmp_path / "black.png"))
+    look = await player.look()
+    assert (look.brightest < BLACK_BELOW, look.moves) == (True, None)
+    await player.play(str(tmp_path / "letter.png"))
+    assert (await player.look()).brightest >= BLACK_BELOW
+
+
+async def test_a_look_tells_whether_a_film_gets_on(player: MpvPlayer, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (320, 180), (20 * number, 90, 200)) for number in range(10)]
+    film = str(tmp_path / "film.gif")
+    frames[0].save(film, save_all=True, append_images=frames[1:], duration=100)  # a second, again and again
+    await player.play(film)
+    assert (await player.look()).moves is True
+    await player._ask("set_property", "pause", True)
+    assert (await player.look()).moves is False
+    await player._ask("set_property", "pause", False)
+    assert (await player.look()).moves is True

@@ -113,6 +113,12 @@ class Campaign(BaseModel):
     version: int
 
 
+class OpeningHours(BaseModel):
+    days: list[str]
+    from_: str = Field(alias="from", description="HH:MM in the location's time zone.")
+    to: str = Field(description="Not after `from`: until then on the next day.")
+
+
 class Location(BaseModel):
     id: int
     name: str
@@ -120,6 +126,7 @@ class Location(BaseModel):
     timezone: str
     latitude: float | None
     longitude: float | None
+    opening_hours: list[OpeningHours] | None = Field(description="Null: always open.")
     players_count: int
     created_at: str
     version: int

@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, TimeZone, Tolerant, example
+from hub.domain.opening_hours import MAX_HOURS
 from hub.domain.playback import MAX_ITEM_S, MAX_ITEMS, MAX_TARGETS, MAX_ZONES, Target, Transition
 from hub.domain.schedules import MAX_CONDITIONS, ConditionType, Operator
 
@@ -270,25 +271,44 @@ Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 
 
+class NewHours(Strict):
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(min_length=1, max_length=7)
+    from_: Clock = Field(alias="from", description="HH:MM in the location's time zone.")
+    to: Clock = Field(description="Not after `from`: until then on the next day.")
+
+
+Hours = Annotated[list[NewHours], Field(max_length=MAX_HOURS)]
+
+
 class NewLocation(Strict):
-    model_config = example(name="Berlin", timezone="Europe/Berlin", latitude=52.52, longitude=13.405)
+    model_config = example(
+        name="Berlin",
+        timezone="Europe/Berlin",
+        latitude=52.52,
+        longitude=13.405,
+        opening_hours=[{"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "20:00"}],
+    )
 
     name: Name
     timezone: TimeZone
     address: Text | None = None
     latitude: Latitude | None = Field(None, description="For the weather, with the longitude.")
     longitude: Longitude | None = None
+    opening_hours: Hours | None = Field(None, description="Without them it is always open.")
 
 
 class LocationChanges(Changes):
     model_config = example(timezone="Europe/Vienna")
-    clears = frozenset({"address", "latitude", "longitude"})
+    clears = frozenset({"address", "latitude", "longitude", "opening_hours"})
 
     name: Name | None = None
     timezone: TimeZone | None = None
     address: Text | None = Field(None, description="null: none.")
     latitude: Latitude | None = Field(None, description="null in both: none.")
     longitude: Longitude | None = None
+    opening_hours: Hours | None = Field(None, description="All of them from now on; null: always open.")
 
 
 class HolidayFilter(Strict):

@@ -39,6 +39,9 @@ async def test_players_stand_at_locations(owner: Client, stranger: Client, make:
         ({"longitude": -180.5}, ["longitude"]),
         ({"latitude": None}, ["latitude"]),
         ({"planet": "Mars"}, ["planet"]),
+        ({"opening_hours": []}, ["opening_hours"]),
+        ({"opening_hours": [{"days": ["someday"], "from": "08:00", "to": "20:00"}]}, ["opening_hours.0.days.0"]),
+        ({"opening_hours": [{"days": ["mon"], "from": "26:00", "to": "20:00"}]}, ["opening_hours.0.from"]),
     ):
         assert await refused(owner, "PATCH", path, body) == fields
     assert await refused(owner, "POST", "/api/v1/locations", {"name": "x"}) == ["timezone"]
@@ -47,8 +50,15 @@ async def test_players_stand_at_locations(owner: Client, stranger: Client, make:
     assert await refused(owner, "PATCH", f"/api/v1/players/{player}", {"location_id": foreign}) == ["location_id"]
     assert (await owner.get(path)).json()["data"] == detail
 
+    hours = [{"days": ["mon", "fri"], "from": "08:00", "to": "02:30"}]
+    opened = await owner.patch(path, json={"opening_hours": [{"days": ["fri", "mon"], "from": "8:00", "to": "02:30"}]})
+    assert opened.json()["data"] == detail | {"opening_hours": hours, "version": 2}
+    assert (await owner.patch(path, json={"name": "Berlin"})).json()["data"]["opening_hours"] == hours
+    always = await owner.patch(path, json={"opening_hours": None})
+    assert always.json()["data"]["opening_hours"] is None
+
     cleared = await owner.patch(
-        path, json={"latitude": None, "longitude": None, "timezone": "Europe/Vienna"}, headers={"if-match": '"v1"'}
+        path, json={"latitude": None, "longitude": None, "timezone": "Europe/Vienna"}, headers={"if-match": '"v4"'}
     )
     assert cleared.json()["data"]["latitude"] is None
     assert (await owner.put(path, json={"address": "Alley 1"}, headers={"if-match": '"v1"'})).status_code == 412
