@@ -35,6 +35,7 @@ from hub.services.alerts import Alerts
 from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
+from hub.services.cap import Cap
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.deliveries import Deliverer
@@ -220,6 +221,7 @@ async def running(
                 grace=graces.polling,
             ),
             alerts=alerts,
+            cap=Cap(db, alerts),
             alert_rules=AlertRules(db, bus, has_mail=bool(settings.smtp.host)),
             incidents=Incidents(db, bus),
             releases=releases,

@@ -17,6 +17,8 @@ import typer
 
 from hub.config import ConfigError, Settings, load
 
+WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
+
 app = typer.Typer(
     help="Real-time control hub for digital-signage players.",
     no_args_is_help=True,
@@ -209,16 +211,45 @@ def command(
 
 @app.command()
 def watch(url: Url = DEFAULT_URL, key: Key = "") -> None:
-    """Print what happens, line by line, until Ctrl-C."""
-    after = "latest"
+    """Print what happens, line by line, until Ctrl-C. After a break it goes on where it was."""
     try:
-        while True:
-            page = _call("GET", url, key, f"/api/v1/events?after={after}&limit=100", prefer="wait=25")
-            for event in page["data"]:
-                print(f"{event['timestamp']} {event['event']:22} {orjson.dumps(event['data']).decode()}", flush=True)
-            after = page["meta"]["next"]
+        asyncio.run(_watch(url, key))
     except KeyboardInterrupt:
         pass
+
+
+async def _watch(url: str, key: str) -> None:
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed, InvalidStatus
+    from websockets.typing import Subprotocol
+
+    address = "ws" + url.rstrip("/").removeprefix("http") + "/ws/operator"
+    spoken, headers = [Subprotocol("signalbox.operator.v1")], {"Authorization": f"Bearer {key}"}
+    cursor: str | None = None
+    while True:
+        try:
+            async with connect(address, subprotocols=spoken, additional_headers=headers, max_size=2**23) as socket:
+                resume = {} if cursor is None else {"after": cursor}
+                await socket.send(orjson.dumps({"type": "subscribe", "topics": ["events"], **resume}).decode())
+                async for text in socket:
+                    message = orjson.loads(text)
+                    cursor = message.get("cursor", cursor)
+                    if message["type"] == "event":
+                        line = f"{message['timestamp']} {message['event']:22} {orjson.dumps(message['data']).decode()}"
+                        print(line, flush=True)
+                    elif message["type"] == "error":
+                        sys.exit(message["message"])
+        except InvalidStatus as refusal:
+            if refusal.response.status_code < 500:
+                body = orjson.loads(refusal.response.body or b"{}")
+                sys.exit(body.get("message", str(refusal)))
+        except ConnectionClosed as end:
+            if end.rcvd is not None and end.rcvd.code in (4000, 4001):
+                sys.exit(end.rcvd.reason)
+        except OSError as error:
+            if cursor is None:
+                sys.exit(f"{url} cannot be reached: {error}")
+        await asyncio.sleep(WATCH_AGAIN_S)
 
 
 @app.command()

@@ -127,6 +127,8 @@ class Endpoint:
     multipart: type[BaseModel] | None = None
     """The body may also be multipart/form-data, with these texts and a part `file`: see hub.api.multipart. `call.body`
     is then None and the handler reads the form."""
+    texts: tuple[str, ...] = ()
+    """The body is a text of one of these content types, which the handler reads from `call.raw_body`."""
     binary: bool = False
     """The body is a file, which the handler reads as a stream."""
     waits: bool = False

@@ -297,6 +297,9 @@ def _operation(entry: Endpoint, refs: _Refs) -> dict[str, Any]:
         form["properties"]["file"] = {**_BYTES, "description": "The file itself."}
         body = operation.setdefault("requestBody", {"required": True, "content": {}})
         body["content"]["multipart/form-data"] = {"schema": form}
+    if entry.texts:
+        texts = {kind: {"schema": {"type": "string"}} for kind in entry.texts}
+        operation["requestBody"] = {"required": True, "content": texts}
     if entry.binary:
         operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}
     if entry.query is not None and entry.query_in_body:

@@ -6,7 +6,7 @@ Whatever passes here can be stored and sent back: no NUL characters (PostgreSQL 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -102,6 +102,13 @@ def parse_body(raw: bytes, headers: Mapping[bytes, bytes], *, form: bool) -> dic
     if form and kind == b"application/x-www-form-urlencoded":
         return dict(_pairs(raw.decode("utf-8", "replace"), "body"))
     raise UnsupportedMedia("Send the body as application/json.")
+
+
+def check_type(headers: Mapping[bytes, bytes], kinds: Sequence[str]) -> None:
+    """Raise UnsupportedMedia unless the body is of one of these content types."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if kind not in kinds or headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMedia(f"Send the body as {kinds[0]}, without a content encoding.")
 
 
 def _parse_json(raw: bytes) -> dict[str, Any]:

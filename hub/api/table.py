@@ -83,6 +83,9 @@ class _Prepared:
         if (endpoint.body is not None or endpoint.query_in_body) and not streamed:
             call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
             document = reading.parse_body(call.raw_body, headers, form=endpoint.form)
+        if endpoint.texts:
+            call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
+            reading.check_type(headers, endpoint.texts)
         if endpoint.body is not None and not streamed:
             call.body = reading.validated(endpoint.body, document)
         if self.query is not None:

@@ -81,8 +81,13 @@ class Alerts:
         starts_at: int | None = None,
         ends_at: int | None = None,
         face: str,
+        source: str | None = None,
     ) -> dict[str, Any]:
-        """An alert that begins at `starts_at`, without it at once. Raises Invalid, Conflict (too many)."""
+        """An alert that begins at `starts_at`, without it at once. `source` is the message that asks for it, here and
+        below: each is done once, and IntegrityError says that it was done before.
+
+        Raises Invalid, Conflict (too many).
+        """
         actor.require("write:players")
         now = self._clock()
         alert = Alert(
@@ -102,13 +107,21 @@ class Alerts:
                 raise Conflict(f"{OPEN_LIMIT} alerts are not over. Clear some of them first.", code="too_many_alerts")
             session.add(alert)
             await session.flush()
+            await store.remember(session, alert, source)
             await self._aim(session, alert, targets, targets)
             await self._say(session, "alert.created", alert, targets, now, actor, face)
             await self._settle(session, alert, targets, now, actor, face)
         return await self._after(actor, alert.id or 0)
 
     async def update(
-        self, actor: Actor, alert_id: int, changes: dict[str, Any], *, version: int | None, face: str
+        self,
+        actor: Actor,
+        alert_id: int,
+        changes: dict[str, Any],
+        *,
+        version: int | None,
+        face: str,
+        source: str | None = None,
     ) -> dict[str, Any]:
         """Change `title`, `message`, `severity`, `starts_at`, `ends_at`, `everyone`, `targets` (by kind; kinds that are
         absent stay). Players that show the alert show the new one.
@@ -140,18 +153,20 @@ class Alerts:
             alert.version += 1
             session.add(alert)
             await session.flush()
+            await store.remember(session, alert, source)
             await self._aim(session, alert, aimed, given)
             await self._say(session, "alert.updated", alert, aimed, now, actor, face, changed=sorted(changes))
             await touch_content(session, actor.team_id)
             await self._settle(session, alert, aimed, now, actor, face)
         return await self._after(actor, alert_id)
 
-    async def clear(self, actor: Actor, alert_id: int, *, face: str) -> dict[str, Any]:
+    async def clear(self, actor: Actor, alert_id: int, *, face: str, source: str | None = None) -> dict[str, Any]:
         """The alert is over; one that was over already stays as it is. Raises NotFound."""
         actor.require("write:players")
         now = self._clock()
         async with self._db.transaction() as session:
             alert = await store.get(session, actor.team_id, alert_id)
+            await store.remember(session, alert, source)
             if alert.cleared_at is None:
                 alert.cleared_at = now
                 alert.version += 1

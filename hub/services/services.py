@@ -9,6 +9,7 @@ from hub.services.alerts import Alerts
 from hub.services.analytics import Analytics
 from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
+from hub.services.cap import Cap
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.downloads import Downloads
@@ -57,6 +58,7 @@ class Services:
     feed: Feed
     webhooks: Webhooks
     alerts: Alerts
+    cap: Cap
     alert_rules: AlertRules
     incidents: Incidents
     releases: Releases

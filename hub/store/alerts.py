@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
 from hub.store.statements import Statement, Unit
-from hub.store.tables import Alert, AlertTarget, GroupMember, Location, Player, PlayerGroup
+from hub.store.tables import Alert, AlertSource, AlertTarget, GroupMember, Location, Player, PlayerGroup
 
 KINDS = ("player", "group", "location")
 
@@ -70,6 +70,21 @@ async def set_targets(session: AsyncSession, alert_id: int, wanted: Mapping[str,
         for target_id in dict.fromkeys(target_ids)
     )
     await session.flush()
+
+
+async def remember(session: AsyncSession, alert: Alert, source: str | None) -> None:
+    """This message was done, by this alert. Raises IntegrityError when it was done before."""
+    if source is not None:
+        session.add(AlertSource(team_id=alert.team_id, source=source, alert_id=alert.id or 0))
+        await session.flush()
+
+
+async def by_source(session: AsyncSession, team_id: int, sources: Sequence[str]) -> list[int]:
+    """The alerts of these messages."""
+    query = select(AlertSource.alert_id).where(
+        col(AlertSource.team_id) == team_id, col(AlertSource.source).in_(sources)
+    )
+    return sorted(set((await session.exec(query)).all()))
 
 
 async def unknown(session: AsyncSession, team_id: int, kind: str, wanted: Sequence[int]) -> list[int]:

@@ -95,3 +95,10 @@ async def holiday(session: AsyncSession, team_id: int, holiday_id: int) -> Holid
     if found is None:
         raise NotFound
     return found
+
+
+async def points(session: AsyncSession, team_id: int) -> list[tuple[int, tuple[float, float]]]:
+    """(id, (latitude, longitude)) of the team's locations that have coordinates."""
+    query = select(Location.id, Location.latitude, Location.longitude).where(col(Location.team_id) == team_id)
+    rows = await session.exec(query)
+    return [(number or 0, (y, x)) for number, y, x in rows if y is not None and x is not None]

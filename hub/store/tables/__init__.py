@@ -23,6 +23,7 @@ from hub.store.tables.people import (
 from hub.store.tables.playback import Campaign, Holiday, Layout, Playlist, PlaylistItem, Schedule, ScheduleTarget, Zone
 from hub.store.tables.players import (
     Alert,
+    AlertSource,
     AlertTarget,
     GroupMember,
     Licence,
@@ -44,6 +45,7 @@ __all__ = [
     "Alert",
     "AlertRule",
     "AlertRuleTarget",
+    "AlertSource",
     "AlertTarget",
     "ApiKey",
     "Asset",

@@ -256,3 +256,12 @@ class AlertTarget(SQLModel, table=True):
     alert_id: int = c.key_of("alert.id")
     kind: str = Field(primary_key=True)
     target_id: int = Field(sa_column=Column(c.Id, primary_key=True))
+
+
+class AlertSource(SQLModel, table=True):
+    """A message from outside (CAP: sender,identifier,sent) that was done by an alert."""
+
+    __tablename__ = "alert_source"
+    team_id: int = c.key_of("team.id")
+    source: str = Field(primary_key=True)
+    alert_id: int = c.ref("alert.id", index=True)

@@ -17,6 +17,7 @@ from PIL import Image
 from hub.api.endpoint import OPERATORS, Endpoint
 from hub.app import ENTRIES, openapi_document
 from hub.domain.access import SCOPES
+from tests.cap import info, message
 from tests.scene import FAR_OFF, Scene, put_in, set_scene
 from tests.whole_hub import WholeHub, whole_hub
 
@@ -105,6 +106,9 @@ async def call(client: httpx2.AsyncClient, entry: Endpoint, scene: Scene) -> htt
     path = entry.template.format(**names)
     if entry.multipart is not None and entry.body is None:
         return await client.post(path, files={"file": ("picture.png", picture(), "image/png")})
+    if entry.texts:
+        text = {"content": message(info()), "headers": {"content-type": entry.texts[0]}}
+        return await client.request(entry.method, path, params={"everyone": "true"}, **text)
     body = body_of(entry)
     json = None if body is None else put_in(body, names)
     if label(entry) == "DELETE /api/v1/players/pair/{code}":

@@ -28,6 +28,24 @@ async def create_alert(call: Call) -> Answer:
     return one(alert, 201, location=f"/api/v1/alerts/{alert['id']}")
 
 
+CAP = ("application/cap+xml", "application/xml", "text/xml")
+
+
+async def receive_cap(call: Call) -> Answer:
+    """A message of the Common Alerting Protocol 1.2, as authorities send it. Only what is `Actual` is shown: an Alert
+    is raised, an Update changes what it refers to, a Cancel clears it. The same message twice is done once."""
+    query = call.query
+    received = await call.services.cap.receive(
+        call.actor,
+        call.raw_body,
+        everyone=query.everyone,
+        targets={"player": query.player_ids, "group": query.group_ids, "location": query.location_ids},
+        language=query.language,
+        face=face(call),
+    )
+    return Answer(201 if received["result"] == "raised" else 200, {"data": received})
+
+
 async def change_alert(call: Call) -> Answer:
     """Change what is given; screens that show the alert follow. An alert that is over stays as it is."""
     return one(

@@ -1,5 +1,7 @@
 """What is answered about alerts, releases and licences."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from hub.domain.alerts import Severity, State
@@ -21,6 +23,12 @@ class Alert(BaseModel):
     cleared_at: str | None
     created_at: str
     version: int
+
+
+class CapReceived(BaseModel):
+    result: Literal["raised", "updated", "cleared", "known", "ignored"]
+    reason: str | None = Field(None, description="Why it was ignored.")
+    alert: Alert | None = Field(None, description="What it became, or was before.")
 
 
 class Release(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from hub.api.v1.bodies import Changes, Id, Moment, Name, Strict, changes_of, example
+from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, changes_of, example
 from hub.domain import alerts
 from hub.domain.alerts import SEVERITIES, State
 from hub.domain.times import parse
@@ -40,6 +40,16 @@ class AlertFilter(Strict):
     status: State | None = None
     page: int | None = Field(None, ge=1, le=1_000_000, description="Which page; without page and per_page: all.")
     per_page: int | None = Field(None, ge=1, le=1_000, description="Alerts a page; 50 when only page is given.")
+
+
+class CapQuery(Strict):
+    """Whom a message is for; without any of these, the locations in its area."""
+
+    everyone: bool = False
+    player_ids: list[QueryId] = Field([], max_length=MAX_TARGETS)
+    group_ids: list[QueryId] = Field([], max_length=MAX_TARGETS)
+    location_ids: list[QueryId] = Field([], max_length=MAX_TARGETS)
+    language: str | None = Field(None, max_length=35, description="Which of its languages to show, such as `de`.")
 
 
 class NewAlert(Strict):

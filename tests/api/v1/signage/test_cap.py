@@ -1,0 +1,127 @@
+"""CAP messages over the API: what they raise, change and clear."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.cap import info, key, message
+
+Client = httpx2.AsyncClient
+BERLIN = {"name": "Berlin", "timezone": "Europe/Berlin", "latitude": 52.52, "longitude": 13.405}
+HAMBURG = {"name": "Hamburg", "timezone": "Europe/Berlin", "latitude": 53.55, "longitude": 9.99}
+XML = {"content-type": "application/cap+xml"}
+LATER = "2026-11-29T11:00:00+01:00"
+
+
+async def send(client: Client, text: bytes, status: int = 200, **query: Any) -> dict[str, Any]:
+    answer = await client.post("/api/v1/alerts/cap", content=text, headers=XML, params=query)
+    assert answer.status_code == status, answer.text
+    body: dict[str, Any] = answer.json()
+    return body.get("data", body)
+
+
+async def events(client: Client) -> list[str]:
+    page = (await client.get("/api/v1/events", params={"limit": 1000})).json()
+    return [event["event"] for event in page["data"] if event["event"].startswith("alert.")]
+
+
+@pytest.fixture
+async def places(owner: Client) -> list[int]:
+    return [(await owner.post("/api/v1/locations", json=place)).json()["data"]["id"] for place in (BERLIN, HAMBURG)]
+
+
+async def test_a_warning_is_shown_where_it_is_for(owner: Client, places: list[int]) -> None:
+    received = await send(owner, message(info()), 201)
+
+    assert received["result"] == "raised"
+    alert = received["alert"]
+    assert (alert["title"], alert["severity"], alert["status"]) == ("Severe gale", "severe", "live")
+    assert (alert["location_ids"], alert["everyone"]) == (places[:1], False)
+    assert alert["ends_at"] == "2099-11-29T21:00:00Z"
+    assert await events(owner) == ["alert.created", "alert.triggered"]
+
+
+async def test_the_same_message_is_done_once_also_when_it_comes_twice_at_once(owner: Client, places: list[int]) -> None:
+    answers = await asyncio.gather(
+        *(owner.post("/api/v1/alerts/cap", content=message(info()), headers=XML) for _ in range(5))
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
+    assert len({answer.json()["data"]["alert"]["id"] for answer in answers}) == 1
+    assert await events(owner) == ["alert.created", "alert.triggered"]
+
+
+async def test_an_update_changes_the_alert_and_a_cancel_clears_it(owner: Client, places: list[int]) -> None:
+    first = (await send(owner, message(info()), 201))["alert"]
+    text = message(info(headline="Gale is over soon"), identifier="storm-2", msgType="Update", references=key())
+    updated = await send(owner, text)
+    assert (updated["result"], updated["alert"]["id"]) == ("updated", first["id"])
+    assert updated["alert"]["title"] == "Gale is over soon"
+    assert (await send(owner, message(info())))["result"] == "known"  # the old one, late: the new one stays
+
+    cancel = message(identifier="storm-3", msgType="Cancel", references=f"{key()} {key('storm-2')}")
+    cleared = await send(owner, cancel)
+    assert (cleared["result"], cleared["alert"]["status"]) == ("cleared", "over")
+    assert (await send(owner, cancel))["result"] == "known"
+    assert await events(owner) == ["alert.created", "alert.triggered", "alert.updated", "alert.cleared"]
+
+
+async def test_an_update_of_what_was_never_heard_is_shown_and_a_cancel_of_it_refused(
+    owner: Client, places: list[int]
+) -> None:
+    unknown = key("never", LATER)
+    assert (await send(owner, message(info(), msgType="Update", references=unknown), 201))["result"] == "raised"
+    refused = await send(owner, message(identifier="c", msgType="Cancel", references=unknown), 404)
+    assert refused["code"] == "unknown_reference"
+
+
+@pytest.mark.parametrize("root", [{"status": "Exercise"}, {"status": "Test"}, {"msgType": "Ack"}, {"msgType": "Error"}])
+async def test_what_is_not_for_the_public_is_not_shown(owner: Client, root: dict[str, str]) -> None:
+    received = await send(owner, message(info(), **root), everyone=True)
+    assert received["result"] == "ignored"
+    assert received["reason"]
+    assert await events(owner) == []
+
+
+async def test_what_is_over_or_elsewhere_is_not_shown(owner: Client, places: list[int]) -> None:
+    over = await send(owner, message(info(expires="2020-01-01T00:00:00Z")))
+    elsewhere = await send(owner, message(info(area="<circle>0,0 10</circle>")))
+    assert [over["result"], elsewhere["result"]] == ["ignored", "ignored"]
+    assert await events(owner) == []
+
+
+async def test_the_caller_may_say_whom_it_is_for(owner: Client, places: list[int]) -> None:
+    codes = info(area="<geocode><valueName>UGC</valueName><value>1</value></geocode>")
+    nobody = await send(owner, message(codes), 422)
+    assert list(nobody["errors"]) == ["everyone"]
+    everyone = await send(owner, message(codes), 201, everyone=True)
+    assert everyone["alert"]["everyone"] is True
+    chosen = await send(owner, message(info(), identifier="b"), 201, location_ids=[places[1]])
+    assert chosen["alert"]["location_ids"] == [places[1]]
+    unknown = await send(owner, message(info(), identifier="c"), 422, location_ids=[999])
+    assert list(unknown["errors"]) == ["location_ids"]
+    both = await send(owner, message(info(), identifier="d"), 422, location_ids=[places[1]], everyone=True)
+    assert list(both["errors"]) == ["everyone"]
+
+
+async def test_it_begins_when_it_says(owner: Client, places: list[int]) -> None:
+    later = (await send(owner, message(info(onset="2098-01-01T00:00:00Z")), 201))["alert"]
+    assert (later["status"], later["starts_at"]) == ("scheduled", "2098-01-01T00:00:00Z")
+
+
+async def test_bad_input_is_refused_and_changes_nothing(owner: Client) -> None:
+    assert list((await send(owner, b"nonsense", 422))["errors"]) == ["alert"]
+    too_large = await owner.post("/api/v1/alerts/cap", content=b"x" * 300_000, headers=XML)
+    assert too_large.status_code == 413
+    wrong = await owner.post("/api/v1/alerts/cap", json={})
+    assert wrong.status_code == 415
+    assert await events(owner) == []
+
+
+async def test_another_teams_messages_are_its_own(owner: Client, stranger: Client, places: list[int]) -> None:
+    await send(owner, message(info()), 201)
+    refused = await send(stranger, message(identifier="c", msgType="Cancel", references=key()), 404)
+    assert refused["code"] == "unknown_reference"
+    assert (await send(stranger, message(info()), 201, everyone=True))["result"] == "raised"

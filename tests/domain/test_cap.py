@@ -1,0 +1,122 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.domain import cap
+from hub.domain.errors import Invalid
+from hub.domain.times import parse
+from tests.cap import NAMESPACE, SQUARE, info, key, message
+
+
+def refused(text: bytes) -> str:
+    """The element that is blamed."""
+    with pytest.raises(Invalid) as error:
+        cap.read(text)
+    assert error.value.errors is not None
+    [name] = error.value.errors
+    return name
+
+
+def test_a_warning_is_read_with_all_that_a_screen_needs() -> None:
+    read = cap.read(message(info()))
+    assert (read.key, read.status, read.type, read.references) == (key(), "Actual", "Alert", ())
+    said = read.info(None)
+    assert (said.title, said.severity) == ("Severe gale", "severe")
+    assert said.message == "Gusts of 110 km/h.\nTrees may fall.\nStay inside."
+    assert said.ends_at == parse("2099-11-29T21:00:00Z")
+    assert said.has_places
+
+
+@pytest.mark.parametrize(
+    ("wanted", "title"),
+    [(None, "Severe gale"), ("de", "Sturm"), ("de-AT", "Severe gale"), ("DE-de", "Sturm"), ("fr", "Severe gale")],
+)
+def test_one_language_of_several_is_shown(wanted: str | None, title: str) -> None:
+    read = cap.read(message(info(), info(language="de-DE", headline="Sturm")))
+    assert read.info(wanted).title == title
+
+
+def test_long_texts_are_cut_at_a_word_and_strange_characters_left_out() -> None:
+    said = cap.read(message(info(headline="word " * 50, description="x&#9;y &#x200b;" + "long " * 400))).info(None)
+    assert len(said.title) <= cap.TITLE_CHARACTERS
+    assert said.title.endswith("word…")
+    assert len(said.message) <= cap.MESSAGE_CHARACTERS
+    assert said.message.startswith("x y long")
+
+
+def test_an_update_says_what_it_is_about() -> None:
+    read = cap.read(message(info(), msgType="Update", references=f"{key()} {key('storm-2')}"))
+    assert read.references == (key(), key("storm-2"))
+    assert refused(message(info(), msgType="Update")) == "references"
+    assert refused(message(msgType="Cancel", references="nonsense")) == "references"
+
+
+@pytest.mark.parametrize(
+    ("text", "element"),
+    [
+        (b"", "alert"),
+        (b"not xml", "alert"),
+        (b"<alert/>", "alert"),
+        (message(info()).replace(b"cap:1.2", b"cap:1.1"), "alert"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]>' + message(info()).partition(b"?>")[2], "alert"),
+        (b"<a>" * 200, "alert"),
+        (message(info(), identifier="two words"), "identifier"),
+        (message(info(), sender=""), "sender"),
+        (message(info(), sent="yesterday"), "sent"),
+        (message(info(), status="Secret"), "status"),
+        (message(info(), msgType="Rumour"), "msgType"),
+        (message(), "info"),
+        (message(info(severity="Awful")), "severity"),
+        (message(info(expires="2099-11-29")), "expires"),
+        (message(info(expires="2099-13-29T22:00:00+01:00")), "expires"),
+        (message(info(headline="", event="")), "event"),
+        (message(info(area="<polygon>52,13 53,13 52,13</polygon>")), "polygon"),
+        (message(info(area="<polygon>52,13 53,13 53,14 52,14</polygon>")), "polygon"),
+        (message(info(area="<polygon>0,-170 0,170 10,170 0,-170</polygon>")), "polygon"),
+        (message(info(area="<polygon>nan,1 inf,2 1,1 nan,1</polygon>")), "polygon"),
+        (message(info(area="<circle>52.5,13.4</circle>")), "circle"),
+        (message(info(area="<circle>52.5,13.4 -1</circle>")), "circle"),
+    ],
+)
+def test_what_is_no_such_message_is_refused_and_the_element_named(text: bytes, element: str) -> None:
+    assert refused(text) == element
+
+
+def test_signatures_and_unknown_elements_are_passed_over() -> None:
+    extra = b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><alert>no</alert></Signature></alert>'
+    read = cap.read(message(info()).replace(b"</alert>", extra))
+    assert read.info(None).title == "Severe gale"
+
+
+def test_whom_a_warning_reaches() -> None:
+    def reach(area: str, *points: tuple[float, float]) -> list[int]:
+        areas = cap.read(message(info(area=area))).info(None).areas
+        return cap.reached(areas, list(enumerate(points)))
+
+    square = f"<polygon>{SQUARE}</polygon>"
+    assert reach(square, (52.5, 13.5), (52.0, 13.5), (53.0, 14.0), (51.9, 13.5), (52.5, 14.1)) == [0, 1, 2]
+    hollow = "<polygon>0,0 10,0 10,10 5,5 0,10 0,0</polygon>"
+    assert reach(hollow, (5.0, 2.0), (5.0, 8.0), (9.0, 8.0)) == [0, 2]
+    berlin, potsdam, hamburg = (52.52, 13.405), (52.39, 13.06), (53.55, 9.99)
+    assert reach("<circle>52.52,13.405 40</circle>", berlin, potsdam, hamburg) == [0, 1]
+    assert reach("<circle>52.52,13.405 0</circle>", berlin, potsdam) == [0]
+    assert reach("<geocode><valueName>FIPS</valueName><value>1</value></geocode>", berlin) == []
+
+
+WORDS = st.sampled_from([b"<alert", b"<info>", b"</info>", b"<polygon>", b"1,1 ", b"&lt;", b"<![CDATA[", b"]]>", b'"',
+                         f"xmlns='{NAMESPACE}'".encode(), b"<?xml version='1.1'?>", b"\x00", b"\xff"])  # fmt: skip
+
+
+@given(st.binary(max_size=200) | st.lists(WORDS, max_size=20).map(b"".join))
+def test_nothing_but_a_refusal_comes_of_nonsense(text: bytes) -> None:
+    with pytest.raises(Invalid):
+        cap.read(text)
+
+
+@given(st.integers(0, 900), st.binary(min_size=1, max_size=3))
+def test_a_broken_message_is_read_or_refused(at: int, noise: bytes) -> None:
+    whole = message(info(), info(language="de"))
+    try:
+        cap.read(whole[:at] + noise + whole[at + len(noise) :])
+    except Invalid:
+        pass
