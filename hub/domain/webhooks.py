@@ -34,6 +34,7 @@ OVERLAP_MOST = 7 * DAY  # an old secret may go on signing for as long as a slow 
 JITTER = 0.1  # of each wait, either way: a thousand deliveries that failed together do not come back together
 ALLOW_SETTING = "webhooks.allow_networks (HUB_WEBHOOKS__ALLOW_NETWORKS)"
 
+_BUSY = frozenset({429, 503})
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -176,19 +177,24 @@ def _standard_signature(secret: str, said: bytes) -> str:
 
 @dataclass(slots=True)
 class Window:
-    """How many deliveries of one webhook may be under way, found as TCP finds its pace: one more for each success, half
-    for each failure. Whoever is well gets many, whoever is gone costs one place, and who fails now and then some."""
+    """How many deliveries of one webhook may be under way, found as TCP finds its pace: one more for each success, one
+    less for each refusal, half for silence or a plea for time. Whoever is well gets many, whoever is gone costs one
+    place, and who fails now and then gets enough to keep up."""
 
     size: float = WINDOW_START
-    failed: bool = False
 
     @property
     def room(self) -> int:
         return int(self.size)
 
-    def after(self, delivered: bool) -> None:
-        self.failed = not delivered
-        self.size = min(self.size + 1, WINDOW_MOST) if delivered else max(self.size / 2, 1)
+    def after(self, status: int | None) -> None:
+        """An attempt was answered with this status; None: with nothing."""
+        if status is None or status in _BUSY:
+            self.size = max(self.size / 2, 1)
+        elif 200 <= status < 300:
+            self.size = min(self.size + 1, WINDOW_MOST)
+        else:
+            self.size = max(self.size - 1, 1)
 
 
 # When it is tried again

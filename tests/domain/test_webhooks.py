@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 from ipaddress import ip_address, ip_network
 
@@ -147,17 +148,26 @@ def test_secrets_are_256_bits_and_never_the_same() -> None:
 def test_a_receiver_is_given_as_much_as_it_takes() -> None:
     window = rules.Window()
     for _ in range(100):
-        window.after(delivered=True)
+        window.after(204)
     assert window.room == rules.WINDOW_MOST
     for _ in range(5):
-        window.after(delivered=False)
+        window.after(None)
     assert window.room == 1
+    for _ in range(5):
+        window.after(500)
+    assert window.room == 1
+
+
+@pytest.mark.parametrize("failures", [[500], [500, None], [503, 500, 500]])
+def test_who_fails_three_times_in_ten_is_not_asked_by_one_at_a_time(failures: list[int | None]) -> None:
+    window = rules.Window()
+    turns = itertools.cycle([200, 200, 0, 200, 200, 0, 200, 200, 200, 0])
+    failing = itertools.cycle(failures)
     rooms = []
-    for delivered in [True, True, False] * 50:
-        window.after(delivered)
+    for _ in range(500):
+        window.after(next(turns) or next(failing))
         rooms.append(window.room)
-    assert min(rooms[:-1]) >= 1
-    assert max(rooms) > 2  # who fails now and then is not asked by one at a time for ever
+    assert sum(rooms) / len(rooms) > 3
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])

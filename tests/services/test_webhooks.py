@@ -343,18 +343,18 @@ async def test_a_slow_receiver_delays_nobody_else(stage: Stage) -> None:
 
 
 async def test_a_failing_receiver_is_asked_by_one_at_a_time(stage: Stage) -> None:
-    async with Receiver(status(500), status(500), silence) as receiver:
+    async with Receiver(status(500), status(500), status(500), silence) as receiver:
         await stage.register(receiver.url)
         stage.settings.retry_s = [3_600]
         await stage.deliver()
-        for number in range(2):
+        for number in range(3):
             await stage.happens(number)
             await stage.settled.get()
 
-        for number in range(2, 8):
+        for number in range(3, 9):
             await stage.happens(number)
 
-        assert [(await receiver.next()).number for _ in range(3)] == [0, 1, 2]
+        assert [(await receiver.next()).number for _ in range(4)] == [0, 1, 2, 3]
         assert receiver.heard.empty()
 
 

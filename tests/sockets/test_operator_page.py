@@ -12,7 +12,7 @@ from hub.sockets.operator_messages import CODES, FROM_HUB, TO_HUB
 def rows(heading: str) -> dict[str, str]:
     """Of the table below a heading: the first cell's name and the second cell."""
     section = manual.source("operator-feed").partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    return dict(re.findall(r"^\| `?(\w+)`? \| ([^|]*) \|", section, re.MULTILINE))
+    return dict(re.findall(r"^\| `?(\w+)`? \|([^|]*)\|", section, re.MULTILINE))
 
 
 def names(cell: str) -> set[str]:
