@@ -387,6 +387,19 @@ async def test_a_device_that_never_measures_can_say_it_again_after_a_person_has_
     assert await stage.states() == [("resolved", "resolved"), ("open", None)]
 
 
+async def test_a_device_that_never_measures_is_believed_for_as_long_as_the_rule_waits(stage: Stage) -> None:
+    lobby = await stage.player()
+    await stage.rule("storage_low", free_mb=100, for_minutes=10)
+    await stage.look()
+    await stage.presence.noticed(lobby, "storage.low", {})
+    for _ in range(9):
+        await stage.look(after=MINUTE)
+    assert await stage.found() == []
+    await stage.look(after=MINUTE)
+    [incident] = await stage.found()
+    assert (incident["message"], incident["measured"]) == ("The device says so.", {})
+
+
 # Commands ------------------------------------------------------------------------------------------------------------
 
 
