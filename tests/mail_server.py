@@ -46,6 +46,7 @@ class MailServer:
     ) -> None:
         self.recipient, self.data = recipient, data
         self.heard: list[Heard] = []
+        self.arrived: asyncio.Queue[Heard] = asyncio.Queue()
         self.connections = 0
         self._users = users
         self._starttls, self._tls = starttls, tls
@@ -97,7 +98,9 @@ class MailServer:
         assert isinstance(content, bytes)
         user = cast("str | None", session.auth_data)
         protected = session.ssl is not None or self._tls is not None
-        self.heard.append(Heard(envelope.mail_from or "", list(envelope.rcpt_tos), content, protected, user))
+        heard = Heard(envelope.mail_from or "", list(envelope.rcpt_tos), content, protected, user)
+        self.heard.append(heard)
+        self.arrived.put_nowait(heard)
         answer = self.data()
         if answer is None:  # it has taken the mail, and nobody will ever know
             assert server.transport is not None

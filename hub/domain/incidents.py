@@ -133,6 +133,9 @@ class Turn:
 Step = Begin | Turn
 
 
+_Level = Literal["beyond", "between", "fine"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """What the facts say of a condition. `due_at` is when it will have lasted long enough; None: never."""
@@ -152,7 +155,7 @@ def judge(
     for rule in rules:
         if rule.concerns(player):
             standing = left.pop(rule.id, None)
-            yield from _follow(rule, standing, _read(rule, player, standing, now, blind), player, now)
+            yield from _follow(rule, standing, _read(rule, player, standing, now, blind), now)
     for one in left.values():
         yield Turn(one, "withdrawn")
 
@@ -189,16 +192,14 @@ def failures(rule: Rule, standing: Ongoing | None, finished: int, failed: int, n
     fine = finished < enough * FEWER or percent < most * STEADIER
     measured = {"commands": finished, "failed": failed, "failed_percent": percent}
     reading = _lasting(rule, standing, holds=beyond or (standing is not None and not fine), at=now, measured=measured)
-    yield from _follow(rule, standing, reading, None, now)
+    yield from _follow(rule, standing, reading, now)
 
 
-def _follow(
-    rule: Rule, standing: Ongoing | None, reading: _Reading | None, player: Watched | None, now: int
-) -> Iterator[Step]:
+def _follow(rule: Rule, standing: Ongoing | None, reading: _Reading | None, now: int) -> Iterator[Step]:
     if standing is not None:
         newer = reading is not None and reading.holds and reading.began_at > standing.began_at
         never = reading is not None and reading.due_at is None and standing.status == "pending"
-        if newer or never or _is_over(rule, standing, reading, player):
+        if newer or never or _is_over(standing, reading):
             yield Turn(standing, "over")
             standing = None
     if reading is None or not reading.holds or reading.due_at is None:
@@ -212,13 +213,9 @@ def _follow(
         yield Turn(standing, "wait", reading.due_at)
 
 
-def _is_over(rule: Rule, standing: Ongoing, reading: _Reading | None, player: Watched | None) -> bool:
-    if reading is not None:
-        return not reading.holds
-    if standing.status == "pending":
-        return True  # nobody can say any more that it lasts
-    # A device that never measures can say that it begins and not that it ends: there a person has the last word.
-    return standing.status == "resolved" and player is not None and player.online and rule.kind in MEASURED
+def _is_over(standing: Ongoing, reading: _Reading | None) -> bool:
+    """Where nothing is known, nobody can say any more that what is pending lasts."""
+    return standing.status == "pending" if reading is None else not reading.holds
 
 
 def _read(rule: Rule, player: Watched, standing: Ongoing | None, now: int, blind: Sequence[Window]) -> _Reading | None:
@@ -227,13 +224,14 @@ def _read(rule: Rule, player: Watched, standing: Ongoing | None, now: int, blind
         return _absence(rule, player, now, blind)
     if rule.kind in PICTURES:
         return _lasting(rule, standing, holds=True) if standing else None
-    if not player.online or player.read_at is None or player.read_at < player.since:
-        return None  # what was measured before it went away says nothing of now
-    if standing is not None and player.read_at < standing.began_at:
-        return _lasting(rule, standing, holds=True)
-    level = _level(rule, player.readings)
-    if level is None:
+    if not player.online:
         return None
+    level = None if player.read_at is None else _level(rule, player.readings)
+    if level is None or player.read_at is None:
+        # A device that does not measure this can say that it begins, not that it ends: a person has the last word.
+        return _lasting(rule, standing, holds=standing.status != "resolved") if standing else None
+    if player.read_at < max(player.since, standing.began_at if standing else 0):
+        return _lasting(rule, standing, holds=True) if standing else None  # measured before, it says nothing of now
     holds = level[0] == "beyond" or (level[0] == "between" and standing is not None)
     return _lasting(rule, standing, holds=holds, at=player.read_at, measured=level[1])
 
@@ -265,33 +263,36 @@ def _values(event: str, detail: Mapping[str, Any]) -> Mapping[str, Any]:
     return detail
 
 
-def _level(rule: Rule, values: Mapping[str, Any]) -> tuple[Literal["beyond", "between", "fine"], dict[str, Any]] | None:
+def _level(rule: Rule, values: Mapping[str, Any]) -> tuple[_Level, dict[str, Any]] | None:
     """How a value stands to the rule's limit, and what was measured. None: the values do not have it."""
     thresholds = rule.thresholds
     if rule.kind == "storage_low":
         free, total = _number(values, "storage_free_mb"), _number(values, "storage_total_mb")
-        if free is None or ("free_percent" in thresholds and not total):
+        if free is None:
             return None
-        measured = {"storage_free_mb": free}
         if "free_mb" in thresholds:
-            value, limit = free, thresholds["free_mb"]
-        else:
-            value, limit = 100 * free / (total or 1), thresholds["free_percent"]
-            measured["free_percent"] = round(value, 1)
-        return ("beyond" if value < limit else "fine" if value >= limit * ROOMIER else "between"), measured
+            limit = thresholds["free_mb"]
+            return _stands(free < limit, free >= limit * ROOMIER), {"storage_free_mb": free}
+        if not total:
+            return None
+        percent, limit = 100 * free / total, thresholds["free_percent"]
+        measured = {"storage_free_mb": free, "free_percent": round(percent, 1)}
+        return _stands(percent < limit, percent >= limit * ROOMIER), measured
     if rule.kind == "temperature_high":
         degrees, limit = _number(values, "temperature_c"), thresholds["celsius"]
         if degrees is None:
             return None
-        level = "beyond" if degrees > limit else "fine" if degrees <= limit - COOLER_C else "between"
-        return level, {"temperature_c": degrees}  # type: ignore[return-value]
+        return _stands(degrees > limit, degrees <= limit - COOLER_C), {"temperature_c": degrees}
     if rule.kind == "clock_skewed":
         skew, limit = _number(values, SKEW), thresholds["seconds"]
         if skew is None:
             return None
-        level = "beyond" if abs(skew) > limit else "fine" if abs(skew) <= limit * STEADIER else "between"
-        return level, {SKEW: skew}  # type: ignore[return-value]
+        return _stands(abs(skew) > limit, abs(skew) <= limit * STEADIER), {SKEW: skew}
     return None
+
+
+def _stands(beyond: bool, fine: bool) -> _Level:
+    return "beyond" if beyond else "fine" if fine else "between"
 
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:
@@ -307,9 +308,9 @@ def words(kind: Kind, name: str | None, measured: Mapping[str, Any]) -> tuple[st
             text = f"It has been offline for {minutes} {'minute' if minutes == 1 else 'minutes'} of its opening hours"
             return f"{name} is offline", f"{text}, since {measured.get('offline_since')}."
         case "storage_low":
-            free = f"{measured['storage_free_mb']:g} MB" if "storage_free_mb" in measured else "little"
             share = f" ({measured['free_percent']:g} %)" if "free_percent" in measured else ""
-            return f"{name} is short of storage", f"{free}{share} is free."
+            told = f"{measured['storage_free_mb']:g} MB{share} are free." if measured else "The device says so."
+            return f"{name} is short of storage", told
         case "temperature_high":
             told = f"It measures {measured['temperature_c']:g} °C." if measured else "The device says so."
             return f"{name} is too hot", told

@@ -1,4 +1,4 @@
-"""What the watch over players opens and resolves, on both databases; time is the test's own."""
+"""What the watch over players opens and resolves, on both databases where they decide; time is the test's own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,17 @@ from tests.watched import GRACE, NOW, Stage
 
 
 @pytest.fixture
-async def stage(db: Database) -> Stage:
+async def stage(sqlite_db: Database) -> Stage:
+    return await watched(sqlite_db)
+
+
+@pytest.fixture
+async def on_both(db: Database) -> Stage:
+    """The same on each database, for what the database decides."""
+    return await watched(db)
+
+
+async def watched(db: Database) -> Stage:
     stage = Stage(db, await team_owner(db, "acme"))
     await stage.look()
     return stage
@@ -29,7 +39,8 @@ async def stage(db: Database) -> Stage:
 # Away ----------------------------------------------------------------------------------------------------------------
 
 
-async def test_who_is_away_for_longer_than_the_rule_allows_in_opening_hours_opens_one_incident(stage: Stage) -> None:
+async def test_who_is_away_for_longer_than_the_rule_allows_in_opening_hours_opens_one_incident(on_both: Stage) -> None:
+    stage = on_both
     shop = await stage.locations.create(
         stage.owner,
         name="Shop",
@@ -88,7 +99,8 @@ async def test_a_return_in_time_and_a_new_absence_begin_to_count_anew(stage: Sta
     assert await stage.states() == [("resolved", "recovered"), ("open", None)]
 
 
-async def test_time_in_which_the_hub_was_away_is_nobody_elses(stage: Stage) -> None:
+async def test_time_in_which_the_hub_was_away_is_nobody_elses(on_both: Stage) -> None:
+    stage = on_both
     lobby = await stage.player()
     await stage.rule("player_offline", offline_minutes=10)
     analytics = Analytics(stage.db, "hub", 90, clock=stage.clock)
@@ -126,7 +138,8 @@ async def test_new_opening_hours_count_from_the_beginning(stage: Stage) -> None:
 # By people -----------------------------------------------------------------------------------------------------------
 
 
-async def test_what_a_person_resolves_comes_back_only_after_it_was_over(stage: Stage) -> None:
+async def test_what_a_person_resolves_comes_back_only_after_it_was_over(on_both: Stage) -> None:
+    stage = on_both
     lobby = await stage.player()
     await stage.rule("player_offline", offline_minutes=1)
     await stage.leave(lobby)
@@ -217,7 +230,8 @@ async def test_readings_beyond_the_limit_open_and_only_clearly_better_ones_close
     assert [reason for _, reason in await stage.states()] == ["recovered"]
 
 
-async def test_a_clock_is_judged_by_the_moment_in_which_it_told_the_time(stage: Stage) -> None:
+async def test_a_clock_is_judged_by_the_moment_in_which_it_told_the_time(on_both: Stage) -> None:
+    stage = on_both
     lobby = await stage.player()
     await stage.rule("clock_skewed", seconds=60)
     await stage.report(lobby, clock=rfc3339(stage.now - 61 * SECOND))
@@ -232,7 +246,8 @@ async def test_a_clock_is_judged_by_the_moment_in_which_it_told_the_time(stage: 
     assert await stage.states() == [("resolved", "recovered")]
 
 
-async def test_it_must_last_as_long_as_the_rule_says(stage: Stage) -> None:
+async def test_it_must_last_as_long_as_the_rule_says(on_both: Stage) -> None:
+    stage = on_both
     lobby = await stage.player()
     rule = await stage.rule("temperature_high", celsius=80, for_minutes=11)
     await stage.look()
@@ -281,7 +296,8 @@ async def test_what_waits_is_dropped_when_nobody_can_say_any_more_that_it_lasts(
 # What devices notice -------------------------------------------------------------------------------------------------
 
 
-async def test_a_black_picture_is_an_incident_until_the_device_says_that_it_is_over(stage: Stage) -> None:
+async def test_a_black_picture_is_an_incident_until_the_device_says_that_it_is_over(on_both: Stage) -> None:
+    stage = on_both
     lobby, other = await stage.player("Lobby"), await stage.player("Other")
     await stage.rule("picture_black", player=[lobby])
     await stage.rule("picture_frozen")
@@ -300,7 +316,8 @@ async def test_a_black_picture_is_an_incident_until_the_device_says_that_it_is_o
     assert await stage.states() == [("resolved", "recovered")] * 2 + [("open", None)]
 
 
-async def test_what_devices_noticed_is_heard_once_whoever_looks_and_not_missed_by_a_restart(stage: Stage) -> None:
+async def test_what_devices_noticed_is_heard_once_whoever_looks_and_not_missed_by_a_restart(on_both: Stage) -> None:
+    stage = on_both
     lobby = await stage.player()
     await stage.rule("picture_black")
     await stage.look()
@@ -387,10 +404,24 @@ async def test_a_device_that_never_measures_can_say_it_again_after_a_person_has_
     assert await stage.states() == [("resolved", "resolved"), ("open", None)]
 
 
+async def test_a_device_that_never_measures_is_believed_for_as_long_as_the_rule_waits(stage: Stage) -> None:
+    lobby = await stage.player()
+    await stage.rule("storage_low", free_mb=100, for_minutes=10)
+    await stage.look()
+    await stage.presence.noticed(lobby, "storage.low", {})
+    for _ in range(9):
+        await stage.look(after=MINUTE)
+    assert await stage.found() == []
+    await stage.look(after=MINUTE)
+    [incident] = await stage.found()
+    assert (incident["message"], incident["measured"]) == ("The device says so.", {})
+
+
 # Commands ------------------------------------------------------------------------------------------------------------
 
 
-async def test_many_failures_among_the_latest_commands_of_a_team_are_one_incident(stage: Stage) -> None:
+async def test_many_failures_among_the_latest_commands_of_a_team_are_one_incident(on_both: Stage) -> None:
+    stage = on_both
     lobby = await stage.player()
 
     async def finish(status: str) -> None:
@@ -434,7 +465,8 @@ async def test_many_failures_among_the_latest_commands_of_a_team_are_one_inciden
 
 
 @pytest.mark.parametrize("how", ["disabled", "deleted", "player deleted", "about others"])
-async def test_what_nobody_watches_any_more_is_withdrawn(stage: Stage, how: str) -> None:
+async def test_what_nobody_watches_any_more_is_withdrawn(on_both: Stage, how: str) -> None:
+    stage = on_both
     lobby, other = await stage.player("Lobby"), await stage.player("Other")
     rule = await stage.rule("player_offline", offline_minutes=1, player=[lobby])
     await stage.leave(lobby)
@@ -458,7 +490,8 @@ async def test_what_nobody_watches_any_more_is_withdrawn(stage: Stage, how: str)
         assert await stage.states() == [("resolved", "withdrawn"), ("open", None)]
 
 
-async def test_rules_are_about_players_their_groups_and_their_places(stage: Stage) -> None:
+async def test_rules_are_about_players_their_groups_and_their_places(on_both: Stage) -> None:
+    stage = on_both
     place = (await stage.locations.create(stage.owner, name="Shop", timezone="UTC", face="test"))["id"]
     named, member, there, away = [await stage.player(name) for name in ("a", "b", "c", "d")]
     group = await stage.players.create_group(stage.owner, name="G", player_ids=[member], face="test")
@@ -476,7 +509,8 @@ async def test_rules_are_about_players_their_groups_and_their_places(stage: Stag
         (named, None), (member, "withdrawn"), (there, "withdrawn"), (away, None)}  # fmt: skip
 
 
-async def test_everybody_is_looked_at_in_turn_without_any_reason(stage: Stage) -> None:
+async def test_everybody_is_looked_at_in_turn_without_any_reason(on_both: Stage) -> None:
+    stage = on_both
     players = [await stage.player(f"p{number}") for number in range(IN_TURN + 5)]
     await stage.rule("player_offline", offline_minutes=1)
     await stage.look()
@@ -501,7 +535,8 @@ async def test_a_whole_fleet_that_leaves_is_looked_at_in_bites(stage: Stage) -> 
     assert (await stage.incidents.listing(stage.owner, status="open", per_page=1))[1] == len(players)
 
 
-async def test_old_incidents_go_but_not_while_their_condition_goes_on(stage: Stage) -> None:
+async def test_old_incidents_go_but_not_while_their_condition_goes_on(on_both: Stage) -> None:
+    stage = on_both
     one, two = await stage.player("One"), await stage.player("Two")
     await stage.rule("player_offline", offline_minutes=1)
     for player in (one, two):

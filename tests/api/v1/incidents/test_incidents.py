@@ -14,11 +14,16 @@ PATH = "/api/v1/incidents"
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Hub]:
+async def post() -> AsyncIterator[MailServer]:
     async with MailServer() as server:
-        smtp = {"host": "127.0.0.1", "port": server.port, "security": "none", "sender": "hub@signs.example"}
-        async with running_hub(settings(tmp_path, smtp=smtp)) as hub:
-            yield hub
+        yield server
+
+
+@pytest.fixture
+async def served(tmp_path: Path, post: MailServer) -> AsyncIterator[Hub]:
+    smtp = {"host": "127.0.0.1", "port": post.port, "security": "none", "sender": "hub@signs.example"}
+    async with running_hub(settings(tmp_path, smtp=smtp)) as hub:
+        yield hub
 
 
 async def made(hub: Hub, **fields: Any) -> int:
@@ -32,7 +37,9 @@ async def listed(client: httpx2.AsyncClient, **query: Any) -> list[int]:
     return [one["id"] for one in (await client.get(PATH, params=query)).json()["data"]]
 
 
-async def test_an_incident_opens_is_acknowledged_and_is_over_when_the_device_says_so(served: Hub) -> None:
+async def test_an_incident_opens_is_acknowledged_and_is_over_when_the_device_says_so(
+    served: Hub, post: MailServer
+) -> None:
     hub = served
     rule = await made(hub, kind="picture_black", emails=["ann@acme.example"])
     player, token = await hub.player("Lobby")
@@ -52,6 +59,8 @@ async def test_an_incident_opens_is_acknowledged_and_is_over_when_the_device_say
         await device.send(type="event", name="picture.recovered", data={})
         cleared = await hub.event("alert.cleared", incident_id=number)
         assert cleared["data"]["reason"] == "recovered"
+    subjects = [(await post.arrived.get()).message["Subject"] for _ in range(2)]
+    assert subjects == ["Lobby shows a black picture", "Resolved: Lobby shows a black picture"]
     incident = (await hub.client.get(f"{PATH}/{number}")).json()["data"]
     assert (incident["status"], incident["reason"], incident["rule_name"]) == ("resolved", "recovered", "Rule")
     assert [(mail["about"], mail["address"]) for mail in incident["mails"]] == [
@@ -67,7 +76,7 @@ async def test_an_incident_opens_is_acknowledged_and_is_over_when_the_device_say
     late = await hub.client.post(f"{PATH}/{number}/acknowledge")
     assert (late.status_code, late.json()["code"]) == (409, "incident_resolved")
     again = await hub.client.post(f"{PATH}/{number}/resolve", json={"note": "x"})
-    assert again.json()["data"] == incident
+    assert again.json()["data"] | {"mails": []} == incident | {"mails": []}  # the fate of the last may come meanwhile
 
 
 async def test_what_a_person_resolves_is_told_with_the_reason(served: Hub) -> None:
