@@ -78,6 +78,7 @@ CLOCK = "clock"
 
 MB = 1_000_000
 
+DRAW_AGAIN_S = 1.0  # after a player could not show an alert
 START_AGAIN_S = 30.0
 """Between attempts to start a player program that does not start."""
 
@@ -168,6 +169,7 @@ class Agent:
         self._cpu = CpuMeter()
         self._welcome: Welcome | None = None
         self._alerts = Alerts(player)
+        self._alerts_changed = asyncio.Event()
         self._events: deque[DeviceEvent] = deque(maxlen=MAX_EVENTS)
         self._skew_told_ms = 0
         self._skew_kept_ms = 0
@@ -274,7 +276,7 @@ class Agent:
         return True
 
     def _duties(self) -> list[Coroutine[Any, Any, None]]:
-        duties = [self.link.run(), self._runner.run(), self._show()]
+        duties = [self.link.run(), self._runner.run(), self._show(), self._mind_alerts()]
         if self.player.sees:
             duties.append(_survived(self._sight.run))
         return [*duties, self._following.run()] if self.options.follow else duties
@@ -323,7 +325,7 @@ class Agent:
         self._connected(self._plays.run)
         self._connected(self._keep_skew, self.system.now() - server_time)
         self._connected(self._converge, welcome.settings)
-        self._connected(self._show_alerts)
+        self._alerts_changed.set()
         self._connected(self._telemetry, welcome.telemetry_s)
         self._connected(self._screenshots, welcome.screenshot_s)
 
@@ -337,7 +339,7 @@ class Agent:
                 self._connected(self._converge, message.desired)
             case Alert():
                 self._alerts.take(message)
-                self._connected(self._show_alerts)
+                self._alerts_changed.set()
             case Sync():
                 self._following.told(message.revision)
             case PlaysOk():
@@ -383,7 +385,6 @@ class Agent:
         while every_s:
             self.link.send(Telemetry(**await self._readings()))
             await self._sleep(every_s)
-            await self._show_alerts()
 
     async def _readings(self) -> dict[str, Any]:
         readings = read_telemetry(self.system, storage=self.options.state, cpu=self._cpu)
@@ -418,12 +419,24 @@ class Agent:
         except (PlayerError, UploadFault) as failure:
             log.warning("no periodic screenshot: %s", failure.message)
 
-    async def _show_alerts(self) -> None:
-        try:
-            for id in await self._alerts.draw(self.clock.now() or 0):
-                self.notice("alert.shown", {"id": id})
-        except PlayerError as failure:
-            log.warning("the alerts are not shown: %s", failure.message)
+    async def _mind_alerts(self) -> None:
+        """Draw the alerts when one comes or goes, and when one ends: on time, also while the hub is away."""
+        while True:
+            self._alerts_changed.clear()
+            now = self.clock.now() or 0
+            left_s = math.inf
+            try:
+                for id in await self._alerts.draw(now):
+                    self.notice("alert.shown", {"id": id})
+                left_s = self._alerts.changes_in_s(now)
+            except PlayerError as failure:
+                log.warning("the alerts are not shown yet: %s", failure.message)
+                left_s = DRAW_AGAIN_S
+            try:
+                async with asyncio.timeout(None if left_s == math.inf else left_s):
+                    await self._alerts_changed.wait()
+            except TimeoutError:
+                pass
 
     def _tell_skew(self, skew_ms: int) -> None:
         if abs(skew_ms) >= SKEW_MS and abs(skew_ms - self._skew_told_ms) >= SKEW_MS:

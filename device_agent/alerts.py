@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterable
 
-from device_agent.players.base import Player
+from device_agent.players.base import Banner, Player
 from hub.protocol.messages import Alert
 from hub.protocol.times import read_time
 
-REDRAW_S = 3600.0
-"""How long an alert without an end is asked to stay. It is drawn again with every telemetry, which is sooner."""
+MOST = 3  # alerts on one screen, the gravest; of more only their number is told
+GRAVEST_FIRST = ("extreme", "severe", "moderate", "minor", "unknown")
 
 
 class Alerts:
@@ -18,6 +18,7 @@ class Alerts:
         self._player = player
         self._raised: dict[str, Alert] = {}
         self._shown: set[str] = set()
+        self._drawn: Banner | None = None
 
     def replace(self, alerts: Iterable[Alert]) -> None:
         """What a `welcome` says: all that stand now."""
@@ -31,17 +32,33 @@ class Alerts:
             self._raised.pop(alert.id, None)
 
     async def draw(self, now: int) -> list[str]:
-        """Draw what stands at `now` (Unix milliseconds by the hub's clock), or wipe the last one off; the ids that are
+        """Draw what stands at `now` (Unix milliseconds by the hub's clock), where that has changed; the ids that are
         seen for the first time. Raises PlayerError."""
-        left_s = {id: _left_s(alert, now) for id, alert in self._raised.items()}
-        standing = [alert for id, alert in self._raised.items() if left_s[id] > 0]
-        if not standing and not self._shown:
-            return []
-        text = "\n\n".join(f"{alert.title}\n{alert.message}" for alert in standing)
-        seconds = min([REDRAW_S, *(left_s[alert.id] for alert in standing)]) if standing else 0.0
-        await self._player.show_text(text, seconds)
-        before, self._shown = self._shown, {alert.id for alert in standing}
+        self._raised = {id: alert for id, alert in self._raised.items() if _left_s(alert, now) > 0}
+        banner = _banner(sorted(self._raised.values(), key=_gravity))
+        if banner != self._drawn:
+            await self._player.show_banner(banner)
+            self._drawn = banner
+        before, self._shown = self._shown, set(self._raised)
         return sorted(self._shown - before)
+
+    def changes_in_s(self, now: int) -> float:
+        """Seconds until one of them ends; infinity when none does."""
+        return min((_left_s(alert, now) for alert in self._raised.values()), default=math.inf)
+
+
+def _banner(alerts: list[Alert]) -> Banner | None:
+    if not alerts:
+        return None
+    first, *others = alerts[:MOST]
+    texts = [first.message, *(f"{one.title}: {one.message}" for one in others)]
+    if len(alerts) > MOST:
+        texts.append(f"+ {len(alerts) - MOST}")
+    return Banner(first.severity, first.title, "\n\n".join(texts))
+
+
+def _gravity(alert: Alert) -> int:
+    return GRAVEST_FIRST.index(alert.severity) if alert.severity in GRAVEST_FIRST else len(GRAVEST_FIRST)
 
 
 def _left_s(alert: Alert, now: int) -> float:

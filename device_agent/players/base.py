@@ -31,6 +31,15 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Banner:
+    """An emergency message; `severity` is a word of CAP (extreme, severe, moderate, minor, unknown)."""
+
+    severity: str
+    title: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What is to be seen on the screen: its brightest spot, 0 to 255, and whether it moves; None: it need not."""
 
@@ -77,6 +86,11 @@ class Player(Protocol):
 
     async def show_text(self, text: str, seconds: float) -> None:
         """Lay a few lines of text over the content for a while."""
+
+    async def show_banner(self, banner: Banner | None) -> None:
+        """Lay an emergency message over everything else, until another or None takes its place; a program that is
+        restarted shows it again."""
+        ...
 
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         """What is really on screen, at most `max_width` pixels wide; `quality` 1..100 where the format has one."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from device_agent import picture
-from device_agent.players.base import Look, Picture, PlayerError, check_volume
+from device_agent.players.base import Banner, Look, Picture, PlayerError, check_volume
+from device_agent.players.mpv_banner import HEIGHT, WIDTH, drawing
 from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink
 from device_agent.players.mpv_shrink import grey, shrink
 from device_agent.players.source import check_source
@@ -32,6 +33,7 @@ JPEG_QUALITY = 85
 LOOK_QUALITY = 70  # JPEG; black stays black
 MOVES_S = (0.7, 1.1, 1.3)  # pauses in which a film must get on; no short one that repeats fits into all of them
 SLOWEST_FPS = 5.0  # of a film; one of slides stands still for longer than we look
+BANNER = 1  # the number of its overlay
 LONGEST_TEXT = 1000  # characters; more would not fit on a screen
 MASTER_QUALITY = 95  # of the full-size picture that is only an intermediate for a smaller one
 
@@ -126,6 +128,7 @@ class MpvPlayer:
         self._keeper: asyncio.Task[None] | None = None
         self._timer: asyncio.Task[None] | None = None
         self._volume = 100
+        self._banner: Banner | None = None  # the emergency message over everything
         self._wanted: str | None = None  # what should play
         self._afterwards: str | None = None  # what should play once a `duration_s` is over
         self._shown: str | None = None  # what mpv was last made to play; None while that is uncertain
@@ -223,6 +226,17 @@ class MpvPlayer:
     async def show_text(self, text: str, seconds: float) -> None:
         await self._ask("show-text", text[:LONGEST_TEXT], round(seconds * 1000))
 
+    async def show_banner(self, banner: Banner | None) -> None:
+        self._banner = banner
+        await self._draw_banner()
+
+    async def _draw_banner(self) -> None:
+        """An overlay of our own, which texts of a moment do not touch."""
+        about: dict[str, Any] = {"name": "osd-overlay", "id": BANNER, "format": "none", "data": ""}
+        if self._banner is not None:
+            about |= {"format": "ass-events", "data": drawing(self._banner), "res_x": WIDTH, "res_y": HEIGHT, "z": 100}
+        await self._ask(about)
+
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         """A JPEG of the window with everything in it, or of the decoded frame where there is no window to read."""
         quality = min(100, max(1, JPEG_QUALITY if quality is None else quality))
@@ -310,6 +324,8 @@ class MpvPlayer:
             self._link = await MpvLink.over(ours, self._heard)
             await self._link.request("get_property", "mpv-version", timeout=START_S)
             await self._restore()
+            if self._banner is not None:
+                await self._draw_banner()
         except BaseException as error:
             await self._end()
             if isinstance(error, PlayerError) and error.code == "player_down":

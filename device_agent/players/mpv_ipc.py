@@ -36,7 +36,10 @@ class MpvLink:
         return cls(reader, writer, on_event)
 
     async def request(self, *command: Any, timeout: float = REQUEST_S) -> Any:
-        """The reply's data. Raises PlayerError: `player_refused`, `timeout` or `player_down`."""
+        """The reply's data. A command is words, or one object that names its arguments.
+
+        Raises PlayerError: `player_refused`, `timeout` or `player_down`.
+        """
         if not self._open:
             raise _down()
         if len(self._waiting) >= OPEN_REQUESTS:
@@ -45,11 +48,12 @@ class MpvLink:
         reply = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(timeout):
-                self._writer.write(json.dumps({"command": command, "request_id": number}).encode() + b"\n")
+                words = command[0] if isinstance(command[0], dict) else command
+                self._writer.write(json.dumps({"command": words, "request_id": number}).encode() + b"\n")
                 await self._writer.drain()
                 return await reply
         except TimeoutError:
-            raise PlayerError("timeout", f"mpv did not answer {command[0]} within {timeout:g} s.") from None
+            raise PlayerError("timeout", f"mpv did not answer {command[0]!s:.40} within {timeout:g} s.") from None
         except OSError:
             raise _down() from None
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from device_agent import picture
-from device_agent.players.base import Look, Picture, PlayerError, check_volume
+from device_agent.players.base import Banner, Look, Picture, PlayerError, check_volume
 from device_agent.players.source import check_source
 
 WIDTH_PX = 1280
@@ -31,6 +31,7 @@ class SimulatedPlayer:
         self._afterwards: str | None = None  # what comes back when `_until` passes
         self._until: float | None = None
         self._overlay: tuple[str, float] | None = None
+        self._banner: Banner | None = None
 
     async def start(self) -> None:
         self._identity = (next(_pids), self._clock() / 1000)
@@ -75,6 +76,10 @@ class SimulatedPlayer:
         self._running()
         self._overlay = (text, asyncio.get_running_loop().time() + seconds)
 
+    async def show_banner(self, banner: Banner | None) -> None:
+        self._running()
+        self._banner = banner
+
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         current = await self.current()
         now = self._clock()
@@ -87,7 +92,7 @@ class SimulatedPlayer:
                 ("Playing", current or "nothing"),
                 ("Volume", str(self._volume)),
             ],
-            overlay=self._overlay[0] if self._overlay else None,
+            overlay=_said(self._banner) or (self._overlay[0] if self._overlay else None),
             width=max(16, min(WIDTH_PX, max_width or WIDTH_PX)),
         )
         return Picture(data=data, mime="image/png", source="simulated", captured_at=now)
@@ -109,3 +114,7 @@ class SimulatedPlayer:
         if self._identity is None:
             raise PlayerError("player_down", "The player is not running.")
         return self._identity
+
+
+def _said(banner: Banner | None) -> str | None:
+    return None if banner is None else f"{banner.title}\n{banner.message}"

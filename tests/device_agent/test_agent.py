@@ -2,14 +2,17 @@
 
 import asyncio
 import hashlib
+import time
 
 import pytest
 
+from device_agent.players.base import Banner
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.system.base import Rebooted
 from device_agent.system.simulated import SimulatedSystem
 from hub.domain.commands import check_evidence, lookup
 from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, SettingsReport, Telemetry, Upload
+from hub.protocol.times import write_time
 
 
 def proven(result: Result, command: str, payload: dict | None = None) -> dict:
@@ -175,28 +178,40 @@ async def test_settings_outlast_the_agent_without_its_hub(hub, start_agent):
 
 
 async def test_an_alert_is_shown_until_it_is_cleared(hub, start_agent):
-    alert = Alert(id="a1", action="raise", title="Fire", message="Leave the building", severity="critical")
+    alert = Alert(id="a1", action="raise", title="Fire", message="Leave the building", severity="extreme")
     hub.alerts = [alert]
     player = ListeningPlayer()
     async with start_agent(player=player):
         connection = await hub.welcomed()
         assert (await connection.hear(DeviceEvent, name="alert.shown")).data == {"id": "a1"}
-        assert "Leave the building" in (await player.texts.get())[0]
-        connection.session.send(Alert(id="a1", action="clear", title="", message="", severity="critical"))
+        assert await player.banners.get() == Banner("extreme", "Fire", "Leave the building")
+        connection.session.send(Alert(id="a1", action="clear", title="", message="", severity="extreme"))
         await connection.flush()
-        assert await player.texts.get() == ("", 0.0)
+        assert await player.banners.get() is None
+
+
+async def test_an_alert_ends_by_itself_while_the_hub_is_away(hub, start_agent):
+    soon = write_time(time.time_ns() // 1_000_000 + 700)
+    hub.alerts = [Alert(id="a1", action="raise", title="Fire", message="!", severity="minor", expires_at=soon)]
+    player = ListeningPlayer()
+    async with start_agent(player=player):
+        connection = await hub.welcomed()
+        assert await player.banners.get() is not None
+        hub.refusals.extend([(503, {"Retry-After": "60"})] * 10)  # it stays away
+        connection.cut()
+        assert await player.banners.get() is None
 
 
 class ListeningPlayer(SimulatedPlayer):
-    """Tells what is written over the picture."""
+    """Tells which emergency messages lie over the picture."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.texts: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
+        self.banners: asyncio.Queue[Banner | None] = asyncio.Queue()
 
-    async def show_text(self, text: str, seconds: float) -> None:
-        await super().show_text(text, seconds)
-        self.texts.put_nowait((text, seconds))
+    async def show_banner(self, banner: Banner | None) -> None:
+        await super().show_banner(banner)
+        self.banners.put_nowait(banner)
 
 
 async def test_telemetry_comes_at_its_interval_with_what_the_player_shows(hub, start_agent, pauses):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
-from device_agent.players.base import Picture, PlayerError
+from device_agent.players.base import Banner, Picture, PlayerError
 from device_agent.players.mpv import MpvPlayer
 from device_agent.sight import BLACK_BELOW
 from tests.device_agent.players.conftest import QUADRANTS, XScreen
@@ -168,6 +168,12 @@ async def test_volume_is_read_back_from_the_program(player: MpvPlayer) -> None:
     assert await player.volume() == 37
 
 
+def red_share(image: Image.Image) -> float:
+    """How much of a picture has the colour of a grave emergency."""
+    pixels = image.convert("RGB").resize((64, 36)).get_flattened_data()
+    return sum(abs(r - 0xB0) < 40 and g < 60 and b < 70 for r, g, b in pixels) / len(pixels)
+
+
 @in_a_window
 async def test_the_identify_overlay_is_visible_on_the_screenshot(player: MpvPlayer, quadrants: str) -> None:
     await player.play(quadrants)
@@ -187,6 +193,28 @@ async def test_the_screenshot_equals_what_a_monitor_would_show(
     await player.show_text("Lobby Display", 60)
     await until_photo(player, lambda image: white_pixels(image) > 500 and most_different(image, x_screen.look()) < 24)
     assert colours_in_quadrants(x_screen.look()) == ["red", "green", "blue", "yellow"]
+
+
+@in_a_window
+async def test_an_emergency_lies_over_everything_until_it_is_taken_away(player: MpvPlayer, quadrants: str) -> None:
+    await player.play(quadrants)
+    before = image_of(await player.screenshot())
+    await player.show_text("Lobby Display", 60)
+    await player.show_banner(Banner("extreme", "Fire {alarm}", "Leave the building \\N at once.\nUse the stairs."))
+    grave = await until_photo(player, lambda image: white_pixels(image) > 5_000 and red_share(image) > 0.7)
+    assert red_share(grave.crop((0, 0, 1280, 60))) > 0.9  # to the edge
+    await player.restart()  # it is there again with the program
+    await until_photo(player, lambda image: red_share(image) > 0.7)
+
+    await player.show_banner(Banner("minor", "Road works", "The south entrance is closed."))
+    blue = (0x1F, 0x4E, 0x79)
+    light = await until_photo(
+        player, lambda image: max(abs(a - b) for a, b in zip(image.getpixel((20, 700)), blue, strict=True)) < 24
+    )
+    assert most_different(light.crop((0, 0, 1280, 400)), before.crop((0, 0, 1280, 400))) < 24  # the content goes on
+
+    await player.show_banner(None)
+    await until_photo(player, lambda image: most_different(image, before) < 24)
 
 
 @in_a_window
