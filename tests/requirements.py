@@ -18,6 +18,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "nats": ("nats-server",),
     "curl": ("curl",),
     "node": ("node",),
+    "php": ("php",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
 
