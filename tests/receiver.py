@@ -34,7 +34,7 @@ class Heard:
 
 def status(code: int, body: bytes = b"ok", **headers: str) -> Reply:
     async def reply(writer: asyncio.StreamWriter) -> None:
-        lines = [f"HTTP/1.1 {code} Said", f"Content-Length: {len(body)}"]
+        lines = [f"HTTP/1.1 {code} Said", f"Content-Length: {len(body)}", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         await writer.drain()

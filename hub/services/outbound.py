@@ -17,6 +17,8 @@ import httpcore2
 from hub.domain.webhooks import Address, Network, parse_address, refused
 
 ANSWER_LIMIT = 4_096  # bytes kept of an answer, for the delivery log
+KEPT = 256  # connections that wait for the next delivery; to open one costs more than all the rest of a delivery
+KEPT_S = 2.0  # and how long: less than any server waits, since one that the far end has given up would cost an attempt
 # A look-up cannot be interrupted, so slow ones must not use the threads of everything else, nor each other's: as many
 # as there are deliveries at once, made when they are needed.
 RESOLVER_THREADS = 128
@@ -56,7 +58,8 @@ class Outbound:
             scheme: httpcore2.AsyncConnectionPool(
                 ssl_context=tls,
                 max_connections=None,  # the caller bounds them
-                max_keepalive_connections=0,  # a connection that the far end has given up would cost an attempt
+                max_keepalive_connections=KEPT,
+                keepalive_expiry=KEPT_S,
                 network_backend=_Judged(resolve or _look_up, self._threads, allow_networks, plain=scheme == "http"),
             )
             for scheme in ("https", "http")
@@ -70,7 +73,7 @@ class Outbound:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post and return the answer, whatever its status. Raises Unreached."""
         parts = urlsplit(url)
-        heads = {"Host": parts.netloc, "Connection": "close", **headers}
+        heads = {"Host": parts.netloc, **headers}
         status, retry_after, kept = None, None, bytearray()
         try:
             async with (
@@ -131,7 +134,7 @@ class _Judged(httpcore2.AsyncNetworkBackend):
     async def _addresses(self, host: str) -> list[Address]:
         """Where the host may be reached. Raises ConnectError when it is nowhere, or nowhere that is allowed."""
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
+            found = [host] if _is_address(host) else await self._find(host)
         except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError(f"{host} has no address: {error}") from error
         judged = {address: self._judge(address) for address in map(parse_address, found)}
@@ -142,6 +145,9 @@ class _Judged(httpcore2.AsyncNetworkBackend):
             refusals = " ".join(refusal for refusal in judged.values() if refusal)
             raise httpcore2.ConnectError(f"{host} is refused: {refusals}".rstrip(". "))
         return allowed
+
+    async def _find(self, host: str) -> Sequence[str]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
 
     def _judge(self, address: Address) -> str | None:
         return refused(address, self._allow_networks, plain=self._plain)
@@ -163,6 +169,14 @@ def _tls() -> ssl.SSLContext:
 
 def _look_up(host: str) -> Sequence[str]:
     return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        parse_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(data: bytes) -> str:
