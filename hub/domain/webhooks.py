@@ -30,6 +30,7 @@ URL_LIMIT = 2_048  # characters
 RETRY_AFTER_LIMIT = DAY  # a receiver may ask for patience, not for silence
 WINDOW_START = 4  # deliveries at once to a receiver of which nothing is known
 WINDOW_MOST = 16  # and to one that has only succeeded: some 300 a second at 50 ms each
+LONG_MS = 1_000  # a failure that took so long keeps a place from others
 OVERLAP_MOST = 7 * DAY  # an old secret may go on signing for as long as a slow release takes
 JITTER = 0.1  # of each wait, either way: a thousand deliveries that failed together do not come back together
 ALLOW_SETTING = "webhooks.allow_networks (HUB_WEBHOOKS__ALLOW_NETWORKS)"
@@ -178,8 +179,8 @@ def _standard_signature(secret: str, said: bytes) -> str:
 @dataclass(slots=True)
 class Window:
     """How many deliveries of one webhook may be under way, found as TCP finds its pace: one more for each success, one
-    less for each refusal, half for silence or a plea for time. Whoever is well gets many, whoever is gone costs one
-    place, and who fails now and then gets enough to keep up."""
+    less for each failure, half for one that took long or for a plea for time. Whoever is well gets many, whoever is gone
+    costs one place, and who fails now and then gets enough to keep up."""
 
     size: float = WINDOW_START
 
@@ -187,12 +188,12 @@ class Window:
     def room(self) -> int:
         return int(self.size)
 
-    def after(self, status: int | None) -> None:
-        """An attempt was answered with this status; None: with nothing."""
-        if status is None or status in _BUSY:
-            self.size = max(self.size / 2, 1)
-        elif 200 <= status < 300:
+    def after(self, status: int | None, duration_ms: int) -> None:
+        """An attempt was answered with this status (None: with nothing) after so long."""
+        if status is not None and 200 <= status < 300:
             self.size = min(self.size + 1, WINDOW_MOST)
+        elif status in _BUSY or duration_ms >= LONG_MS:
+            self.size = max(self.size / 2, 1)
         else:
             self.size = max(self.size - 1, 1)
 

@@ -205,7 +205,7 @@ class Deliverer:
 
     async def _deliver(self, claimed: Claimed) -> None:
         attempt = await self._attempt(claimed)
-        self._windows.setdefault(claimed.webhook_id, Window()).after(attempt.status)
+        self._windows.setdefault(claimed.webhook_id, Window()).after(attempt.status, attempt.duration_ms)
         if self._metrics is not None:
             self._metrics.webhook_deliveries.labels(attempt.state).inc()
         try:

@@ -148,13 +148,13 @@ def test_secrets_are_256_bits_and_never_the_same() -> None:
 def test_a_receiver_is_given_as_much_as_it_takes() -> None:
     window = rules.Window()
     for _ in range(100):
-        window.after(204)
+        window.after(204, 50)
     assert window.room == rules.WINDOW_MOST
     for _ in range(5):
-        window.after(None)
+        window.after(None, 15_000)
     assert window.room == 1
     for _ in range(5):
-        window.after(500)
+        window.after(500, 50)
     assert window.room == 1
 
 
@@ -165,7 +165,7 @@ def test_who_fails_three_times_in_ten_is_not_asked_by_one_at_a_time(failures: li
     failing = itertools.cycle(failures)
     rooms = []
     for _ in range(500):
-        window.after(next(turns) or next(failing))
+        window.after(next(turns) or next(failing), 50)
         rooms.append(window.room)
     assert sum(rooms) / len(rooms) > 3
 
