@@ -179,8 +179,8 @@ def _standard_signature(secret: str, said: bytes) -> str:
 @dataclass(slots=True)
 class Window:
     """How many deliveries of one webhook may be under way, found as TCP finds its pace: one more for each success, one
-    less for each failure, half for one that took long or for a plea for time. Whoever is well gets many, whoever is gone
-    costs one place, and who fails now and then gets enough to keep up."""
+    less for each failure, half for one that took long or for a plea for time. Whoever is well gets many, whoever is
+    gone costs one place, and who fails now and then gets enough to keep up."""
 
     size: float = WINDOW_START
 
