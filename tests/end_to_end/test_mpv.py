@@ -172,3 +172,19 @@ async def test_what_the_hub_schedules_is_on_the_screen_and_proven(screen: Screen
 
     await hub.client.delete(f"/api/v1/schedules/{schedule}")
     await screen.until(RED, BLUE)  # nothing is scheduled: the device's own content
+
+
+@pytest.mark.timeout(120)
+async def test_an_emergency_is_shown_cleared_and_followed_by_the_next(screen: Screen) -> None:
+    hub, client = screen.hub, screen.hub.client
+    alert = {"title": "Fire alarm", "message": "Leave the building.", "severity": "extreme", "everyone": True}
+    made = (await client.post("/api/v1/alerts", json=alert)).json()["data"]
+
+    shown = await hub.event("alert.shown", player_id=screen.player_id)
+    assert shown["data"]["detail"] == {"id": str(made["id"])}
+
+    await client.post(f"/api/v1/alerts/{made['id']}/clear")
+    later = (await client.post("/api/v1/alerts", json=alert | {"title": "Again"})).json()["data"]
+    again = await hub.event("alert.shown", after=shown["cursor"], player_id=screen.player_id)
+    assert again["data"]["detail"] == {"id": str(later["id"])}  # the screen has heard that the first is over
+    assert await screen.agent.stop() == 0

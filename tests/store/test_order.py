@@ -11,7 +11,7 @@ import asyncpg
 
 from hub.domain.events import Event
 from hub.services.teams import prepare
-from hub.store import events
+from hub.store import events, retention
 from hub.store.database import Database
 from tests.cast import team_owner
 
@@ -85,3 +85,24 @@ async def test_a_reader_of_the_hubs_log_misses_nothing(database_url: str) -> Non
     assert len(everything) == 300
     for node in nodes:
         await node.stop()
+
+
+async def test_a_moment_stays_the_same_whatever_is_written_meanwhile(db: Database) -> None:
+    await prepare(db)
+    owner = await team_owner(db, "acme")
+    async with db.moment() as session:
+        before = await events.newest(session)
+        written = await db.write(events.append, Event("player.created", owner.team_id, 0, {}))
+        assert await events.newest(session) == before < written
+    async with db.moment() as session:
+        assert await events.newest(session) == written
+
+
+async def test_the_log_knows_up_to_where_it_has_forgotten(db: Database) -> None:
+    await prepare(db)
+    owner = await team_owner(db, "acme")
+    numbers = [await db.write(events.append, Event("player.created", owner.team_id, at, {})) for at in (1, 5, 2)]
+    for before, floor in ((1, 0), (2, numbers[0]), (3, numbers[2]), (3, numbers[2])):
+        await db.write(retention.forget, "events", before)
+        async with db.session() as session:
+            assert await events.floor(session) == floor
