@@ -124,6 +124,8 @@ class _TeamFeed:
                 more = len(page) == READ
             except HubError as error:
                 log.warning("the feed of team %d waits: %s", self._team_id, error)
+            except Exception:  # those who listen depend on it
+                log.exception("the feed of team %d failed", self._team_id)
             if not more:
                 try:
                     async with asyncio.timeout(POLL_S):
