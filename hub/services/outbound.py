@@ -19,6 +19,7 @@ from hub.domain.webhooks import Address, Network, parse_address, refused
 ANSWER_LIMIT = 4_096  # bytes kept of an answer, for the delivery log
 KEPT = 256  # connections that wait for the next delivery; to open one costs more than all the rest of a delivery
 KEPT_S = 2.0  # and how long: less than any server waits, since one that the far end has given up would cost an attempt
+CLOSING_TURNS = 3  # of the loop, in which connections that were closed, TLS and all, let go of their sockets
 # A look-up cannot be interrupted, so slow ones must not use the threads of everything else, nor each other's: as many
 # as there are deliveries at once, made when they are needed.
 RESOLVER_THREADS = 128
@@ -68,6 +69,8 @@ class Outbound:
     async def close(self) -> None:
         for pool in self._pools.values():
             await pool.aclose()
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -300,7 +300,13 @@ async def test_a_failure_is_tried_again_until_it_is_delivered(stage: Stage) -> N
 @both
 async def test_the_last_failure_ends_the_delivery_and_says_why(stage: Stage) -> None:
     stage.settings.retry_s = [0.01]
-    async with Receiver(status(500, b"first \x00 problem"), status(404, b"other problem")) as receiver:
+    seen = asyncio.Event()
+
+    async def other_problem(writer: asyncio.StreamWriter) -> None:
+        await seen.wait()
+        await status(404, b"other problem")(writer)
+
+    async with Receiver(status(500, b"first \x00 problem"), other_problem) as receiver:
         await stage.register(receiver.url)
         await stage.deliver()
 
@@ -308,6 +314,7 @@ async def test_the_last_failure_ends_the_delivery_and_says_why(stage: Stage) -> 
 
         first = await stage.outcome()
         assert (first.last_error, first.last_answer) == ("Answered 500.", "first \ufffd problem")
+        seen.set()
         last = await stage.outcome()
         assert (last.state, last.attempts, last.next_at) == ("failed", 2, None)
         assert (last.last_status, last.last_answer) == (404, "other problem")
