@@ -89,6 +89,8 @@ class Explorer:
 
     def send(self, case: Case, token: str) -> None:
         self.aim(case)
+        if isinstance(case.body, str):  # `requests` would count its bytes as UTF-8 and send them as Latin-1
+            case.body = case.body.encode()
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=0"}
         response = case.call(base_url=self.url, headers=headers, session=self._session, allow_redirects=False)
         self.answered[response.status_code] += 1

@@ -127,6 +127,7 @@ async def test_the_log_tells_who_approved_and_which_device_came(stage: Stage) ->
         "player_id": created["data"]["player_id"],
         "screen_id": created["data"]["screen_id"],
         "name": "Lobby",
+        "quarantined": False,
         "hardware_id": "pi-1",
         "model": "Raspberry Pi 5",
         "address": "192.168.1.42",

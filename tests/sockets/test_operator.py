@@ -311,6 +311,7 @@ async def test_a_silent_operator_is_dropped_and_a_pong_is_life_enough(tmp_path: 
             await gone.wait()
         await lively.say(type="ping", ref="still here")
         await lively.until("pong", ref="still here")
+        silent.connection.transport.abort()
 
 
 async def test_operators_are_sent_away_when_the_hub_stops(tmp_path: Path) -> None:

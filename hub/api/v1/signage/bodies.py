@@ -10,6 +10,7 @@ from hub.domain.alerts import SEVERITIES, State
 from hub.domain.times import parse
 
 MAX_TARGETS = 1_000  # ids of one kind; more players than that are a group
+MAX_QUERY_TARGETS = 200  # ids of one kind in an address, which has room for 64 KiB in all
 MAX_MESSAGE = 1_000  # characters; what can be read from across a room is far shorter
 MAX_RELEASE_BYTES = 2**40
 
@@ -46,9 +47,9 @@ class CapQuery(Strict):
     """Whom a message is for; without any of these, the locations in its area."""
 
     everyone: bool = False
-    player_ids: list[QueryId] = Field([], max_length=MAX_TARGETS)
-    group_ids: list[QueryId] = Field([], max_length=MAX_TARGETS)
-    location_ids: list[QueryId] = Field([], max_length=MAX_TARGETS)
+    player_ids: list[QueryId] = Field([], max_length=MAX_QUERY_TARGETS)
+    group_ids: list[QueryId] = Field([], max_length=MAX_QUERY_TARGETS)
+    location_ids: list[QueryId] = Field([], max_length=MAX_QUERY_TARGETS)
     language: str | None = Field(None, max_length=35, description="Which of its languages to show, such as `de`.")
 
 
