@@ -125,12 +125,10 @@ SCREEN_ALIASES: dict[str, str] = {"screen." + name.partition(".")[2]: name for n
 SUBSCRIBABLE = frozenset((*TYPES, *SCREEN_ALIASES, "*"))
 
 
-def names_for(event_type: str) -> list[str]:
-    """The subscription names that an event of this type answers to."""
-    names = [event_type, "*"]
-    if event_type.startswith("player."):
-        names.append("screen." + event_type.partition(".")[2])
-    return names
+def names_of(event_type: str) -> tuple[str, str]:
+    """(the type, its name in the other vocabulary or itself): what it is subscribed to by, beside `*`."""
+    family, _, what = event_type.partition(".")
+    return event_type, f"screen.{what}" if family == "player" else event_type
 
 
 Topic = Literal["players", "commands", "screenshots", "events"]

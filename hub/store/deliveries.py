@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
-from hub.domain.events import Event, names_for
+from hub.domain.events import Event, names_of
 from hub.store import events
 from hub.store.statements import Row, Statement, Unit
 from hub.store.tables import Delivery, EventRow
@@ -59,12 +59,7 @@ _REPLAYS = Statement("""
     WHERE replay_upto IS NOT NULL AND disabled_at IS NULL ORDER BY id LIMIT 1""")
 _TO_REPLAY = Statement("""
     SELECT id, type FROM event WHERE team_id = :team_id AND id > :after AND id <= :upto ORDER BY id LIMIT :limit""")
-_REPLAY = Statement("""
-    INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)
-    SELECT s.webhook_id, CAST(:event_id AS BIGINT),
-           MIN(CASE s.name WHEN '*' THEN CAST(:own_name AS VARCHAR) ELSE s.name END),
-           'pending', 0, CAST(:now AS BIGINT)
-    FROM webhook_subscription s
+_REPLAY = Statement(f"""{events.HEARD}
     WHERE s.webhook_id = :webhook_id AND s.name IN (:own_name, :other_name, '*')
     GROUP BY s.webhook_id
     ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending', attempts = 0, next_at = excluded.next_at,
@@ -221,12 +216,12 @@ def replay(now: int, limit: int) -> Unit:
             team_id=webhook["team_id"], after=webhook["replay_after"], upto=webhook["replay_upto"], limit=limit
         )
         for row in rows:
-            names = [name for name in names_for(row["type"]) if name != "*"]
+            own_name, other_name = names_of(row["type"])
             yield _REPLAY(
                 webhook_id=webhook["id"],
                 event_id=row["id"],
-                own_name=names[0],
-                other_name=names[-1],
+                own_name=own_name,
+                other_name=other_name,
                 now=now,
                 everything=bool(webhook["replay_all"]),
             )

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.events import Event, names_for
+from hub.domain.events import Event, names_of
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
 
@@ -22,12 +22,15 @@ _INSERT = insert_into(
     returning="id, EXISTS (SELECT 1 FROM webhook_subscription WHERE team_id = :team_id) AS heard",
 )
 
-_DELIVERIES = Statement("""
+HEARD = """
     INSERT INTO delivery (webhook_id, event_id, name, state, attempts, next_at)
     SELECT s.webhook_id, CAST(:event_id AS BIGINT),
            MIN(CASE s.name WHEN '*' THEN CAST(:own_name AS VARCHAR) ELSE s.name END),
            'pending', 0, CAST(:now AS BIGINT)
-    FROM webhook_subscription s JOIN webhook w ON w.id = s.webhook_id
+    FROM webhook_subscription s"""
+"""How a delivery is made of an event, under the name that its receiver listens to."""
+
+_DELIVERIES = Statement(f"""{HEARD} JOIN webhook w ON w.id = s.webhook_id
     WHERE s.team_id = :team_id AND w.disabled_at IS NULL AND s.name IN (:own_name, :other_name, '*')
     GROUP BY s.webhook_id
     ON CONFLICT DO NOTHING""")
@@ -51,8 +54,8 @@ def append(event: Event) -> Unit:
     number: int = rows[0]["id"]
     if not rows[0]["heard"]:
         return number
-    names = [name for name in names_for(event.type) if name != "*"]
-    yield _DELIVERIES(event_id=number, own_name=names[0], other_name=names[-1], now=event.at, team_id=event.team_id)
+    own_name, other_name = names_of(event.type)
+    yield _DELIVERIES(event_id=number, own_name=own_name, other_name=other_name, now=event.at, team_id=event.team_id)
     return number
 
 
