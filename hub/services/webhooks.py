@@ -85,9 +85,7 @@ class Webhooks:
             if "status" in changes:
                 row.paused_at = row.paused_at or doing.now if changes["status"] == "paused" else None
                 row.failing_since = row.disabled_at = None
-            row.version += 1
-            doing.session.add(row)
-            await doing.session.flush()
+            await self._keep(doing.session, row)
             await doing.say("webhook.updated", **_facts(row), changed=sorted(changes))
             if "events" in changes:
                 await store.subscribe(doing.session, row)
