@@ -6,6 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from hub.services.waiting import set_within
+
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 5.0  # between attempts of a job that keeps failing: so soon a hub is well again after its database
@@ -52,9 +54,5 @@ async def _repeat(job: Job) -> None:
         pause = job.every_s
         if more:
             await asyncio.sleep(0)
-            continue
-        try:
-            async with asyncio.timeout(pause):
-                await wake.wait()
-        except TimeoutError:
-            pass
+        else:
+            await set_within(wake, job.every_s)

@@ -14,6 +14,7 @@ from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Invalid, NotFound
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
+from hub.services.waiting import set_within
 from hub.store import commands as store
 from hub.store.database import Database
 from hub.store.statements import Row
@@ -128,12 +129,10 @@ class Commands:
         stop = self._bus.subscribe(("command", command_id), lambda _: heard.set())
         try:
             story = await self.get(actor, command_id)
-            deadline = asyncio.get_running_loop().time() + seconds
+            clock = asyncio.get_running_loop().time
+            deadline = clock() + seconds
             while story["status"] not in rules.FINAL:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await heard.wait()
-                except TimeoutError:  # not every step is worth a wake-up
+                if not await set_within(heard, deadline - clock()):  # not every step is worth a wake-up
                     return await self.get(actor, command_id)
                 heard.clear()
                 story = await self.get(actor, command_id)

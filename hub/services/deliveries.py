@@ -22,6 +22,7 @@ from hub.domain.errors import HubError
 from hub.domain.times import DAY, SECOND, now_ms
 from hub.domain.webhooks import Network, Window
 from hub.services.outbound import Outbound, Unreached
+from hub.services.waiting import set_within
 from hub.store import deliveries as store
 from hub.store import events
 from hub.store.database import Database
@@ -138,11 +139,7 @@ class Deliverer:
                 pause_s = await self._turn()
             except Exception as error:
                 log.warning("webhook deliveries wait: %s", error, exc_info=not isinstance(error, HubError))
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await set_within(self._wake, pause_s)
 
     async def _turn(self) -> float:
         """Begin what is due and has a place. Answers the seconds until the next look."""

@@ -8,6 +8,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.events import number_of, scope_of
 from hub.domain.times import rfc3339_ms
+from hub.services.waiting import set_within
 from hub.store import events as store
 from hub.store.database import Database
 from hub.store.tables import EventRow
@@ -54,7 +55,8 @@ class Events:
         number = await self.newest() if after == "latest" else 0 if after is None else number_of(after, log_id)
         heard = asyncio.Event()
         stop = self._bus.subscribe(("events", actor.team_id), lambda _: heard.set())
-        deadline = asyncio.get_running_loop().time() + wait_s
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + wait_s
         try:
             while True:
                 heard.clear()
@@ -64,16 +66,11 @@ class Events:
                     )
                 shown = [row for row in rows if scope_of(row.type) in actor.scopes]
                 nothing_new, number = looked == number, looked
-                if shown or asyncio.get_running_loop().time() >= deadline:
+                if shown or clock() >= deadline:
                     data = [describe(row, log_id) for row in shown]
                     return {"data": data, "meta": {"next": f"{log_id}-{number}"}}
-                if not nothing_new:
-                    continue
-                try:
-                    async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + POLL_S)):
-                        await heard.wait()
-                except TimeoutError:
-                    pass
+                if nothing_new:
+                    await set_within(heard, min(POLL_S, deadline - clock()))
         finally:
             stop()
 

@@ -18,6 +18,7 @@ from hub.domain.errors import HubError, Invalid
 from hub.domain.events import Topic, number_of, scope_of, topics_of
 from hub.domain.times import rfc3339
 from hub.services.events import Events, describe
+from hub.services.waiting import set_within
 from hub.store import events as store
 from hub.store import players
 from hub.store.database import Database
@@ -127,11 +128,7 @@ class _TeamFeed:
             except Exception:  # those who listen depend on it
                 log.exception("the feed of team %d failed", self._team_id)
             if not more:
-                try:
-                    async with asyncio.timeout(POLL_S):
-                        await self._heard.wait()
-                except TimeoutError:
-                    pass
+                await set_within(self._heard, POLL_S)
 
 
 class Feed:

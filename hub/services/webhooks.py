@@ -15,6 +15,7 @@ from hub.domain.events import SUBSCRIBABLE, Event, number_of
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_ms, rfc3339_or_none
 from hub.domain.webhooks import Network
 from hub.services.changes import change, check_version
+from hub.services.waiting import set_within
 from hub.store import deliveries, events
 from hub.store import webhooks as store
 from hub.store.database import Database
@@ -206,17 +207,15 @@ class Webhooks:
         """The delivery, after the first attempt since then or when the time is over."""
         heard = asyncio.Event()
         stop = self._bus.subscribe(("delivery", delivery_id), lambda _: heard.set())
-        deadline = asyncio.get_running_loop().time() + wait_s
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + wait_s
         try:
             while True:
                 heard.clear()
                 row, told = await self._delivery(actor, webhook_id, delivery_id)
                 if row.last_at is not None and row.last_at >= since:
                     return told
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await heard.wait()
-                except TimeoutError:
+                if not await set_within(heard, deadline - clock()):
                     return told
         finally:
             stop()

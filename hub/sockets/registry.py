@@ -13,6 +13,7 @@ from hub.domain.errors import Forbidden, HubError, Unauthenticated, Unavailable
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
 from hub.services.services import Services
+from hub.services.waiting import set_within
 from hub.sockets.player import PlayerConnection, Seam
 from hub.sockets.syncing import Syncing
 
@@ -188,10 +189,7 @@ class Registry:
         self._ended.clear()
         for connection in tuple(self._connections):
             connection.drain(int(random.uniform(0, DRAIN_SPREAD_S) * 1000))
-        try:
-            async with asyncio.timeout(DRAIN_WAIT_S):
-                await self._ended.wait()
-        except TimeoutError:
+        if not await set_within(self._ended, DRAIN_WAIT_S):
             log.warning("%d players had not left when the hub did", len(self._connections))
 
 

@@ -11,6 +11,7 @@ from hub.api.auth import bearer
 from hub.api.endpoint import Call
 from hub.domain.errors import HubError, Invalid, Unavailable
 from hub.services.feed import Told
+from hub.services.waiting import set_within
 
 STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0  # between comments; proxies cut a silent answer after a minute
@@ -97,10 +98,7 @@ class _Lines:
                         yield line
                 if self._ended:
                     return
-                try:
-                    async with asyncio.timeout(KEEP_ALIVE_S):
-                        await self._heard.wait()
-                except TimeoutError:
+                if not await set_within(self._heard, KEEP_ALIVE_S):
                     self._doubted = True  # it may have expired by itself
                     yield b": still here\n\n"
 
