@@ -10,15 +10,14 @@ from hub.domain import alert_rules as rules
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid
 from hub.domain.mails import checked_address
+from hub.domain.targets import Targets, after_changes
 from hub.domain.times import now_ms, rfc3339
-from hub.services.changes import Change, change, check_version
+from hub.services.changes import change, check_version
+from hub.services.targets import aim
 from hub.store import alert_rules as store
-from hub.store.alerts import unknown
 from hub.store.database import Database
 from hub.store.tables import AlertRule
-
-Targets = Mapping[str, Sequence[int]]
-"""Ids by kind: player, group, location."""
+from hub.store.targets import OF_RULES
 
 NO_MAIL = "There is no mail server. Whoever runs this hub can name one in the setting smtp.host."
 
@@ -42,7 +41,7 @@ class AlertRules:
         async with self._db.session() as session:
             found = await store.find(session, actor.team_id, offset=offset, limit=per_page)
             total = await store.count(session, actor.team_id) if per_page else len(found)
-            aims = await store.targets(session, [rule.id or 0 for rule in found])
+            aims = await OF_RULES.read(session, [rule.id or 0 for rule in found])
         return [_describe(rule, aims[rule.id or 0]) for rule in found], total
 
     async def get(self, actor: Actor, rule_id: int) -> dict[str, Any]:
@@ -50,7 +49,7 @@ class AlertRules:
         actor.require("read:players")
         async with self._db.session() as session:
             rule = await store.get(session, actor.team_id, rule_id)
-            return _describe(rule, (await store.targets(session, [rule_id]))[rule_id])
+            return _describe(rule, (await OF_RULES.read(session, [rule_id]))[rule_id])
 
     async def create(
         self,
@@ -90,7 +89,7 @@ class AlertRules:
             )
             made.session.add(rule)
             await made.session.flush()
-            await _aim(made, rule, targets, targets)
+            await aim(made.session, OF_RULES, rule.id or 0, actor.team_id, targets, given=targets)
             await made.say("rule.created", **_named(rule))
         return await self.get(actor, rule.id or 0)
 
@@ -108,11 +107,8 @@ class AlertRules:
             rule = await store.get(made.session, actor.team_id, rule_id)
             check_version(rule, version)
             given: Targets = changes.get("targets", {})
-            aimed: dict[str, Sequence[int]] = dict((await store.targets(made.session, [rule_id]))[rule_id])
-            if changes.get("everyone"):
-                aimed = dict(given)
-            elif given:
-                aimed |= given
+            aimed = after_changes((await OF_RULES.read(made.session, [rule_id]))[rule_id], changes)
+            if given:
                 rule.everyone = False
             if changes.get("enabled") and not rule.enabled:
                 rule.watches_since = self._clock()
@@ -128,7 +124,7 @@ class AlertRules:
             rule.version += 1
             made.session.add(rule)
             await made.session.flush()
-            await _aim(made, rule, aimed, given)
+            await aim(made.session, OF_RULES, rule_id, actor.team_id, aimed, given=given)
             await made.say("rule.updated", **_named(rule), changed=sorted(changes))
         return await self.get(actor, rule_id)
 
@@ -146,15 +142,6 @@ class AlertRules:
         if len(emails) > rules.MAX_EMAILS:
             raise Invalid.field("emails", f"At most {rules.MAX_EMAILS} addresses.")
         return list(dict.fromkeys(checked_address(f"emails.{index}", one) for index, one in enumerate(emails)))
-
-
-async def _aim(made: Change, rule: AlertRule, targets: Targets, given: Targets) -> None:
-    """Of the targets only those given now must be there: a group may be gone that the rule was once about."""
-    for kind, wanted in given.items():
-        strange = await unknown(made.session, rule.team_id, kind, wanted) if wanted else []
-        if strange:
-            raise Invalid.field(f"{kind}_ids", f"Unknown {kind}s: {', '.join(map(str, strange[:10]))}.")
-    await store.set_targets(made.session, rule.id or 0, targets)
 
 
 def _named(rule: AlertRule) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Emergency alerts: who writes them, when they begin and end, which players show them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,20 @@ from hub.domain.access import Actor
 from hub.domain.alerts import Raised
 from hub.domain.errors import Conflict, Invalid, PreconditionFailed
 from hub.domain.events import Event
+from hub.domain.targets import KINDS, Targets, after_changes
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
+from hub.services.targets import aim
 from hub.store import alerts as store
 from hub.store import events
 from hub.store.database import Database
 from hub.store.tables import Alert
+from hub.store.targets import OF_ALERTS
 from hub.store.teams import touch_content
 
 OPEN_LIMIT = 100  # alerts of a team that are not over: each is asked for at every connection
 SHOWN_LIMIT = (
     20  # alerts a player is told of at once, the gravest: more fit neither a screen nor the frame of a welcome
 )
-
-Targets = Mapping[str, Sequence[int]]
-"""Ids by kind: player, group, location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Alerts:
         offset = (page - 1) * per_page if per_page else 0
         async with self._db.session() as session:
             found, total = await store.find(session, actor.team_id, state, offset=offset, limit=per_page)
-            aims = await store.targets(session, [alert.id or 0 for alert in found])
+            aims = await OF_ALERTS.read(session, [alert.id or 0 for alert in found])
         return [_describe(alert, aims[alert.id or 0]) for alert in found], total
 
     async def get(self, actor: Actor, alert_id: int) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Alerts:
         actor.require("read:players")
         async with self._db.session() as session:
             alert = await store.get(session, actor.team_id, alert_id)
-            return _describe(alert, (await store.targets(session, [alert_id]))[alert_id])
+            return _describe(alert, (await OF_ALERTS.read(session, [alert_id]))[alert_id])
 
     async def create(
         self,
@@ -108,7 +108,7 @@ class Alerts:
             session.add(alert)
             await session.flush()
             await store.remember(session, alert, source)
-            await self._aim(session, alert, targets, targets)
+            await aim(session, OF_ALERTS, alert.id or 0, actor.team_id, targets, given=targets)
             await self._say(session, "alert.created", alert, targets, now, actor, face)
             await self._settle(session, alert, targets, now, actor, face)
         return await self._after(actor, alert.id or 0)
@@ -139,11 +139,8 @@ class Alerts:
             if "starts_at" in changes and alert.triggered_at is not None:
                 raise Conflict("This alert has begun; only its end can still be moved.", code="alert_begun")
             given: Targets = changes.get("targets", {})
-            aimed: dict[str, Sequence[int]] = dict((await store.targets(session, [alert_id]))[alert_id])
-            if changes.get("everyone"):
-                aimed = dict(given)
-            elif given:
-                aimed |= given
+            aimed = after_changes((await OF_ALERTS.read(session, [alert_id]))[alert_id], changes)
+            if given:
                 alert.everyone = False
             for name in ("title", "message", "severity", "starts_at", "ends_at", "everyone"):
                 setattr(alert, name, changes.get(name, getattr(alert, name)))
@@ -154,7 +151,7 @@ class Alerts:
             session.add(alert)
             await session.flush()
             await store.remember(session, alert, source)
-            await self._aim(session, alert, aimed, given)
+            await aim(session, OF_ALERTS, alert_id, actor.team_id, aimed, given=given)
             await self._say(session, "alert.updated", alert, aimed, now, actor, face, changed=sorted(changes))
             await touch_content(session, actor.team_id)
             await self._settle(session, alert, aimed, now, actor, face)
@@ -172,7 +169,7 @@ class Alerts:
                 alert.version += 1
                 session.add(alert)
                 await session.flush()
-                aimed = (await store.targets(session, [alert_id]))[alert_id]
+                aimed = (await OF_ALERTS.read(session, [alert_id]))[alert_id]
                 await self._say(session, "alert.cleared", alert, aimed, now, actor, face, reason="cleared")
                 await touch_content(session, actor.team_id)
         return await self._after(actor, alert_id)
@@ -183,7 +180,7 @@ class Alerts:
         now = self._clock()
         async with self._db.transaction() as session:
             alert = await store.get(session, actor.team_id, alert_id)
-            aimed = (await store.targets(session, [alert_id]))[alert_id]
+            aimed = (await OF_ALERTS.read(session, [alert_id]))[alert_id]
             if alert.triggered_at is not None and alert.cleared_at is None:
                 await self._say(session, "alert.cleared", alert, aimed, now, actor, face, reason="deleted")
                 await touch_content(session, actor.team_id)
@@ -230,7 +227,7 @@ class Alerts:
             due = await store.due(session, now)
         for found in due:
             async with self._db.transaction() as session:
-                aimed = (await store.targets(session, [found.id or 0]))[found.id or 0]
+                aimed = (await OF_ALERTS.read(session, [found.id or 0]))[found.id or 0]
                 settled = await self._settle(session, found, aimed, now, None, None)
             if settled:
                 self._bus.publish(("events", found.team_id))
@@ -250,14 +247,6 @@ class Alerts:
                 self._bus.publish(("alerts", team_id), team_id)
 
     # ------------------------------------------------------------------------------------------------------------------
-
-    async def _aim(self, session: AsyncSession, alert: Alert, targets: Targets, given: Targets) -> None:
-        """Of the targets only those given now must be there: a group may be gone that the alert was once for."""
-        for kind, wanted in given.items():
-            unknown = await store.unknown(session, alert.team_id, kind, wanted) if wanted else []
-            if unknown:
-                raise Invalid.field(f"{kind}_ids", f"Unknown {kind}s: {', '.join(map(str, unknown[:10]))}.")
-        await store.set_targets(session, alert.id or 0, targets)
 
     async def _settle(
         self, session: AsyncSession, alert: Alert, targets: Targets, now: int, actor: Actor | None, face: str | None
@@ -300,7 +289,7 @@ class Alerts:
         await self._told(actor.team_id)
         async with self._db.session() as session:
             alert = await store.get(session, actor.team_id, alert_id)
-            return _describe(alert, (await store.targets(session, [alert_id]))[alert_id])
+            return _describe(alert, (await OF_ALERTS.read(session, [alert_id]))[alert_id])
 
     async def _told(self, team_id: int) -> None:
         self._bus.publish(("events", team_id))
@@ -332,7 +321,7 @@ def _raised(alert: Alert) -> Raised:
 
 
 def _whom(alert: Alert, targets: Targets) -> dict[str, Any]:
-    return {"everyone": alert.everyone} | {f"{kind}_ids": list(targets.get(kind, ())) for kind in store.KINDS}
+    return {"everyone": alert.everyone} | {f"{kind}_ids": list(targets.get(kind, ())) for kind in KINDS}
 
 
 def _describe(alert: Alert, targets: Targets) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from hub.domain import cap
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound
+from hub.domain.targets import KINDS, Targets
 from hub.domain.times import now_ms
-from hub.services.alerts import Alerts, Targets
+from hub.services.alerts import Alerts
 from hub.store import alerts as store
 from hub.store import locations
 from hub.store.database import Database
@@ -71,7 +72,7 @@ class Cap:
             "message": info.message,
             "severity": info.severity,
             "everyone": everyone,
-            "targets": {kind: list(targets.get(kind, ())) for kind in store.KINDS},
+            "targets": {kind: list(targets.get(kind, ())) for kind in KINDS},
             "ends_at": info.ends_at,
         }
         if message.type == "Update":

@@ -1,17 +1,14 @@
-"""Alerts and whom they are for. Each change of state is one conditional update, so any node may try it."""
+"""Alerts, and which players they reach. Each change of state is one conditional update, so any node may try it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import delete, func, or_
+from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
 from hub.store.statements import Statement, Unit
-from hub.store.tables import Alert, AlertSource, AlertTarget, GroupMember, Location, Player, PlayerGroup
-
-KINDS = ("player", "group", "location")
+from hub.store.tables import Alert, AlertSource, AlertTarget, GroupMember, Player
 
 _TRIGGER = Statement("""
     UPDATE alert SET triggered_at = :now
@@ -52,26 +49,6 @@ async def open_ones(session: AsyncSession, team_id: int) -> int:
     return int((await session.exec(query.where(col(Alert.cleared_at).is_(None)))).one())
 
 
-async def targets(session: AsyncSession, alert_ids: Sequence[int]) -> dict[int, dict[str, list[int]]]:
-    """By alert: the ids that it is for, by kind."""
-    found: dict[int, dict[str, list[int]]] = {alert_id: {kind: [] for kind in KINDS} for alert_id in alert_ids}
-    query = select(AlertTarget).where(col(AlertTarget.alert_id).in_(alert_ids))
-    for target in await session.exec(query.order_by(col(AlertTarget.target_id))):
-        found[target.alert_id][target.kind].append(target.target_id)
-    return found
-
-
-async def set_targets(session: AsyncSession, alert_id: int, wanted: Mapping[str, Iterable[int]]) -> None:
-    """Replace the targets; the caller has checked that all are of the team."""
-    await session.exec(delete(AlertTarget).where(col(AlertTarget.alert_id) == alert_id))
-    session.add_all(
-        AlertTarget(alert_id=alert_id, kind=kind, target_id=target_id)
-        for kind, target_ids in wanted.items()
-        for target_id in dict.fromkeys(target_ids)
-    )
-    await session.flush()
-
-
 async def remember(session: AsyncSession, alert: Alert, source: str | None) -> None:
     """This message was done, by this alert. Raises IntegrityError when it was done before."""
     if source is not None:
@@ -85,13 +62,6 @@ async def by_source(session: AsyncSession, team_id: int, sources: Sequence[str])
         col(AlertSource.team_id) == team_id, col(AlertSource.source).in_(sources)
     )
     return sorted(set((await session.exec(query)).all()))
-
-
-async def unknown(session: AsyncSession, team_id: int, kind: str, wanted: Sequence[int]) -> list[int]:
-    """Those of the ids that are nothing of this kind in the team."""
-    table: Any = {"player": Player, "group": PlayerGroup, "location": Location}[kind]
-    query = select(table.id).where(col(table.team_id) == team_id, col(table.id).in_(wanted))
-    return sorted(set(wanted) - set((await session.exec(query)).all()))
 
 
 async def due(session: AsyncSession, now: int) -> list[Alert]:

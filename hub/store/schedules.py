@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
 from hub.domain.playback import Target
+from hub.domain.targets import KINDS
 from hub.store import ownership
 from hub.store.tables import AlertRuleTarget, AlertTarget, Location, Player, PlayerGroup, Schedule, ScheduleTarget
 
@@ -79,9 +80,8 @@ async def targets(session: AsyncSession, schedule_ids: Sequence[int]) -> dict[in
         query = select(ScheduleTarget).where(col(ScheduleTarget.schedule_id).in_(some))
         for row in await session.exec(query):
             found[row.schedule_id].append(Target(row.kind, row.target_id))
-    order = ("player", "group", "location")
     for named in found.values():
-        named.sort(key=lambda target: (order.index(target.kind), target.id))
+        named.sort(key=lambda target: (KINDS.index(target.kind), target.id))
     return found
 
 

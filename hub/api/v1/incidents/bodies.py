@@ -5,13 +5,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from hub.api.v1.bodies import Changes, Email, Id, Name, QueryId, Strict, changes_of, example
-from hub.api.v1.signage.bodies import MAX_TARGETS, Ids, Severity
+from hub.api.v1.signage.bodies import MAX_TARGETS, Ids, Severity, targets_of
 from hub.domain.alert_rules import MAX_EMAILS, MAX_MINUTES, NAMES
 from hub.domain.incidents import Kind, Status
 
 MAX_NOTE = 1_000  # characters
-
-KINDS = ("player", "group", "location")
 
 OfflineMinutes = Annotated[int, Field(ge=1, le=MAX_MINUTES, strict=True)]
 FreeMb = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
@@ -68,7 +66,7 @@ class NewRule(Strict):
         """In the service's words."""
         given = self.model_dump()
         thresholds = {name: value for name in NAMES if (value := given.pop(name)) is not None}
-        return given | {"thresholds": thresholds, "targets": {kind: given.pop(f"{kind}_ids") for kind in KINDS}}
+        return given | {"thresholds": thresholds, "targets": targets_of(given)}
 
 
 class RuleChanges(Changes):
@@ -95,7 +93,7 @@ class RuleChanges(Changes):
     def fields(self) -> dict[str, Any]:
         """What is given, in the service's words."""
         given = changes_of(self)
-        targets = {kind: given.pop(f"{kind}_ids") for kind in KINDS if f"{kind}_ids" in given}
+        targets = targets_of(given)
         thresholds = {name: given.pop(name) for name in NAMES if name in given}
         return given | ({"targets": targets} if targets else {}) | ({"thresholds": thresholds} if thresholds else {})
 

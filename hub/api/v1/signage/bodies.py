@@ -7,12 +7,18 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, changes_of, example
 from hub.domain import alerts
 from hub.domain.alerts import SEVERITIES, State
+from hub.domain.targets import KINDS
 from hub.domain.times import parse
 
 MAX_TARGETS = 1_000  # ids of one kind; more players than that are a group
 MAX_QUERY_TARGETS = 200  # ids of one kind in an address, which has room for 64 KiB in all
 MAX_MESSAGE = 1_000  # characters; what can be read from across a room is far shorter
 MAX_RELEASE_BYTES = 2**40
+
+
+def targets_of(fields: dict[str, Any]) -> dict[str, list[int]]:
+    """Takes `player_ids`, `group_ids` and `location_ids` out of the fields, as far as they are there: ids by kind."""
+    return {kind: fields.pop(f"{kind}_ids") for kind in KINDS if f"{kind}_ids" in fields}
 
 
 def _lower(value: Any) -> Any:
@@ -94,7 +100,7 @@ class AlertChanges(Changes):
     def fields(self) -> dict[str, Any]:
         """What is given, in the service's words."""
         given = changes_of(self)
-        targets = {kind: given.pop(f"{kind}_ids") for kind in ("player", "group", "location") if f"{kind}_ids" in given}
+        targets = targets_of(given)
         given |= {name: _ms(given[name]) for name in ("starts_at", "ends_at") if name in given}
         return given | ({"targets": targets} if targets else {})
 
