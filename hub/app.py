@@ -311,6 +311,7 @@ def _jobs(
             "plays": settings.analytics.plays_retention_days + 1,  # of a fast clock's, as long as they are taken
             "play sums": settings.analytics.sums_retention_days,
             "incidents": settings.incidents.retention_days,
+            "cap messages": settings.events.retention_days,
         },
     )
 

@@ -9,12 +9,13 @@ SQUARE = "52.0,13.0 53.0,13.0 53.0,14.0 52.0,14.0 52.0,13.0"  # around Berlin
 def message(
     *infos: str, identifier: str = "storm-1", sent: str = "2026-11-29T10:00:00+01:00", references: str = "", **root: Any
 ) -> bytes:
-    elements = {"sender": "warnings@weather.example", "sent": sent, "status": "Actual", "msgType": "Alert"} | root
+    elements = {"sender": "warnings@weather.example", "sent": sent, "status": "Actual", "msgType": "Alert"}
+    elements |= {"scope": "Public"} | root
     lines = "".join(f"<{name}>{value}</{name}>" for name, value in elements.items())
     refers = f"<references>{references}</references>" if references else ""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><alert xmlns="{NAMESPACE}"><identifier>{identifier}</identifier>'
-        f"{lines}<scope>Public</scope>{refers}{''.join(infos)}</alert>"
+        f"{lines}{refers}{''.join(infos)}</alert>"
     ).encode()
 
 

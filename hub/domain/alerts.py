@@ -5,7 +5,7 @@ scheduled --its time has come--> live --its end, or somebody clears it--> over
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Severity = Literal["extreme", "severe", "moderate", "minor", "unknown"]
 SEVERITIES: tuple[Severity, ...] = ("extreme", "severe", "moderate", "minor", "unknown")
@@ -24,6 +24,13 @@ class Raised:
     severity: str
     triggered_at: int
     ends_at: int | None
+
+
+class SourcePart(NamedTuple):
+    """What of a message from outside an alert shows. `source` names the message, `part` what of it."""
+
+    source: str
+    part: str
 
 
 def state(triggered_at: int | None, cleared_at: int | None) -> State:

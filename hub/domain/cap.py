@@ -1,60 +1,51 @@
-"""The Common Alerting Protocol 1.2 (OASIS), as authorities send it: from XML to what an alert needs, and the geometry
-of whom it is for.
+"""The Common Alerting Protocol 1.2 (OASIS), as authorities send it: from XML to the warnings that are to be shown, and
+where.
+
+A message has blocks (`info`), each for a language and an area of its own: those of one language are a sequence that is
+read whole, and say different things in different places. A block may also say that a danger is over, or have expired.
 
 The parser is the standard library's, told to refuse what makes XML dangerous: document types, and with them entities.
 XML signatures are not checked; who may send is decided by the credential of the call.
 """
 
-import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Final
 from xml.parsers import expat
 
 from hub.domain.alerts import SEVERITIES
 from hub.domain.errors import Invalid
+from hub.domain.geo import Area, Point, reached, unwrapped
 from hub.domain.times import parse
 
 NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 MAX_DEPTH: Final = 32  # of elements; CAP needs five
-MAX_INFOS: Final = 50  # languages of one message
+MAX_INFOS: Final = 50  # blocks of one message
 MAX_POINTS: Final = 10_000  # of all polygons of a message; a country's border at a kilometre has fewer
 MAX_ID: Final = 200  # characters of identifier and sender
 TITLE_CHARACTERS: Final = 100
 MESSAGE_CHARACTERS: Final = 1_000
-EARTH_KM: Final = 6_371.0
 
 STATUSES: Final = ("Actual", "Exercise", "System", "Test", "Draft")
 TYPES: Final = ("Alert", "Update", "Cancel", "Ack", "Error")
-
-Point = tuple[float, float]
-"""Latitude and longitude in degrees."""
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    polygons: tuple[tuple[Point, ...], ...] = ()
-    circles: tuple[tuple[Point, float], ...] = ()
-    """Centre and radius in km."""
-
-    def holds(self, point: Point) -> bool:
-        return any(_in_polygon(point, polygon) for polygon in self.polygons) or any(
-            _distance_km(point, centre) <= radius for centre, radius in self.circles
-        )
+SCOPES: Final = ("Public", "Restricted", "Private")
+PAST: Final = "Past"  # an urgency: no action is required any more
+ALL_CLEAR: Final = "AllClear"  # a type of response: the danger is over
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """One language's text. Times are Unix ms."""
+    """One block. Times are Unix ms. `is_over` says that its danger has passed: it is an all-clear, not a warning."""
 
     language: str
     title: str
     message: str
     severity: str
-    starts_at: int | None
+    starts_at: int
     ends_at: int | None
+    is_over: bool
     areas: tuple[Area, ...]
 
     @property
@@ -64,23 +55,86 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """What is to be shown, and the ids of the places in its area."""
+
+    title: str
+    message: str
+    severity: str
+    starts_at: int
+    ends_at: int | None
+    places: tuple[int, ...] = ()
+
+    @property
+    def part(self) -> str:
+        """Names it within its message, by what it says and so wherever it stands there: 32 hexadecimal digits."""
+        words = (self.title, self.message, self.severity, self.starts_at, self.ends_at)
+        return sha256(repr(words).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """`key` names it, `references` those that it is about, both as CAP writes them: sender,identifier,sent."""
 
     key: str
     status: str
     type: str
+    scope: str
     references: tuple[str, ...]
     infos: tuple[Info, ...]
 
-    def info(self, language: str | None) -> Info:
-        """What it says in this language, or in its first. Languages match as far as they are given: `de` is `de-DE`."""
+    @property
+    def replaces(self) -> bool:
+        """Whether it takes the place of the messages that it refers to; an Alert may only mention them."""
+        return self.type in ("Update", "Cancel")
+
+    def current(self, now: int) -> list[Info]:
+        """Its blocks that have not expired."""
+        return [info for info in self.infos if info.ends_at is None or info.ends_at > now]
+
+    def warnings(self, language: str | None, now: int) -> list[Warned]:
+        """What it warns of, wherever that is: in this language, else in the first that it has."""
+        for sequence in self._by_language(language, now):
+            return _warnings((info, ()) for info in sequence)
+        return []
+
+    def warnings_at(self, places: Sequence[tuple[int, Point]], language: str | None, now: int) -> list[Warned]:
+        """What it warns of at these (id, point). Each place hears it in this language, else in the first that the
+        message has for it: the languages of a country may be those of its regions."""
+        found: list[tuple[Info, tuple[int, ...]]] = []
+        unserved = dict(places)
+        for sequence in self._by_language(language, now):
+            served = [(info, tuple(reached(info.areas, unserved.items()))) for info in sequence]
+            for _, ids in served:
+                for place_id in ids:
+                    unserved.pop(place_id, None)
+            found += served
+        return _warnings((info, ids) for info, ids in found if ids)
+
+    def _by_language(self, language: str | None, now: int) -> list[list[Info]]:
+        """The blocks that have not expired, those of the wanted language first. Languages match as far as they are
+        given: `de` is `de-DE`."""
+        sequences: dict[str, list[Info]] = {}
+        for info in self.current(now):
+            sequences.setdefault(info.language.lower(), []).append(info)
         wanted = (language or "").lower()
-        for info in self.infos:
-            said = info.language.lower()
-            if wanted and (said == wanted or said.startswith(wanted + "-") or wanted.startswith(said + "-")):
-                return info
-        return self.infos[0]
+        return [sequences[name] for name in sorted(sequences, key=lambda name: not _matches(wanted, name))]
+
+
+def _matches(wanted: str, language: str) -> bool:
+    return bool(wanted) and (
+        language == wanted or language.startswith(wanted + "-") or wanted.startswith(language + "-")
+    )
+
+
+def _warnings(blocks: Iterable[tuple[Info, tuple[int, ...]]]) -> list[Warned]:
+    """Blocks that say the same about different areas are one warning; those of what is over are none."""
+    places: dict[Warned, dict[int, None]] = {}
+    for info, ids in blocks:
+        if not info.is_over:
+            words = Warned(info.title, info.message, info.severity, info.starts_at, info.ends_at)
+            places.setdefault(words, {}).update(dict.fromkeys(ids))
+    return [replace(words, places=tuple(ids)) for words, ids in places.items()]
 
 
 def read(text: bytes) -> Message:
@@ -89,8 +143,11 @@ def read(text: bytes) -> Message:
     if root.name != "alert":
         raise _wrong("alert", f"The document is no alert of CAP 1.2 (namespace {NAMESPACE}).")
     identifier, sender, sent = (_name(root, name) for name in ("identifier", "sender", "sent"))
-    _time(root, "sent")
-    status, kind = _word(root, "status", STATUSES), _word(root, "msgType", TYPES)
+    sent_at = _time(root, "sent")
+    assert sent_at is not None  # `_name` has seen it
+    status, kind, scope = (
+        _word(root, name, words) for name, words in (("status", STATUSES), ("msgType", TYPES), ("scope", SCOPES))
+    )
     references = tuple(root.text("references").split())
     if len(references) > MAX_INFOS or any(len(one) > 3 * MAX_ID or one.count(",") != 2 for one in references):
         raise _wrong("references", "Each is written sender,identifier,sent, with spaces between them.")
@@ -101,46 +158,59 @@ def read(text: bytes) -> Message:
         raise _wrong("info", f"At most {MAX_INFOS} of them.")
     if kind in ("Alert", "Update") and not blocks:
         raise _wrong("info", "There is nothing to show.")
-    return Message(f"{sender},{identifier},{sent}", status, kind, references, tuple(_info(one) for one in blocks))
+    infos = tuple(_info(one, sent_at) for one in blocks)
+    if sum(len(ring) for info in infos for area in info.areas for ring in area.polygons) > MAX_POINTS:
+        raise _wrong("polygon", f"At most {MAX_POINTS} points.")
+    return Message(f"{sender},{identifier},{sent}", status, kind, scope, references, infos)
 
 
-def _info(block: "_Element") -> Info:
+def _info(block: "_Element", sent_at: int) -> Info:
     headline, event = block.text("headline"), block.text("event")
     if not headline and not event:
         raise _wrong("event", "What has happened? Give event or headline.")
     texts = [block.text(name, lines=True) for name in ("description", "instruction")]
     message = "\n".join(text for text in texts if text) or headline or event
-    starts = [_time(block, name) for name in ("onset", "effective")]
+    ends_at = _time(block, "expires")
+    urgency = block.text("urgency")
     return Info(
         language=block.text("language")[:35] or "en-US",
         title=_cut(headline or event, TITLE_CHARACTERS),
         message=_cut(message, MESSAGE_CHARACTERS),
         severity=_word(block, "severity", tuple(one.capitalize() for one in SEVERITIES)).lower(),
-        starts_at=next((at for at in starts if at is not None), None),
-        ends_at=_time(block, "expires"),
+        starts_at=_starts_at(block, sent_at, ends_at, urgency),
+        ends_at=ends_at,
+        is_over=urgency == PAST or any(one.content().strip() == ALL_CLEAR for one in block.all("responseType")),
         areas=tuple(_area(one) for one in block.all("area")),
     )
 
 
+def _starts_at(block: "_Element", sent_at: int, ends_at: int | None, urgency: str) -> int:
+    """When to show it: what asks for action soon, from when it is in effect; else not before the event itself begins,
+    unless the words expire before that."""
+    effective, onset = _time(block, "effective"), _time(block, "onset")
+    in_effect = sent_at if effective is None else effective
+    if onset is None or urgency in ("Immediate", "Expected") or (ends_at is not None and ends_at <= onset):
+        return in_effect
+    return onset
+
+
 def _area(block: "_Element") -> Area:
-    polygons = [_polygon(one.content()) for one in block.all("polygon")]
-    if sum(map(len, polygons)) > MAX_POINTS:
-        raise _wrong("polygon", f"At most {MAX_POINTS} points.")
-    return Area(tuple(polygons), tuple(_circle(one.content()) for one in block.all("circle")))
+    """Elements without content are none: some senders write them for what they leave out."""
+    polygons, circles = (
+        [text for one in block.all(name) if (text := one.content().strip())] for name in ("polygon", "circle")
+    )
+    return Area(tuple(map(_polygon, polygons)), tuple(map(_circle, circles)))
 
 
 def _polygon(text: str) -> tuple[Point, ...]:
     points = tuple(_point(pair, "polygon") for pair in text.split())
     if len(points) < 4 or points[0] != points[-1]:
         raise _wrong("polygon", "At least four points, the last of which is the first.")
-    longitudes = [longitude for _, longitude in points]
-    if max(longitudes) - min(longitudes) > 180:
-        raise _wrong("polygon", "A polygon across the antimeridian is not understood; send it in two parts.")
-    return points
+    return unwrapped(points)
 
 
 def _circle(text: str) -> tuple[Point, float]:
-    centre, _, radius = text.strip().partition(" ")
+    centre, _, radius = text.partition(" ")
     return _point(centre, "circle"), _number(radius.strip(), "circle", 0, 20_100)
 
 
@@ -252,31 +322,3 @@ def _tree(text: bytes) -> _Element:
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise _wrong("alert", f"This is not XML: {str(error)[:100]}.") from None
     return top.children[0] if top.children else top
-
-
-# Geometry: flat enough at the size of a warning
-
-
-def reached(areas: Iterable[Area], places: Iterable[tuple[int, Point]]) -> list[int]:
-    """Which of the (id, point) lie in one of the areas, their borders included."""
-    some = list(areas)
-    return [number for number, point in places if any(area.holds(point) for area in some)]
-
-
-def _in_polygon(point: Point, polygon: Sequence[Point]) -> bool:
-    """By counting the borders to the east; on a border counts as inside."""
-    y, x = point
-    inside = False
-    for (y1, x1), (y2, x2) in pairwise(polygon):
-        near = min(y1, y2) <= y <= max(y1, y2) and min(x1, x2) <= x <= max(x1, x2)
-        if near and math.isclose((y2 - y1) * (x - x1), (x2 - x1) * (y - y1), abs_tol=1e-12):
-            return True
-        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
-            inside = not inside
-    return inside
-
-
-def _distance_km(one: Point, other: Point) -> float:
-    (y1, x1), (y2, x2) = ((math.radians(a), math.radians(b)) for a, b in (one, other))
-    half = math.sin((y2 - y1) / 2) ** 2 + math.cos(y1) * math.cos(y2) * math.sin((x2 - x1) / 2) ** 2
-    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))

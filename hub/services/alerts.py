@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain import alerts as rules
 from hub.domain.access import Actor
-from hub.domain.alerts import Raised
+from hub.domain.alerts import Raised, SourcePart
 from hub.domain.errors import Conflict, Invalid, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.targets import KINDS, Targets, after_changes
@@ -81,10 +81,10 @@ class Alerts:
         starts_at: int | None = None,
         ends_at: int | None = None,
         face: str,
-        source: str | None = None,
+        source: SourcePart | None = None,
     ) -> dict[str, Any]:
-        """An alert that begins at `starts_at`, without it at once. `source` is the message that asks for it, here and
-        below: each is done once, and IntegrityError says that it was done before.
+        """An alert that begins at `starts_at`, without it at once. `source` is the part of a message that asks for
+        it, here and below: each is done once, and IntegrityError says that it was done before.
 
         Raises Invalid, Conflict (too many).
         """
@@ -121,7 +121,7 @@ class Alerts:
         *,
         version: int | None,
         face: str,
-        source: str | None = None,
+        source: SourcePart | None = None,
     ) -> dict[str, Any]:
         """Change `title`, `message`, `severity`, `starts_at`, `ends_at`, `everyone`, `targets` (by kind; kinds that are
         absent stay). Players that show the alert show the new one.
@@ -157,7 +157,9 @@ class Alerts:
             await self._settle(session, alert, aimed, now, actor, face)
         return await self._after(actor, alert_id)
 
-    async def clear(self, actor: Actor, alert_id: int, *, face: str, source: str | None = None) -> dict[str, Any]:
+    async def clear(
+        self, actor: Actor, alert_id: int, *, face: str, source: SourcePart | None = None
+    ) -> dict[str, Any]:
         """The alert is over; one that was over already stays as it is. Raises NotFound."""
         actor.require("write:players")
         now = self._clock()

@@ -1,23 +1,32 @@
 """Messages of the Common Alerting Protocol: which emergency alerts they raise, change and clear.
 
-The same message is done once, however often it comes: its name is kept with the alert, in the alert's own transaction.
+A message may ask for several alerts, each in a transaction of its own. The same message is done once, however often it
+comes: each alert keeps, in its own transaction, which part of which message it shows, and when all parts are done the
+message is settled. A message that was cut off half-way goes on where it was when it comes again.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
 from hub.domain import cap
 from hub.domain.access import Actor
+from hub.domain.alerts import SEVERITIES, SourcePart
 from hub.domain.errors import Invalid, NotFound
+from hub.domain.geo import Point
 from hub.domain.targets import KINDS, Targets
 from hub.domain.times import now_ms
 from hub.services.alerts import Alerts
-from hub.store import alerts as store
+from hub.store import alerts as alert_store
+from hub.store import cap as store
 from hub.store import locations
 from hub.store.database import Database
+
+AlertView = dict[str, Any]
+
+NOT_PLACED = "Of its parts, those that name no area by coordinates are not shown."
 
 
 class Cap:
@@ -29,7 +38,8 @@ class Cap:
     async def receive(
         self, actor: Actor, text: bytes, *, everyone: bool, targets: Targets, language: str | None, face: str
     ) -> dict[str, Any]:
-        """Do what a message asks for: {"result": raised, updated, cleared, known or ignored, "reason"?, "alert"?}.
+        """Do what a message asks for: {"result": raised, updated, cleared, known or ignored, "reason"?, "alert"?,
+        "alerts"}.
 
         It is for `everyone` or the `targets` where given, else for the locations that lie in its area. Raises Invalid
         (not CAP, or nobody named), NotFound (a cancellation of what was never heard), Conflict (too many alerts).
@@ -38,80 +48,169 @@ class Cap:
         message = cap.read(text)
         if message.status != "Actual":
             return _ignored(f"Its status is {message.status}: it is not for the public.")
+        if message.scope != "Public":
+            return _ignored(f"Its scope is {message.scope}: it is not for the public.")
         if message.type in ("Ack", "Error"):
             return _ignored(f"A message of the type {message.type} is for its sender.")
-        known = await self._known(actor, message.key)
-        if known is not None:
-            return {"result": "known", "alert": known}
-        try:
-            if message.type == "Cancel":
-                return await self._cancel(actor, message, face)
-            return await self._show(actor, message, everyone, targets, language, face)
-        except (IntegrityError, sqlite3.IntegrityError):  # the same message came twice at once
-            known = await self._known(actor, message.key)
-            if known is None:
-                raise
-            return {"result": "known", "alert": known}
+        async with self._db.session() as session:
+            settled = await store.is_settled(session, actor.team_id, message.key)
+            parts = await alert_store.by_source(session, actor.team_id, [message.key, *message.references])
+        if settled:
+            return await self._known(actor, message)
+        done = {part for part in parts if part.source == message.key}
+        numbers = dict.fromkeys(number for part, number in parts.items() if part.source != message.key)
+        referred = [await self._alerts.get(actor, number) for number in numbers]
+        if message.type == "Cancel":
+            if not referred:
+                raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
+            return await self._replace(actor, message, [], {}, done, referred, face)
+        warnings, reason = await self._warnings(actor, message, everyone, targets, language)
+        whom = {"everyone": everyone, "targets": targets} if everyone or any(targets.values()) else {}
+        answer = await self._replace(actor, message, warnings, whom, done, referred, face)
+        if reason is not None:
+            answer["reason"] = reason
+        return answer
 
-    async def _show(
-        self, actor: Actor, message: cap.Message, everyone: bool, targets: Targets, language: str | None, face: str
+    async def _warnings(
+        self, actor: Actor, message: cap.Message, everyone: bool, targets: Targets, language: str | None
+    ) -> tuple[list[cap.Warned], str | None]:
+        """(what is to be shown, why the rest is not). Raises Invalid where the message does not say for whom it is."""
+        now = self._clock()
+        current = message.current(now)
+        if not current:
+            return [], "It has expired."
+        warning = [info for info in current if not info.is_over]
+        if not warning:
+            return [], "It says that the danger is over."
+        if everyone or any(targets.values()):
+            warnings = message.warnings(language, now)
+            return warnings, None if warnings else "In this language it says that the danger is over."
+        unplaced = [info for info in warning if not info.has_places]
+        warnings = message.warnings_at(await self._places(actor), language, now)
+        if warnings:
+            return warnings, NOT_PLACED if unplaced else None
+        if unplaced:
+            hint = "The message names no area by coordinates: say whom it is for by everyone, location_ids, ..."
+            raise Invalid.field("everyone", hint)
+        return [], "It warns of nothing at any of the team's locations."
+
+    async def _replace(
+        self,
+        actor: Actor,
+        message: cap.Message,
+        warnings: Sequence[cap.Warned],
+        whom: dict[str, Any],
+        done: set[SourcePart],
+        referred: Sequence[AlertView],
+        face: str,
     ) -> dict[str, Any]:
-        info, now = message.info(language), self._clock()
-        if info.ends_at is not None and info.ends_at <= now:
-            return _ignored("It has expired.")
-        if not everyone and not any(targets.values()):
-            if not info.has_places:
-                hint = "The message names no area by coordinates: say whom it is for by everyone, location_ids, ..."
-                raise Invalid.field("everyone", hint)
-            reached = cap.reached(info.areas, await self._places(actor))
-            if not reached:
-                return _ignored("None of the team's locations lies in its area.")
-            targets = {"location": reached}
-        fields: dict[str, Any] = {
-            "title": info.title,
-            "message": info.message,
-            "severity": info.severity,
-            "everyone": everyone,
-            "targets": {kind: list(targets.get(kind, ())) for kind in KINDS},
-            "ends_at": info.ends_at,
+        """The warnings take the place of the alerts that the message refers to, where it replaces any: those stay for
+        which there is a warning, with its words; the others are cleared."""
+        now = self._clock()
+        pending = [warned for warned in warnings if SourcePart(message.key, warned.part) not in done]
+        pending.sort(key=lambda warned: SEVERITIES.index(warned.severity))  # should there be room for some only
+        standing = [alert for alert in referred if alert["status"] != "over"] if message.replaces else []
+        updated, raised = [], []
+        for warned in pending:
+            alert = _alert_for(warned, standing, now)
+            part = SourcePart(message.key, warned.part)
+            try:
+                if alert is None:
+                    raised.append(await self._raise(actor, warned, whom, part, now, face))
+                else:
+                    updated.append(await self._update(actor, alert, warned, whom, part, now, face))
+                    standing.remove(alert)
+            except (IntegrityError, sqlite3.IntegrityError):
+                if not await self._is_done(actor, part):  # else the same message came twice at once
+                    raise
+        over = standing or (referred if message.type == "Cancel" else [])
+        cleared = [await self._clear(actor, alert, message, face) for alert in over]
+        changed = [*raised, *updated, *cleared]
+        own = [message.key] if changed or done or pending or message.type == "Cancel" else []
+        replaced = message.references if message.replaces else ()
+        await self._db.write(store.settle, actor.team_id, [*own, *replaced], now)
+        if not changed:
+            return await self._known(actor, message) if own else _ignored(None)
+        result = "raised" if raised else "updated" if updated else "cleared"
+        return {"result": result, "alert": changed[0], "alerts": changed}
+
+    async def _raise(
+        self, actor: Actor, warned: cap.Warned, whom: dict[str, Any], part: SourcePart, now: int, face: str
+    ) -> AlertView:
+        return await self._alerts.create(
+            actor,
+            title=warned.title,
+            message=warned.message,
+            severity=warned.severity,
+            starts_at=warned.starts_at if warned.starts_at > now else None,
+            ends_at=warned.ends_at,
+            face=face,
+            source=part,
+            **_aim(warned, whom),
+        )
+
+    async def _update(
+        self,
+        actor: Actor,
+        alert: AlertView,
+        warned: cap.Warned,
+        whom: dict[str, Any],
+        part: SourcePart,
+        now: int,
+        face: str,
+    ) -> AlertView:
+        changes = {
+            "title": warned.title,
+            "message": warned.message,
+            "severity": warned.severity,
+            "ends_at": warned.ends_at,
+            **_aim(warned, whom),
         }
-        if message.type == "Update":
-            standing = [one for one in await self._referred(actor, message) if one["status"] != "over"]
-            for older in standing[1:]:
-                await self._alerts.clear(actor, older["id"], face=face)
-            if standing:
-                changes = fields if everyone else {name: fields[name] for name in fields if name != "everyone"}
-                alert = await self._alerts.update(
-                    actor, standing[0]["id"], changes, version=None, face=face, source=message.key
-                )
-                return {"result": "updated", "alert": alert}
-        starts_at = info.starts_at if info.starts_at is not None and info.starts_at > now else None
-        alert = await self._alerts.create(actor, **fields, starts_at=starts_at, face=face, source=message.key)
-        return {"result": "raised", "alert": alert}
+        if alert["status"] == "scheduled":
+            changes["starts_at"] = max(warned.starts_at, now)
+        if not changes["everyone"]:
+            del changes["everyone"]
+        return await self._alerts.update(actor, alert["id"], changes, version=None, face=face, source=part)
 
-    async def _cancel(self, actor: Actor, message: cap.Message, face: str) -> dict[str, Any]:
-        referred = await self._referred(actor, message)
-        if not referred:
-            raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
-        for older in referred[1:]:
-            await self._alerts.clear(actor, older["id"], face=face)
-        alert = await self._alerts.clear(actor, referred[0]["id"], face=face, source=message.key)
-        return {"result": "cleared", "alert": alert}
+    async def _clear(self, actor: Actor, alert: AlertView, message: cap.Message, face: str) -> AlertView:
+        part = SourcePart(message.key, f"cleared {alert['id']}")
+        try:
+            return await self._alerts.clear(actor, alert["id"], face=face, source=part)
+        except (IntegrityError, sqlite3.IntegrityError):  # by the same message before, or at once
+            return await self._alerts.clear(actor, alert["id"], face=face)
 
-    async def _known(self, actor: Actor, key: str) -> dict[str, Any] | None:
+    async def _known(self, actor: Actor, message: cap.Message) -> dict[str, Any]:
         async with self._db.session() as session:
-            number = await store.by_source(session, actor.team_id, [key])
-        return await self._alerts.get(actor, number[0]) if number else None
+            numbers = (await alert_store.by_source(session, actor.team_id, [message.key])).values()
+        alerts = [await self._alerts.get(actor, number) for number in dict.fromkeys(numbers)]
+        if not alerts:
+            return {"result": "known", "reason": "Another message has taken its place.", "alerts": []}
+        return {"result": "known", "alert": alerts[0], "alerts": alerts}
 
-    async def _referred(self, actor: Actor, message: cap.Message) -> list[dict[str, Any]]:
+    async def _is_done(self, actor: Actor, part: SourcePart) -> bool:
         async with self._db.session() as session:
-            numbers = await store.by_source(session, actor.team_id, message.references)
-        return [await self._alerts.get(actor, number) for number in numbers]
+            return part in await alert_store.by_source(session, actor.team_id, [part.source])
 
-    async def _places(self, actor: Actor) -> list[tuple[int, cap.Point]]:
+    async def _places(self, actor: Actor) -> list[tuple[int, Point]]:
         async with self._db.session() as session:
             return await locations.points(session, actor.team_id)
 
 
-def _ignored(reason: str) -> dict[str, Any]:
-    return {"result": "ignored", "reason": reason}
+def _alert_for(warned: cap.Warned, standing: Sequence[AlertView], now: int) -> AlertView | None:
+    """The alert that shows this warning from now on: one for the same places if there is one. One that is on the
+    screens is none for a warning that is yet to begin."""
+    candidates = [alert for alert in standing if alert["status"] == "scheduled" or warned.starts_at <= now]
+    return max(candidates, key=lambda alert: len(set(alert["location_ids"]) & set(warned.places)), default=None)
+
+
+def _aim(warned: cap.Warned, whom: dict[str, Any]) -> dict[str, Any]:
+    """Whom the caller names, else the places in the warning's area."""
+    targets: Targets = whom["targets"] if whom else {"location": warned.places}
+    return {
+        "everyone": bool(whom and whom["everyone"]),
+        "targets": {kind: list(targets.get(kind, ())) for kind in KINDS},
+    }
+
+
+def _ignored(reason: str | None) -> dict[str, Any]:
+    return {"result": "ignored", "reason": reason, "alerts": []}

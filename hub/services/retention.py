@@ -13,7 +13,7 @@ FIXED_MS: dict[str, int] = {
 
 class Retention:
     """`days` by kind: commands, batches (while none of their commands is left), events, sessions, plays, play sums,
-    downtimes, incidents."""
+    downtimes, incidents, cap messages."""
 
     def __init__(self, db: Database, days: Mapping[str, int]) -> None:
         self._db = db

@@ -6,9 +6,10 @@ from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.domain.alerts import SourcePart
 from hub.domain.errors import NotFound
 from hub.store.statements import Statement, Unit
-from hub.store.tables import Alert, AlertSource, AlertTarget, GroupMember, Player
+from hub.store.tables import Alert, AlertPart, AlertTarget, GroupMember, Player
 
 _TRIGGER = Statement("""
     UPDATE alert SET triggered_at = :now
@@ -49,19 +50,18 @@ async def open_ones(session: AsyncSession, team_id: int) -> int:
     return int((await session.exec(query.where(col(Alert.cleared_at).is_(None)))).one())
 
 
-async def remember(session: AsyncSession, alert: Alert, source: str | None) -> None:
-    """This message was done, by this alert. Raises IntegrityError when it was done before."""
-    if source is not None:
-        session.add(AlertSource(team_id=alert.team_id, source=source, alert_id=alert.id or 0))
+async def remember(session: AsyncSession, alert: Alert, part: SourcePart | None) -> None:
+    """This part of a message was done, by this alert. Raises IntegrityError when it was done before."""
+    if part is not None:
+        session.add(AlertPart(team_id=alert.team_id, source=part.source, part=part.part, alert_id=alert.id or 0))
         await session.flush()
 
 
-async def by_source(session: AsyncSession, team_id: int, sources: Sequence[str]) -> list[int]:
-    """The alerts of these messages."""
-    query = select(AlertSource.alert_id).where(
-        col(AlertSource.team_id) == team_id, col(AlertSource.source).in_(sources)
-    )
-    return sorted(set((await session.exec(query)).all()))
+async def by_source(session: AsyncSession, team_id: int, sources: Sequence[str]) -> dict[SourcePart, int]:
+    """By part of these messages: its alert."""
+    query = select(AlertPart).where(col(AlertPart.team_id) == team_id, col(AlertPart.source).in_(sources))
+    rows = await session.exec(query.order_by(col(AlertPart.alert_id)))
+    return {SourcePart(row.source, row.part): row.alert_id for row in rows}
 
 
 async def due(session: AsyncSession, now: int) -> list[Alert]:

@@ -43,6 +43,10 @@ _FORGET = {
         DELETE FROM incident WHERE id IN (
             SELECT id FROM incident WHERE over_at < :before ORDER BY over_at LIMIT :limit)
         RETURNING id"""),  # one that a person has resolved stays while its condition goes on
+    "cap messages": Statement("""
+        DELETE FROM cap_message WHERE (team_id, source) IN (
+            SELECT team_id, source FROM cap_message WHERE settled_at < :before ORDER BY settled_at LIMIT :limit)
+        RETURNING source"""),
     "idempotency keys": Statement("""
         DELETE FROM idempotency_key WHERE (team_id, key) IN (
             SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)

@@ -4,8 +4,12 @@ from hypothesis import strategies as st
 
 from hub.domain import cap
 from hub.domain.errors import Invalid
+from hub.domain.geo import reached
 from hub.domain.times import parse
 from tests.cap import NAMESPACE, SQUARE, info, key, message
+
+NOW = parse("2026-11-29T09:30:00Z")
+BERLIN, HAMBURG = (1, (52.52, 13.405)), (2, (53.55, 9.99))
 
 
 def refused(text: bytes) -> str:
@@ -20,11 +24,12 @@ def refused(text: bytes) -> str:
 def test_a_warning_is_read_with_all_that_a_screen_needs() -> None:
     read = cap.read(message(info()))
     assert (read.key, read.status, read.type, read.references) == (key(), "Actual", "Alert", ())
-    said = read.info(None)
+    [said] = read.infos
     assert (said.title, said.severity) == ("Severe gale", "severe")
     assert said.message == "Gusts of 110 km/h.\nTrees may fall.\nStay inside."
     assert said.ends_at == parse("2099-11-29T21:00:00Z")
     assert said.has_places
+    assert not said.is_over
 
 
 @pytest.mark.parametrize(
@@ -33,11 +38,12 @@ def test_a_warning_is_read_with_all_that_a_screen_needs() -> None:
 )
 def test_one_language_of_several_is_shown(wanted: str | None, title: str) -> None:
     read = cap.read(message(info(), info(language="de-DE", headline="Sturm")))
-    assert read.info(wanted).title == title
+    assert [warned.title for warned in read.warnings(wanted, NOW)] == [title]
+    assert [warned.title for warned in read.warnings_at([BERLIN], wanted, NOW)] == [title]
 
 
 def test_long_texts_are_cut_at_a_word_and_strange_characters_left_out() -> None:
-    said = cap.read(message(info(headline="word " * 50, description="x&#9;y &#x200b;" + "long " * 400))).info(None)
+    [said] = cap.read(message(info(headline="word " * 50, description="x&#9;y &#x200b;" + "long " * 400))).infos
     assert len(said.title) <= cap.TITLE_CHARACTERS
     assert said.title.endswith("word…")
     assert len(said.message) <= cap.MESSAGE_CHARACTERS
@@ -65,6 +71,7 @@ def test_an_update_says_what_it_is_about() -> None:
         (message(info(), sent="yesterday"), "sent"),
         (message(info(), status="Secret"), "status"),
         (message(info(), msgType="Rumour"), "msgType"),
+        (message(info(), scope="Everywhere"), "scope"),
         (message(), "info"),
         (message(info(severity="Awful")), "severity"),
         (message(info(expires="2099-11-29")), "expires"),
@@ -72,7 +79,6 @@ def test_an_update_says_what_it_is_about() -> None:
         (message(info(headline="", event="")), "event"),
         (message(info(area="<polygon>52,13 53,13 52,13</polygon>")), "polygon"),
         (message(info(area="<polygon>52,13 53,13 53,14 52,14</polygon>")), "polygon"),
-        (message(info(area="<polygon>0,-170 0,170 10,170 0,-170</polygon>")), "polygon"),
         (message(info(area="<polygon>nan,1 inf,2 1,1 nan,1</polygon>")), "polygon"),
         (message(info(area="<circle>52.5,13.4</circle>")), "circle"),
         (message(info(area="<circle>52.5,13.4 -1</circle>")), "circle"),
@@ -85,13 +91,13 @@ def test_what_is_no_such_message_is_refused_and_the_element_named(text: bytes, e
 def test_signatures_and_unknown_elements_are_passed_over() -> None:
     extra = b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><alert>no</alert></Signature></alert>'
     read = cap.read(message(info()).replace(b"</alert>", extra))
-    assert read.info(None).title == "Severe gale"
+    assert [said.title for said in read.infos] == ["Severe gale"]
 
 
 def test_whom_a_warning_reaches() -> None:
     def reach(area: str, *points: tuple[float, float]) -> list[int]:
-        areas = cap.read(message(info(area=area))).info(None).areas
-        return cap.reached(areas, list(enumerate(points)))
+        [said] = cap.read(message(info(area=area))).infos
+        return reached(said.areas, list(enumerate(points)))
 
     square = f"<polygon>{SQUARE}</polygon>"
     assert reach(square, (52.5, 13.5), (52.0, 13.5), (53.0, 14.0), (51.9, 13.5), (52.5, 14.1)) == [0, 1, 2]
@@ -101,6 +107,71 @@ def test_whom_a_warning_reaches() -> None:
     assert reach("<circle>52.52,13.405 40</circle>", berlin, potsdam, hamburg) == [0, 1]
     assert reach("<circle>52.52,13.405 0</circle>", berlin, potsdam) == [0]
     assert reach("<geocode><valueName>FIPS</valueName><value>1</value></geocode>", berlin) == []
+
+
+@pytest.mark.parametrize("empty", ["<polygon/>", "<polygon>\n </polygon>", "<circle/>", "<circle> </circle>"])
+def test_an_element_without_content_is_no_area_and_no_reason_to_refuse(empty: str) -> None:
+    [said] = cap.read(message(info(area=empty))).infos
+    assert not said.has_places
+    [beside] = cap.read(message(info(area=f"{empty}<polygon>{SQUARE}</polygon>"))).infos
+    assert reached(beside.areas, [BERLIN]) == [1]
+
+
+def test_every_block_of_a_language_is_read() -> None:
+    north = info(headline="Flood", area="<circle>53.55,9.99 20</circle>")
+    read = cap.read(message(north, info(), info(language="de", headline="Flut", area="<circle>53.55,9.99 20</circle>")))
+    found = {warned.title: warned.places for warned in read.warnings_at([BERLIN, HAMBURG], None, NOW)}
+    assert found == {"Flood": (2,), "Severe gale": (1,)}
+
+
+def test_blocks_that_have_expired_or_are_an_all_clear_hide_no_others() -> None:
+    expired = info(headline="Old", expires="2020-01-01T00:00:00Z")
+    over = info(headline="Over", responseType="AllClear")
+    past = info(headline="Past", urgency="Past")
+    read = cap.read(message(expired, over, past, info()))
+    assert [warned.title for warned in read.warnings_at([BERLIN], None, NOW)] == ["Severe gale"]
+    assert [warned.title for warned in read.warnings(None, NOW)] == ["Severe gale"]
+    assert cap.read(message(expired, over, past)).warnings_at([BERLIN], None, NOW) == []
+
+
+def test_a_place_hears_the_language_that_the_message_has_for_it() -> None:
+    flemish = info(language="nl", headline="Storm")
+    french = info(language="fr", headline="Tempete", area="<circle>53.55,9.99 20</circle>")
+    read = cap.read(message(flemish, french))
+    for wanted in (None, "nl", "fr"):
+        found = {warned.title: warned.places for warned in read.warnings_at([BERLIN, HAMBURG], wanted, NOW)}
+        assert found == {"Storm": (1,), "Tempete": (2,)}
+
+
+def test_the_same_words_for_two_areas_are_one_warning() -> None:
+    read = cap.read(message(info(), info(area="<circle>53.55,9.99 20</circle>")))
+    [warned] = read.warnings_at([BERLIN, HAMBURG], None, NOW)
+    assert warned.places == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "starts_at"),
+    [
+        ({}, "2026-11-29T09:00:00Z"),  # when it was sent
+        ({"effective": "2026-11-29T12:00:00Z"}, "2026-11-29T12:00:00Z"),
+        ({"onset": "2026-11-30T12:00:00Z", "urgency": "Future"}, "2026-11-30T12:00:00Z"),
+        ({"onset": "2026-11-30T12:00:00Z", "urgency": "Immediate"}, "2026-11-29T09:00:00Z"),
+        ({"onset": "2026-11-30T12:00:00Z", "urgency": "Expected"}, "2026-11-29T09:00:00Z"),
+        (
+            {"onset": "2026-11-30T12:00:00Z", "urgency": "Future", "expires": "2026-11-30T06:00:00Z"},
+            "2026-11-29T09:00:00Z",  # the words expire before the event begins: the next ones come before that
+        ),
+    ],
+)
+def test_what_asks_for_action_soon_does_not_wait_for_the_event(more: dict[str, str], starts_at: str) -> None:
+    [said] = cap.read(message(info(**more))).infos
+    assert said.starts_at == parse(starts_at)
+
+
+def test_all_polygons_of_a_message_count_together() -> None:
+    ring = " ".join(["52.0,13.0", *(f"{52 + i / 2_000:.4f},13.5" for i in range(1_500)), "52.0,13.0"])
+    area = f"<polygon>{ring}</polygon>"
+    assert refused(message(*(info(area=area) for _ in range(7)))) == "polygon"
 
 
 WORDS = st.sampled_from([b"<alert", b"<info>", b"</info>", b"<polygon>", b"1,1 ", b"&lt;", b"<![CDATA[", b"]]>", b'"',

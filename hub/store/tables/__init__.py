@@ -23,8 +23,9 @@ from hub.store.tables.people import (
 from hub.store.tables.playback import Campaign, Holiday, Layout, Playlist, PlaylistItem, Schedule, ScheduleTarget, Zone
 from hub.store.tables.players import (
     Alert,
-    AlertSource,
+    AlertPart,
     AlertTarget,
+    CapMessage,
     GroupMember,
     Licence,
     Location,
@@ -43,14 +44,15 @@ from hub.store.tables.players import (
 __all__ = [
     "AccountToken",
     "Alert",
+    "AlertPart",
     "AlertRule",
     "AlertRuleTarget",
-    "AlertSource",
     "AlertTarget",
     "ApiKey",
     "Asset",
     "Batch",
     "Campaign",
+    "CapMessage",
     "Command",
     "Delivery",
     "Downtime",

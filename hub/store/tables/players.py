@@ -258,10 +258,20 @@ class AlertTarget(SQLModel, table=True):
     target_id: int = Field(sa_column=Column(c.Id, primary_key=True))
 
 
-class AlertSource(SQLModel, table=True):
-    """A message from outside (CAP: sender,identifier,sent) that was done by an alert."""
+class AlertPart(SQLModel, table=True):
+    """A part of a message from outside (`source`, in CAP sender,identifier,sent) that an alert shows or showed."""
 
-    __tablename__ = "alert_source"
+    __tablename__ = "alert_part"
     team_id: int = c.key_of("team.id")
     source: str = Field(primary_key=True)
+    part: str = Field(primary_key=True)
     alert_id: int = c.ref("alert.id", index=True)
+
+
+class CapMessage(SQLModel, table=True):
+    """A message of CAP that asks for nothing more: it was done whole, or another one took its place."""
+
+    __tablename__ = "cap_message"
+    team_id: int = c.key_of("team.id")
+    source: str = Field(primary_key=True)
+    settled_at: int = c.time(index=True)

@@ -27,8 +27,9 @@ class Alert(BaseModel):
 
 class CapReceived(BaseModel):
     result: Literal["raised", "updated", "cleared", "known", "ignored"]
-    reason: str | None = Field(None, description="Why it was ignored.")
-    alert: Alert | None = Field(None, description="What it became, or was before.")
+    reason: str | None = Field(None, description="Why it, or a part of it, is not shown.")
+    alert: Alert | None = Field(None, description="What it became, or was before: the first of `alerts`.")
+    alerts: list[Alert] = Field([], description="One for each thing that the message says, each with its own area.")
 
 
 class Release(BaseModel):

@@ -107,8 +107,113 @@ async def test_the_caller_may_say_whom_it_is_for(owner: Client, places: list[int
 
 
 async def test_it_begins_when_it_says(owner: Client, places: list[int]) -> None:
-    later = (await send(owner, message(info(onset="2098-01-01T00:00:00Z")), 201))["alert"]
-    assert (later["status"], later["starts_at"]) == ("scheduled", "2098-01-01T00:00:00Z")
+    onset = "2098-01-01T00:00:00Z"
+    later = (await send(owner, message(info(onset=onset, urgency="Future")), 201))["alert"]
+    assert (later["status"], later["starts_at"]) == ("scheduled", onset)
+    soon = (await send(owner, message(info(onset=onset, urgency="Immediate"), identifier="b"), 201))["alert"]
+    assert soon["status"] == "live"
+    effective = (await send(owner, message(info(effective=onset), identifier="c"), 201))["alert"]
+    assert (effective["status"], effective["starts_at"]) == ("scheduled", onset)
+
+
+FLOOD = {"headline": "Flood", "area": "<circle>53.55,9.99 20</circle>"}
+
+
+async def standing(client: Client) -> dict[str, list[int]]:
+    """Titles and locations of what is not over."""
+    alerts = (await client.get("/api/v1/alerts")).json()["data"]
+    return {alert["title"]: alert["location_ids"] for alert in alerts if alert["status"] != "over"}
+
+
+async def test_a_message_may_say_different_things_in_different_places(owner: Client, places: list[int]) -> None:
+    text = message(info(headline="Elsewhere", area="<circle>0,0 10</circle>"), info(**FLOOD), info())
+    received = await send(owner, text, 201)
+    assert received["result"] == "raised"
+    assert {alert["title"]: alert["location_ids"] for alert in received["alerts"]} == await standing(owner)
+    assert await standing(owner) == {"Severe gale": places[:1], "Flood": places[1:]}
+    again = await send(owner, text)
+    assert (again["result"], len(again["alerts"])) == ("known", 2)
+
+
+async def test_an_update_that_leaves_a_place_or_gives_the_all_clear_there_clears_its_alert(
+    owner: Client, places: list[int]
+) -> None:
+    await send(owner, message(info(), info(**FLOOD)), 201)
+    leaves = message(info(**FLOOD), identifier="b", msgType="Update", references=key())
+    assert (await send(owner, leaves))["result"] == "updated"
+    assert await standing(owner) == {"Flood": places[1:]}
+    clear = message(info(**FLOOD, responseType="AllClear"), identifier="c", msgType="Update", references=key("b"))
+    cleared = await send(owner, clear)
+    assert (cleared["result"], [alert["status"] for alert in cleared["alerts"]]) == ("cleared", ["over"])
+    assert await standing(owner) == {}
+    assert (await send(owner, clear))["result"] == "known"
+
+
+@pytest.mark.parametrize(
+    "more", [{"expires": "2020-01-01T00:00:00Z"}, {"urgency": "Past"}, {"area": "<circle>0,0 10</circle>"}]
+)
+async def test_an_update_that_is_over_or_elsewhere_leaves_nothing_of_the_old_alert(
+    owner: Client, places: list[int], more: dict[str, str]
+) -> None:
+    await send(owner, message(info()), 201)
+    cleared = await send(owner, message(info(**more), identifier="b", msgType="Update", references=key()))
+    assert (cleared["result"], cleared["alert"]["status"]) == ("cleared", "over")
+    assert await events(owner) == ["alert.created", "alert.triggered", "alert.cleared"]
+
+
+async def test_what_was_replaced_before_it_came_is_not_shown(owner: Client, places: list[int]) -> None:
+    elsewhere = info(area="<circle>0,0 10</circle>")
+    gone = await send(owner, message(elsewhere, identifier="b", msgType="Update", references=key()))
+    assert gone["result"] == "ignored"
+    late = await send(owner, message(info()))
+    assert (late["result"], bool(late["reason"]), late["alerts"]) == ("known", True, [])
+    await send(owner, message(info(), identifier="d", msgType="Update", references=key("c")), 201)
+    assert (await send(owner, message(info(), identifier="c")))["result"] == "known"
+    assert await standing(owner) == {"Severe gale": places[:1]}
+
+
+async def test_an_update_moves_the_beginning_of_what_has_not_begun(owner: Client, places: list[int]) -> None:
+    onset = {"urgency": "Future", "onset": "2098-01-01T00:00:00Z"}
+    first = (await send(owner, message(info(**onset)), 201))["alert"]
+    later = onset | {"onset": "2098-02-01T00:00:00Z"}
+    moved = (await send(owner, message(info(**later), identifier="b", msgType="Update", references=key())))["alert"]
+    assert (moved["id"], moved["status"], moved["starts_at"]) == (first["id"], "scheduled", later["onset"])
+    now = (await send(owner, message(info(), identifier="c", msgType="Update", references=key("b"))))["alert"]
+    assert (now["id"], now["status"]) == (first["id"], "live")
+    put_off = await send(owner, message(info(**later), identifier="d", msgType="Update", references=key("c")), 201)
+    assert [(alert["id"] == first["id"], alert["status"]) for alert in put_off["alerts"]] == [
+        (False, "scheduled"),
+        (True, "over"),
+    ]
+
+
+async def test_a_message_that_was_cut_off_goes_on_where_it_was(owner: Client, places: list[int]) -> None:
+    flood, gale = info(**FLOOD), info()
+    for number in range(99):
+        alert = {"title": f"Drill {number}", "message": "x", "severity": "minor", "everyone": True}
+        assert (await owner.post("/api/v1/alerts", json=alert)).status_code == 201
+    full = await send(owner, message(flood, gale), 409)  # there is room for one
+    assert full["code"]
+    before = await events(owner)
+    drill = (await owner.get("/api/v1/alerts", params={"per_page": 2})).json()["data"][-1]
+    await owner.post(f"/api/v1/alerts/{drill['id']}/clear")
+    rest = await send(owner, message(gale, flood), 201)
+    assert (rest["result"], len(rest["alerts"])) == ("raised", 1)
+    assert (await events(owner))[len(before) :] == ["alert.cleared", "alert.created", "alert.triggered"]
+    both = await standing(owner)
+    assert (both["Flood"], both["Severe gale"]) == (places[1:], places[:1])
+
+
+async def test_what_names_no_place_in_part_is_shown_where_it_names_one(owner: Client, places: list[int]) -> None:
+    codes = info(headline="Codes", area="<geocode><valueName>UGC</valueName><value>1</value></geocode>")
+    received = await send(owner, message(codes, info()), 201)
+    assert ([alert["title"] for alert in received["alerts"]], bool(received["reason"])) == (["Severe gale"], True)
+
+
+@pytest.mark.parametrize("scope", ["Restricted", "Private"])
+async def test_what_is_for_some_only_is_on_no_public_screen(owner: Client, places: list[int], scope: str) -> None:
+    assert (await send(owner, message(info(), scope=scope), everyone=True))["result"] == "ignored"
+    assert await standing(owner) == {}
 
 
 async def test_bad_input_is_refused_and_changes_nothing(owner: Client) -> None:
