@@ -21,13 +21,47 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (64, 48), color: str = "t
 
 def png_bomb(width: int, height: int) -> bytes:
     """A few hundred bytes that claim to be a picture of this size, zeros all through as far as they go."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = zlib.compress(bytes(100_000), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    chunks = ((b"IHDR", head), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*one) for one in chunks)
+
+
+def png(rows: list[bytes], depth: int, colour: int, *more: tuple[bytes, bytes], width: int, late: bytes = b"") -> bytes:
+    """A picture of these packed rows; `more` are chunks before its pixels, `late` is what stands after them."""
+    head = struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = [(b"IHDR", head), *more, (b"IDAT", data)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*one) for one in chunks) + late + png_chunk(b"IEND", b"")
+
+
+def png_chunk(kind: bytes, data: bytes, *, crc: int | None = None) -> bytes:
+    checked = zlib.crc32(kind + data) if crc is None else crc
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checked)
+
+
+def icc(space: str, tags: dict[bytes, bytes], *, pcs: bytes = b"XYZ ") -> bytes:
+    """An ICC profile, version 2.4, of these tags."""
+    table, body = struct.pack(">I", len(tags)), b""
+    first = 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", first + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(">I4sI4s4s4s", first + len(body), b"", 0x02400000, b"mntr", space.encode().ljust(4), pcs)
+    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + _s15(0.9642, 1.0, 0.8249)
+    return head.ljust(128, b"\0") + table + body
+
+
+def icc_xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + _s15(*values)
+
+
+def icc_gamma(value: float) -> bytes:
+    return struct.pack(">4sIIH", b"curv", 0, 1, round(value * 256))
+
+
+def _s15(*values: float) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65_536) for value in values))
 
 
 def film(path: Path, *options: str, seconds: int = 2, size: str = "320x180") -> bytes:

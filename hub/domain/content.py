@@ -106,12 +106,25 @@ _HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _SOUND_BRANDS: Final = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A "})
 
 
-def sniff(head: bytes) -> Kind:
-    """The kind of the file that begins with `head` (its first HEAD_BYTES). Raises Invalid on the field `file`."""
+def sniff(head: bytes, behind: bytes = b"") -> Kind:
+    """The kind of the file that begins with `head` (its first HEAD_BYTES), and after its tags, if it has any, with
+    `behind`. Raises Invalid on the field `file`."""
     kind = _image(head) or _container(head) or _sound(head)
     if kind is None:
         raise refused(f"This is {_foreign(head)}, which no screen can show.")
+    if tag_length(head):  # written before sounds of any kind
+        return _sound(behind) or kind
     return kind
+
+
+def tag_length(head: bytes) -> int:
+    """Bytes of the ID3 tag (version 2) at the start of a file; 0 where there is none."""
+    if len(head) < 10 or not head.startswith(b"ID3") or any(byte & 0x80 for byte in head[6:10]):
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte
+    return size + (20 if head[5] & 0x10 else 10)  # the footer, where there is one, is as long as the header
 
 
 def refused(text: str) -> Invalid:

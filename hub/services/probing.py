@@ -1,12 +1,11 @@
 """Looking into files: what they are by their content, how large a picture and how long a film, and a thumbnail.
 
-Pillow reads pictures. ffprobe and ffmpeg read video and sound where they are installed: bounded in time and memory,
-told the format that was recognised, and kept from every protocol but files. Without them a film is taken all the same,
-its length unknown and without a thumbnail.
+Pictures are read by `pictures`. ffprobe and ffmpeg read video and sound where they are installed: bounded in time and
+memory, told the format that was recognised, and kept from every protocol but files. Without them a film is taken all
+the same, its length unknown and without a thumbnail.
 """
 
 import asyncio
-import io
 import logging
 import os
 import shutil
@@ -15,25 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from PIL import Image
 
 from hub.domain import content as rules
 from hub.domain.content import Kind
+from hub.services import pictures
 from hub.services.threads import in_thread
 
 log = logging.getLogger(__name__)
 
-THUMBNAIL_SIDE = 320  # pixels of the longer side
 PROGRAM_S = 20.0  # for ffprobe, and for ffmpeg: a head and one frame take one second on a slow machine
 PROGRAM_CPU_S = 40  # of processor time, should the hub die before it can stop them
 PROGRAM_MEMORY_KIB = 2 << 20  # address space; a 4K frame with its codec's references takes a quarter
 PROGRAM_OUTPUT = 1 << 20  # bytes read of what they say
+MAX_TAGS = 4  # before a sound: some programs write a second one and leave the first
+MAX_ASPECT = 10  # of a pixel; the most oblong of real formats have 2
 AT_ONCE = 2  # pictures decoded, and programs run, at one time: each may take 256 MB
-
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP", "image/bmp": "BMP",
-            "image/avif": "AVIF"}  # fmt: skip
-
-_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +55,11 @@ class Prober:
 
     async def probe(self, path: Path) -> Probed:
         """Raises Invalid on the field `file` for what is no picture, video or sound, or is broken."""
-        kind = rules.sniff(await in_thread(_head, path))
+        kind = rules.sniff(*await in_thread(_heads, path))
         if kind.type == "image":
             async with self._pictures:
-                return await in_thread(_picture, path, kind, self._max_pixels)
+                picture = await in_thread(pictures.read, path, kind, self._max_pixels)
+            return Probed(kind.mime, picture.width, picture.height, thumbnail=picture.thumbnail)
         async with self._films:
             return await self._film(path, kind)
 
@@ -72,7 +68,8 @@ class Prober:
             return Probed(kind.mime)
         told = await _run(
             self._ffprobe, "-v", "error", "-protocol_whitelist", "file", "-f", str(kind.demuxer),
-            "-show_entries", "format=duration:stream=codec_type,width,height:stream_disposition=attached_pic"
+            "-show_entries", "format=duration:stream=codec_type,width,height,sample_aspect_ratio"
+            ":stream_disposition=attached_pic"
             ":stream_side_data=rotation",
             "-of", "json", f"file:{path}",
         )  # fmt: skip
@@ -90,87 +87,43 @@ class Prober:
         if "video" not in kinds:
             return Probed(rules.holding(kind, "audio"), duration_ms=duration_ms)
         video = next(stream for stream in streams if stream.get("codec_type") == "video")
-        width, height = _side(video.get("width")), _side(video.get("height"))
-        if _is_turned(video):
-            width, height = height, width
-        frame = await self._frame(path, kind, min((duration_ms or 0) // 10, 5_000)) or await self._frame(path, kind, 0)
+        size = _size(video)
+        frame = None
+        for at_ms in (min((duration_ms or 0) // 10, 5_000), 0):
+            frame = frame or await self._frame(path, kind, at_ms, size)
+        width, height = size or (None, None)
         return Probed(rules.holding(kind, "video"), width, height, duration_ms, frame)
 
-    async def _frame(self, path: Path, kind: Kind, at_ms: int) -> bytes | None:
+    async def _frame(self, path: Path, kind: Kind, at_ms: int, size: tuple[int, int] | None) -> bytes | None:
         """A picture of the film, made small. At the very start many films are black; others cannot be entered later."""
         if self._ffmpeg is None:
             return None
         picture = await _run(
             self._ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-threads", "1",
             "-f", str(kind.demuxer), "-ss", f"{at_ms}ms", "-i", f"file:{path}", "-map", "0:V:0", "-frames:v", "1",
-            "-vf", f"scale='min({THUMBNAIL_SIDE},iw)':'min({THUMBNAIL_SIDE},ih)':force_original_aspect_ratio=decrease",
+            "-vf", _scale(size),
             "-f", "image2pipe", "-c:v", "png", "pipe:1",
         )  # fmt: skip
         if not picture:
             return None
         try:
-            return await in_thread(_shrunk, io.BytesIO(picture))
+            return await in_thread(pictures.shrunk, picture)
         except Exception:
             return None
 
 
-def _head(path: Path) -> bytes:
+def _heads(path: Path) -> tuple[bytes, bytes]:
+    """The first bytes of a file, and of what stands behind its tags (the same where it begins with none)."""
     with path.open("rb") as file:
-        return file.read(rules.HEAD_BYTES)
-
-
-def _picture(path: Path, kind: Kind, max_pixels: int) -> Probed:
-    """Every pixel is decoded: only so a cut picture is told from a whole one."""
-    try:
-        with Image.open(path, formats=[_FORMATS[kind.mime]]) as picture:
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise _TooManyPixels(f"{width}x{height} pixels are too many: at most {max_pixels:,} in all.")
-            turned = picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            thumbnail = _thumbnail(picture)
-    except _TooManyPixels as error:
-        raise rules.refused(str(error)) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise rules.refused(f"The picture has too many pixels: at most {max_pixels:,} in all.") from None
-    except Exception as error:  # a hostile file makes the decoder raise whatever it likes
-        raise rules.refused(f"This picture is broken: it begins as {kind.mime} and cannot be read.") from error
-    return Probed(kind.mime, *((height, width) if turned else (width, height)), thumbnail=thumbnail)
-
-
-class _TooManyPixels(Exception):
-    pass
-
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""How a picture is to be turned for each EXIF orientation."""
-
-
-def _thumbnail(picture: Image.Image) -> bytes:
-    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    mode = "RGBA" if picture.has_transparency_data else "RGB"
-    if picture.mode not in ("RGB", "RGBA", "L", "CMYK"):  # the others do not shrink well
-        picture = picture.convert(mode)
-    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    small = picture.convert(mode)
-    if turn is not None:
-        small = small.transpose(turn)
-    small.info = {}  # no word of the original goes along: its EXIF may say where it was taken
-    file = io.BytesIO()
-    small.save(file, "WEBP", quality=80)
-    return file.getvalue()
-
-
-def _shrunk(file: io.BytesIO) -> bytes:
-    with Image.open(file, formats=["PNG"]) as picture:
-        return _thumbnail(picture)
+        head = behind = file.read(rules.HEAD_BYTES)
+        at = 0
+        for _ in range(MAX_TAGS):
+            if not (length := rules.tag_length(behind)):
+                break
+            at += length
+            file.seek(at)
+            behind = file.read(rules.HEAD_BYTES)
+        return head, behind
 
 
 async def _run(*command: str) -> bytes | None:
@@ -208,6 +161,27 @@ async def _run(*command: str) -> bytes | None:
 def _is_cover(stream: dict[str, Any]) -> bool:
     """A picture that belongs to a sound, such as an album's cover."""
     return bool(stream.get("disposition", {}).get("attached_pic"))
+
+
+def _size(stream: dict[str, Any]) -> tuple[int, int] | None:
+    """Width and height as a film is seen: turned as it says, and its pixels made square by stretching the width."""
+    width, height = _side(stream.get("width")), _side(stream.get("height"))
+    if width is None or height is None:
+        return None
+    across, _, up = str(stream.get("sample_aspect_ratio")).partition(":")
+    if across.isdecimal() and up.isdecimal() and 0 < int(up) <= MAX_ASPECT * int(across) <= MAX_ASPECT**2 * int(up):
+        width = max(1, round(width * int(across) / int(up)))
+    return (height, width) if _is_turned(stream) else (width, height)
+
+
+def _scale(size: tuple[int, int] | None) -> str:
+    """The filter that makes a frame as small as a thumbnail. ffmpeg has turned the frame before."""
+    side = pictures.THUMBNAIL_SIDE
+    if size is None:
+        return f"scale='min({side},iw)':'min({side},ih)':force_original_aspect_ratio=decrease"
+    shrink = min(1.0, side / max(size))
+    width, height = (max(1, round(pixels * shrink)) for pixels in size)
+    return f"scale={width}:{height},setsar=1"
 
 
 def _is_turned(stream: dict[str, Any]) -> bool:

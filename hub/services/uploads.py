@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
 from hub.bus.base import Bus
-from hub.domain import ids
+from hub.domain import content, ids
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
+from hub.services import pictures
 from hub.services.threads import in_thread
 from hub.store import uploads as store
 from hub.store.blobs import Blobs, Content
@@ -40,7 +39,7 @@ ORPHANS_EVERY_MS = DAY  # between looks at every blob
 SWEEP_ROWS = 500  # uploads removed in one transaction
 SWEEP_TURNS = 40  # of those in one sweep; the next one goes on
 
-_FORMATS = {"PNG": ("image/png", "png"), "JPEG": ("image/jpeg", "jpg"), "WEBP": ("image/webp", "webp")}
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}  # of screenshots
 
 
 class UploadRefused(Invalid):
@@ -381,13 +380,15 @@ def _examine(handle: Handle) -> tuple[str, str]:
         with handle.path.open("rb") as file:
             return ("application/gzip", "gz") if file.read(2) == b"\x1f\x8b" else ("text/plain", "log")
     try:
-        with Image.open(handle.path, formats=tuple(_FORMATS)) as picture:
-            (width, height), kind = picture.size, picture.format or ""
+        with handle.path.open("rb") as file:
+            kind = content.sniff(file.read(content.HEAD_BYTES))
+        extension = _EXTENSIONS[kind.mime]
+        width, height = pictures.size(handle.path, kind)
     except Exception as error:  # a hostile header makes the decoder raise whatever it likes
         raise UploadRefused("not_an_image", "This is not a PNG, JPEG or WebP picture.") from error
     if max(width, height) > PIXELS_A_SIDE:
         raise UploadRefused("not_an_image", f"{width}x{height} pixels are more than {PIXELS_A_SIDE} a side.")
-    return _FORMATS[kind]
+    return kind.mime, extension
 
 
 def _upload_of(blob: str) -> str:

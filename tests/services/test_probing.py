@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import struct
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,49 @@ async def test_a_program_that_hangs_is_stopped_and_one_that_talks_without_end_is
         await looked_at(instead("talks", "yes"), tmp_path / "a", data)
     monkeypatch.setattr("hub.services.probing.PROGRAM_S", 0.2)
     assert await looked_at(instead("hangs", "sleep 60"), tmp_path / "a", data) == Probed("video/mp4")
+
+
+async def test_pixels_that_are_not_square_are_seen_as_they_are_shown(prober: Prober, tmp_path: Path) -> None:
+    for name, aspect, size, small_size in (
+        ("wide", "16/11", (465, 180), (320, 124)),
+        ("narrow", "1/2", (160, 180), (160, 180)),
+        ("absurd", "1/100", (320, 180), (320, 180)),
+    ):
+        path = tmp_path / f"{name}.mkv"
+        film(path, "-c:v", "mpeg4", "-vf", f"setsar={aspect}")
+        found = await prober.probe(path)
+        assert (found.width, found.height) == size
+        assert found.thumbnail is not None
+        with Image.open(io.BytesIO(found.thumbnail)) as small:
+            assert small.size == small_size
+
+
+async def test_a_film_that_is_turned_is_seen_as_it_is_shown(prober: Prober, tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", "-c:v", "mpeg4", "-vf", "setsar=2/1")
+    upright = (tmp_path / "a.mp4").read_bytes()
+    matrix = upright.index(b"tkhd") + 44  # of the first track, the picture
+    quarter = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    found = await looked_at(prober, tmp_path / "b", upright[:matrix] + quarter + upright[matrix + 36 :])
+    assert (found.width, found.height) == (180, 640)
+    assert found.thumbnail is not None
+    with Image.open(io.BytesIO(found.thumbnail)) as small:
+        assert small.size == (90, 320)
+
+
+def id3(size: int) -> bytes:
+    """A tag with a picture that is larger than what is looked at to tell a file's kind."""
+    return b"ID3\x04\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
+
+
+@pytest.mark.parametrize(
+    ("name", "mime"),
+    [("a.flac", "audio/flac"), ("a.aac", "audio/aac"), ("a.mp3", "audio/mpeg"), ("a.wav", "audio/wav")],
+)
+async def test_sounds_of_any_kind_may_have_a_tag_before_them(
+    prober: Prober, tmp_path: Path, name: str, mime: str
+) -> None:
+    data = sound(tmp_path / name)
+    for tag in (id3(20), id3(300_000), id3(20) + id3(9_000)):
+        found = await looked_at(prober, tmp_path / f"tagged-{name}", tag + data)
+        assert found.mime == mime
+        assert found.duration_ms == pytest.approx(2_000, abs=150)

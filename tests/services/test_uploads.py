@@ -26,6 +26,7 @@ from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.tables import Player, Screenshot, Upload
 from tests.cast import player_of, team_owner
+from tests.media import png_chunk
 from tests.object_storage import make_bucket, object_storage
 
 CHUNK = 65_536
@@ -362,6 +363,15 @@ async def test_a_header_that_claims_a_huge_picture_is_refused(stage: Stage, widt
         await stage.upload(data)
 
     assert refused.value.code == "not_an_image"
+
+
+async def test_a_picture_with_broken_metadata_is_one(stage: Stage) -> None:
+    whole = picture("PNG")
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2_000_000)))
+
+    await stage.upload(whole[:33] + text + png_chunk(b"eXIf", b"junk") + whole[33:])
+
+    assert len(await stage.blob_names()) == 1
 
 
 @pytest.mark.parametrize(("kind", "size"), [("screenshot", 10_000_001), ("logs", 20_000_001), ("screenshot", 0)])
