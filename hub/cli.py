@@ -44,7 +44,6 @@ def init(
 
     The owner's password comes from HUB_OWNER_PASSWORD or a prompt.
     """
-    from hub.domain.errors import HubError
     from hub.services.teams import create_team, prepare
     from hub.store.database import Database
 
@@ -60,10 +59,8 @@ def init(
         finally:
             await db.stop()
 
-    try:
+    with _in_one_sentence():
         team_id, key = asyncio.run(create())
-    except HubError as error:
-        _fail(error.message)
     if as_json:
         print(orjson.dumps({"team_id": team_id, "api_key": key}).decode())
         return
@@ -81,7 +78,6 @@ def password(
 
     The password comes from HUB_PASSWORD or a prompt. The hub may run meanwhile.
     """
-    from hub.domain.errors import HubError
     from hub.services.accounts import set_password
     from hub.store.database import Database
 
@@ -96,10 +92,8 @@ def password(
         finally:
             await db.stop()
 
-    try:
+    with _in_one_sentence():
         asyncio.run(change())
-    except HubError as error:
-        _fail(error.message)
     print(f"{email} has another password; its logins have ended.")
 
 
@@ -139,7 +133,7 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         ready(port)
 
     hub = HubServer(uvicorn_config, started)
-    with _alone(server.data):
+    with _in_one_sentence(), _alone(server.data):
         hub.run()
     if not hub.started:
         sys.exit(1)
@@ -261,7 +255,9 @@ def demo(
     from hub.demo import tour
 
     logging.basicConfig(level=logging.ERROR)
-    sys.exit(asyncio.run(tour(once=once, port=port)))
+    with _in_one_sentence():
+        status = asyncio.run(tour(once=once, port=port))
+    sys.exit(status)
 
 
 def main() -> None:
@@ -330,6 +326,17 @@ def _call(method: str, url: str, key: str, path: str, body: Any = None, prefer: 
         texts = [text for texts in refusal.get("errors", {}).values() for text in texts]
         _fail(" ".join([refusal.get("message", f"The hub answered {answer.status_code}."), *texts]))
     return answer.json()
+
+
+@contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """What stops a hub from starting, or a command from being done, is told in one sentence; the exit status is 1."""
+    from hub.domain.errors import CannotStart, HubError
+
+    try:
+        yield
+    except (CannotStart, HubError) as error:
+        _fail(error.message)
 
 
 def _fail(text: str) -> NoReturn:
