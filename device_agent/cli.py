@@ -19,6 +19,7 @@ from device_agent.config import Config, ConfigError, load
 from device_agent.journal import Journal, JournalError, Probe
 from device_agent.logs import LINE_FORMAT, RecentLines
 from device_agent.players.base import Player
+from device_agent.private import UMASK, close_to_others
 from device_agent.system.base import Rebooted, System, SystemFault
 from device_agent.version import VERSION
 from device_agent.wire import socket_url
@@ -50,7 +51,7 @@ class Unusable(Exception):
 def main(argv: Sequence[str] | None = None, *, probe: Probe | None = None) -> None:
     """Exits. `probe` is for tests that kill this process at a named step, see `journal.Probe` and `link.Link`."""
     arguments = _parser().parse_args(argv)
-    os.umask(0o077)  # token, journal and pictures are this user's alone
+    os.umask(UMASK)
     try:
         status = arguments.call(arguments, probe)
     except (ConfigError, Unusable, JournalError, SystemFault) as refusal:
@@ -152,7 +153,7 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
     from device_agent import pairing
 
     config = _config(arguments)
-    state = Path(config.state)
+    state = _folder(config.state)
 
     async def show(offer: pairing.Offer) -> None:
         print(f"Code: {offer.user_code}\nEnter it at {offer.uri}, or open {offer.complete_uri}", flush=True)
@@ -293,11 +294,22 @@ def _player(config: Config, system: System, on_event: Callable[[str, dict[str, A
     return MpvPlayer(name, binary=config.player.binary, args=config.player.args, on_event=on_event, clock=system.now)
 
 
+def _folder(state: str | Path) -> Path:
+    """The state folder: there, and nobody else's."""
+    folder = Path(state)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"The state folder {folder} cannot be used: {error.strerror}.") from None
+    close_to_others(folder)
+    return folder
+
+
 @contextmanager
 def _only_one(state: Path) -> Iterator[None]:
     """Two agents on one state folder would run commands twice."""
+    _folder(state)
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Unusable(f"The state folder {state} cannot be used: {error.strerror}.") from None

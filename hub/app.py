@@ -77,6 +77,7 @@ from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
 from hub.store.blobs import Blobs
 from hub.store.database import Database
+from hub.store.private import has_run, open_data_folder
 
 VERSION = "0.1.0"
 NODE = "hub"
@@ -145,9 +146,11 @@ async def running(
         crash=int(players.crash_grace_s * SECOND),
         polling=int(settings.polling.grace_s * SECOND),
     )
+    data = settings.server.data
+    await asyncio.to_thread(open_data_folder, data)
     async with AsyncExitStack() as stack:
         db = Database(settings.database_url, probe=probe, observe=metrics.observe_commit)
-        await db.start()
+        await db.start(make=bool(settings.database.url) or not has_run(data))
         stack.push_async_callback(db.stop)
         await prepare(db)
         blobs = _blobs(settings)
@@ -159,14 +162,14 @@ async def running(
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
-        intake = Intake(settings.server.data / "incoming", max_bytes=settings.content.max_upload_bytes)
+        intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes)
         content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads)
         alerts, releases, licences = Alerts(db, bus), Releases(db, bus), Licences(db, bus)
         uploads = Uploads(
             db,
             bus,
             blobs,
-            settings.server.data / "uploads",
+            data / "uploads",
             screenshots.url_of,
             keep_per_player=settings.screenshots.keep_per_player,
             retention_days=settings.screenshots.retention_days,
@@ -238,7 +241,7 @@ async def running(
             locations=Locations(db, bus),
             campaigns=Campaigns(db, bus),
             analytics=analytics,
-            exports=Exports(db, blobs, settings.server.data / "exports", secret, settings.server.public_url),
+            exports=Exports(db, blobs, data / "exports", secret, settings.server.public_url),
         )
         registry = Registry(
             services,

@@ -7,15 +7,20 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import orjson
 import typer
 
 from hub.config import ConfigError, Settings, load
+from hub.domain.errors import CannotStart, HubError
+from hub.store.private import UMASK, open_data_folder
+
+if TYPE_CHECKING:
+    from hub.store.database import Database
 
 WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
 
@@ -44,26 +49,18 @@ def init(
 
     The owner's password comes from HUB_OWNER_PASSWORD or a prompt.
     """
-    from hub.domain.errors import HubError
     from hub.services.teams import create_team, prepare
-    from hub.store.database import Database
 
     chosen = _new_password("HUB_OWNER_PASSWORD", "Password of the owner")
     settings = _settings(config, data=data)
 
     async def create() -> tuple[int, str]:
-        db = Database(settings.database_url)
-        await db.start()
-        try:
+        async with _database(settings, make=True) as db:
             await prepare(db)
             return await create_team(db, name=team, email=email, password=chosen)
-        finally:
-            await db.stop()
 
-    try:
+    with _in_one_sentence():
         team_id, key = asyncio.run(create())
-    except HubError as error:
-        _fail(error.message)
     if as_json:
         print(orjson.dumps({"team_id": team_id, "api_key": key}).decode())
         return
@@ -81,25 +78,17 @@ def password(
 
     The password comes from HUB_PASSWORD or a prompt. The hub may run meanwhile.
     """
-    from hub.domain.errors import HubError
     from hub.services.accounts import set_password
-    from hub.store.database import Database
 
     new = _new_password("HUB_PASSWORD", "New password")
     settings = _settings(config, data=data)
 
     async def change() -> None:
-        db = Database(settings.database_url)
-        await db.start()
-        try:
+        async with _database(settings, make=False) as db:
             await set_password(db, email, new)
-        finally:
-            await db.stop()
 
-    try:
+    with _in_one_sentence():
         asyncio.run(change())
-    except HubError as error:
-        _fail(error.message)
     print(f"{email} has another password; its logins have ended.")
 
 
@@ -139,7 +128,7 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         ready(port)
 
     hub = HubServer(uvicorn_config, started)
-    with _alone(server.data):
+    with _in_one_sentence(), _alone(server.data):
         hub.run()
     if not hub.started:
         sys.exit(1)
@@ -149,8 +138,12 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
 def _alone(folder: Path) -> Iterator[None]:
     """A second hub on the folder would take the players of the first for the victims of a crash. The lock is the
     system's own: it ends with the process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "hub.lock").open("w") as file:
+    open_data_folder(folder)
+    try:
+        file = (folder / "hub.lock").open("w")
+    except OSError as error:
+        raise CannotStart(f"The lock {folder / 'hub.lock'} cannot be opened: {error.strerror}.") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -261,11 +254,29 @@ def demo(
     from hub.demo import tour
 
     logging.basicConfig(level=logging.ERROR)
-    sys.exit(asyncio.run(tour(once=once, port=port)))
+    with _in_one_sentence():
+        status = asyncio.run(tour(once=once, port=port))
+    sys.exit(status)
 
 
 def main() -> None:
+    os.umask(UMASK)
     app()
+
+
+@asynccontextmanager
+async def _database(settings: Settings, *, make: bool) -> "AsyncIterator[Database]":
+    """The hub's database, for a command beside the hub. One that is not there is made, or refused."""
+    from hub.store.database import Database
+
+    if not settings.database.url:
+        open_data_folder(settings.server.data)
+    db = Database(settings.database_url)
+    await db.start(make=make)
+    try:
+        yield db
+    finally:
+        await db.stop()
 
 
 def _new_password(variable: str, prompt: str) -> str:
@@ -330,6 +341,15 @@ def _call(method: str, url: str, key: str, path: str, body: Any = None, prefer: 
         texts = [text for texts in refusal.get("errors", {}).values() for text in texts]
         _fail(" ".join([refusal.get("message", f"The hub answered {answer.status_code}."), *texts]))
     return answer.json()
+
+
+@contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """What stops a hub from starting, or a command from being done, is told in one sentence; the exit status is 1."""
+    try:
+        yield
+    except (CannotStart, HubError) as error:
+        _fail(error.message)
 
 
 def _fail(text: str) -> NoReturn:

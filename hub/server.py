@@ -79,14 +79,33 @@ class HubHttp(HttpToolsProtocol):
             self.transport.close()
 
 
+class Lifespan:
+    """The hub's start and end, in the server's own task: what stops a start is raised to whoever started it, where
+    uvicorn's own would write a traceback and exit."""
+
+    should_exit = False  # uvicorn asks after the start
+
+    def __init__(self, config: Config) -> None:
+        self.state: dict[str, Any] = {}
+        self._life = config.app.router.lifespan_context(config.app)  # type: ignore[union-attr]
+
+    async def startup(self) -> None:
+        self.state.update(await self._life.__aenter__())
+
+    async def shutdown(self) -> None:
+        await self._life.__aexit__(None, None, None)
+
+
 class HubServer(Server):
     """Players are sent away and their ends written down before any connection is closed.
 
     `ready` is called once with the port that is listened on (the system's choice where the setting is 0). Without
-    `signals` the process's own handlers stay, and `should_exit` ends it.
+    `signals` the process's own handlers stay, and `should_exit` ends it. Raises CannotStart.
     """
 
     def __init__(self, config: Config, ready: Callable[[int], None] | None = None, *, signals: bool = True) -> None:
+        config.load()
+        config.lifespan_class = Lifespan
         super().__init__(config)
         self._ready = ready
         self._signals = signals
@@ -116,7 +135,8 @@ class HubServer(Server):
 
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
-    """Serve in the running loop while the block lasts: (server, port). Raises OSError when it cannot listen."""
+    """Serve in the running loop while the block lasts: (server, port). Raises OSError when it cannot listen, and what
+    stops the start of the application."""
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = HubServer(config, bound.set_result, signals=False)
     task = asyncio.create_task(server.serve())
@@ -125,6 +145,8 @@ async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
         yield server, await bound
     except asyncio.CancelledError:
         if bound.cancelled():
+            if (error := task.exception()) is not None:
+                raise error from None
             raise OSError(f"cannot start on {config.host}:{config.port}") from None
         raise
     finally:
@@ -143,7 +165,6 @@ def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tl
         ws_max_size=262_144,
         backlog=BACKLOG,
         loop="uvloop",
-        lifespan="on",
         access_log=False,
         log_level="warning",
         proxy_headers=False,  # our own rule reads them, see hub.api.auth

@@ -16,6 +16,8 @@ HubError
 │   └── TooMany             429  `retry_after` seconds
 └── hub's fault, the same call may succeed later
     └── Unavailable         503  database, broker or disk; `retry_after` seconds
+
+CannotStart is for whoever starts a hub, and never an answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,3 +100,11 @@ class TooMany(HubError):
 
 class Unavailable(HubError):
     status, code, message = 503, "unavailable", "The hub cannot store this right now."
+
+
+class CannotStart(Exception):
+    """The hub cannot start as things are; `message` is one sentence for whoever started it, and all that they see."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)

@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from hub.domain.errors import NotFound, TooLarge, Unavailable
+from hub.store.private import close_to_others, open_folder
 
 THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
 GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that the hub accepts
@@ -51,7 +52,8 @@ class Content:
 class Blobs:
     """`url` is `file:///folder` or `s3://bucket/prefix`; the other arguments are for the bucket.
 
-    All methods raise Unavailable when the folder or the bucket cannot be used; reading raises NotFound.
+    A folder is closed to other users; CannotStart says why it cannot be used. All methods raise Unavailable when the
+    folder or the bucket cannot be used; reading raises NotFound.
 
     obstore's blocking calls run in our own threads: its asynchronous ones deliver results from threads that the
     interpreter does not know, and a process that ends just then aborts instead of exiting.
@@ -72,7 +74,8 @@ class Blobs:
         self._store: LocalStore | S3Store
         if place.scheme == "file":
             self._folder = Path(url2pathname(place.path))
-            self._folder.mkdir(parents=True, exist_ok=True)
+            open_folder("folder of the files", self._folder)
+            close_to_others("folder of the files", self._folder, within=[self._folder])
             self._store = LocalStore(self._folder, automatic_cleanup=True)
         elif place.scheme == "s3":
             options: dict[str, Any] = {

@@ -9,21 +9,21 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from sqlalchemy import event, text
+from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.errors import Unavailable
+from hub.domain.errors import CannotStart, Unavailable
+from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SqliteFile, uri_of
 from hub.store.statements import Rows, Statement, Unit
 from hub.store.writer import (
     COMMAND_S,
     CONNECT_S,
-    SQLITE_PRAGMAS,
     TAKE_TURN,
     Observer,
     PostgresWriter,
@@ -33,7 +33,6 @@ from hub.store.writer import (
     Writer,
 )
 
-READERS = 8  # connections for reading; SQLite readers never wait for the writer
 POOL_WAIT_S = 5  # past it the caller hears 503 instead of waiting for ever
 
 
@@ -55,16 +54,14 @@ class Database:
 
     def __init__(self, url: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
         self.is_sqlite = url.startswith("sqlite:///")
+        self._file: SqliteFile | None = None
         if self.is_sqlite:
-            path = url.removeprefix("sqlite:///")
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._writer: Writer = SqliteWriter(path, probe=probe, observe=observe)
-            readers = _engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, pool_timeout=POOL_WAIT_S)
-            writers = _engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
-            _configure_sqlite(readers, "BEGIN")
-            _configure_sqlite(writers, "BEGIN IMMEDIATE")
-            self._readers = readers
-            self._writers = self._migrator = writers
+            file = self._file = SqliteFile(url.removeprefix("sqlite:///"))
+            self._writer: Writer = SqliteWriter(file, probe=probe, observe=observe)
+            self._readers = _sqlite_engine(
+                file, "BEGIN", pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=POOL_WAIT_S
+            )
+            self._writers = self._migrator = _sqlite_engine(file, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
         else:
             dsn = "postgresql://" + url.partition("://")[2]
             self._writer = PostgresWriter(dsn, probe=probe, observe=observe)
@@ -78,22 +75,40 @@ class Database:
             )
             self._migrator = _engine(address, connect_args={"timeout": CONNECT_S})  # may take as long as it takes
 
-    async def start(self) -> None:
-        """Bring the schema up to date, then open for writing."""
+    async def start(self, *, make: bool = True) -> None:
+        """Bring the schema up to date, then open for writing. A file that is not there is made, unless told not to.
+        Raises CannotStart."""
+        try:
+            if self._file is not None:
+                await asyncio.to_thread(self._file.open, make=make)
+            await self._upgrade()
+            await self._writer.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _upgrade(self) -> None:
         from hub.store.migrations import upgrade
 
-        async with self._writer_errors(), self._migrator.connect() as connection:
-            await connection.run_sync(upgrade)
-            await connection.commit()
-        if self._migrator is not self._writers:
-            await self._migrator.dispose()
-        await self._writer.start()
+        try:
+            async with self._writer_errors(), self._migrator.connect() as connection:
+                await connection.run_sync(upgrade)
+                await connection.commit()
+        except Unavailable as error:
+            if self._file is not None and isinstance(error.__cause__, DBAPIError):
+                raise CannotStart(f"The database {self._file.path} cannot be used: {error.__cause__.orig}.") from error
+            raise
+        finally:
+            if self._migrator is not self._writers:
+                await self._migrator.dispose()
 
     async def stop(self) -> None:
         """Everything submitted is committed, then all connections close."""
         await self._writer.stop()
         await self._readers.dispose()
         await self._writers.dispose()
+        if self._file is not None:
+            await asyncio.to_thread(self._file.close)
 
     def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
         """Hand a unit to the writer now; the future ends after its commit. Units of one `key` keep their order."""
@@ -130,6 +145,8 @@ class Database:
             if not self.is_sqlite:  # there BEGIN IMMEDIATE does it
                 await (await session.connection()).execute(text(TAKE_TURN))
             yield session
+            if self._file is not None:
+                self._file.check()
 
     async def run(self, session: AsyncSession, unit: Unit) -> Any:
         """Run a unit inside an ordinary transaction, so that a row and its event are stored together."""
@@ -166,19 +183,29 @@ _PASSING = frozenset({"08", "40", "53", "57", "58"})
 resources, an administrator, the system."""
 
 
-def _engine(url: str, **options: Any) -> AsyncEngine:
+def _engine(url: str | URL, **options: Any) -> AsyncEngine:
     return create_async_engine(url, hide_parameters=True, **options)  # errors are logged, and some values are secrets
 
 
-def _configure_sqlite(engine: AsyncEngine, begin: str) -> None:
+def _sqlite_engine(file: SqliteFile, begin: str, **options: Any) -> AsyncEngine:
+    name, _, query = uri_of(file.path).partition("?")
+    address = URL.create("sqlite+aiosqlite", database=name, query={"uri": "true", **dict(parse_qsl(query))})
+    engine = _engine(address, **options)
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _about_to_connect(*_: Any) -> None:
+        file.check()
+
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
         cursor = connection.cursor()
-        for pragma in SQLITE_PRAGMAS:
+        for pragma in PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    return engine

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from hub.domain.errors import HubError, Unavailable
+from hub.store.sqlite import SqliteFile
 from hub.store.statements import Call, Rows, Statement, Unit
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,8 @@ def _work(loop: asyncio.AbstractEventLoop, unit: UnitMaker, args: tuple[Any, ...
 class SqliteWriter:
     """One thread with its own connection, `synchronous=FULL`."""
 
-    def __init__(self, path: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
-        self._path = path
+    def __init__(self, file: SqliteFile, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
+        self._file = file
         self._probe = probe
         self._observe = observe
         self._queue: queue.SimpleQueue[_Work | _Turn | None] = queue.SimpleQueue()
@@ -233,7 +234,7 @@ class SqliteWriter:
     def _commit(self, batch: list[_Work]) -> None:
         """Whatever goes wrong, each unit has its answer or its error afterwards, and the thread lives on."""
         try:
-            connection = self._connection = self._connection or open_sqlite(self._path)
+            connection = self._connection = self._connection or self._file.connect()
             connection.execute("BEGIN IMMEDIATE")
             if not all(self._step(connection, work) for work in batch):
                 # Seldom, so the savepoints that would part what one wrote from the others' are only made now.
@@ -244,12 +245,14 @@ class SqliteWriter:
             if self._probe is not None:
                 for work in batch:
                     self._probe(f"before commit {work.name}")
+            self._file.check()
             connection.execute("COMMIT")
             if self._probe is not None:
                 for work in batch:
                     self._probe(f"after commit {work.name}")
         except Exception as error:  # the whole batch failed: none of it is stored, each caller is told
-            _warn(error)
+            if not isinstance(error, HubError):
+                _warn(error)
             for work in batch:
                 work.error = work.error or _told(error)
             try:
@@ -286,25 +289,6 @@ class SqliteWriter:
         if not self._step(connection, work):
             connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
-
-
-def open_sqlite(path: str) -> sqlite3.Connection:
-    """A connection as every writer of the file needs it: WAL, fsync on commit, foreign keys, no hidden transactions."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.row_factory = sqlite3.Row
-    for pragma in SQLITE_PRAGMAS:
-        connection.execute(pragma)
-    return connection
-
-
-SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  # durable means fsynced
-    "PRAGMA busy_timeout=10000",  # milliseconds; only a foreign process can make us wait
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-65536",  # KiB of page cache a connection
-    "PRAGMA journal_size_limit=67108864",  # bytes the log file shrinks back to
-)
 
 
 class PostgresWriter:

@@ -40,8 +40,8 @@ from hub.domain.times import now_ms
 from hub.services.access import Access
 from hub.services.commands import Commands
 from hub.store.database import Database
+from hub.store.sqlite import PRAGMAS
 from hub.store.tables import Command, EventRow, Player
-from hub.store.writer import SQLITE_PRAGMAS
 
 PINGS_S = 10.0  # as the hub's heartbeat
 
@@ -62,7 +62,7 @@ class Sessions:
         @event.listens_for(engine.sync_engine, "connect")
         def _connect(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
-            for pragma in SQLITE_PRAGMAS:
+            for pragma in PRAGMAS:
                 cursor.execute(pragma)
             cursor.close()
 

@@ -21,9 +21,9 @@ from hub.domain import ids
 from hub.domain.times import DAY, now_ms
 from hub.services.teams import create_team, prepare
 from hub.store.database import Database
+from hub.store.sqlite import open_sqlite
 from hub.store.statements import Statement, insert_into
 from hub.store.tables import Campaign, Command, EventRow, GroupMember, Player, PlayerGroup, PresenceRow, Session, Status
-from hub.store.writer import open_sqlite
 from tests.benchmarks.wire import CAPABILITIES
 
 ROWS = 20_000  # a transaction
@@ -57,7 +57,7 @@ class Age:
 def make(path: Path, players: int, age: Age | None = None) -> Fleet:
     """A database with one team and its players; with `age` also with a past."""
     team_id, key = asyncio.run(_team(path))
-    connection = open_sqlite(str(path))
+    connection = open_sqlite(path)
     connection.execute("PRAGMA synchronous=OFF")  # nobody relies on this file before it is complete
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("PRAGMA cache_size=-1048576")  # KiB: the indexes of a year, filled at random places

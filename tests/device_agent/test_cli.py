@@ -186,3 +186,51 @@ async def test_a_fleet_reports_what_happened_in_one_json_object(hub, tmp_path):
 
 def test_the_version_is_the_distributions():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+
+
+def open_ones(state):
+    return [str(path) for path in (state, *state.rglob("*")) if path.lstat().st_mode & 0o077]
+
+
+def left_open(state, *names):
+    """The folder, and files in it, as an earlier version left them."""
+    for name in names:
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).touch()
+    for path in (state, *state.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+async def test_a_start_closes_an_open_state_folder_and_says_so_once(hub, run, tmp_path):
+    left_open(tmp_path / "state", "token", "downloads/one", "manifest.json", "journal.db")
+    async with run() as process:
+        await hub.welcomed()
+        assert open_ones(tmp_path / "state") == []
+        process.send_signal(signal.SIGTERM)
+        _, _, err = await ending(process)
+    assert f"the state in {tmp_path}/state was open to other users; 6 files and folders are closed now" in err
+    async with run() as process:
+        await hub.welcomed()
+        process.send_signal(signal.SIGTERM)
+        _, _, err = await ending(process)
+    assert "open to other users" not in err
+
+
+@pytest.mark.parametrize("call", ["pair", "fleet"])
+async def test_what_else_is_in_the_folder_stays_as_it_is(tmp_path, call):
+    left_open(tmp_path / "state", "token", "players/a/machine.json", "their own")
+    (tmp_path / "tokens").write_text("a token\n")
+    more = ["--tokens", tmp_path / "tokens", "--seconds", "0.1"] if call == "fleet" else []
+    async with device_agent(call, "--hub", "http://127.0.0.1:1", "--state", tmp_path / "state", *more) as process:
+        _, _, err = await ending(process)
+    assert "was open to other users" in err
+    assert open_ones(tmp_path / "state") == [f"{tmp_path}/state/their own"]
+
+
+@pytest.mark.parametrize("call", ["pair", "run"])
+async def test_a_state_folder_that_is_none_is_told_in_one_sentence(tmp_path, call):
+    (tmp_path / "state").write_text("a file")
+    async with device_agent(call, "--hub", "http://127.0.0.1:1", "--state", tmp_path / "state") as process:
+        status, _, err = await ending(process)
+    assert status != 0
+    assert err == f"device-agent: The state folder {tmp_path}/state cannot be used: File exists.\n"

@@ -14,8 +14,9 @@ from sqlmodel import SQLModel
 import hub.store
 from hub.store.database import Database
 from hub.store.migrations import upgrade
+from hub.store.sqlite import open_sqlite
 from hub.store.statements import Statement
-from hub.store.writer import PostgresWriter, open_sqlite
+from hub.store.writer import PostgresWriter
 
 
 def statements() -> dict[str, Statement]:
@@ -68,7 +69,7 @@ async def _by_postgres(writer: Any, statements: dict[str, Statement]) -> dict[st
 
 async def _by_sqlite(writer: Any, statements: dict[str, Statement]) -> dict[str, str]:
     wrong = {}
-    connection = open_sqlite(writer._path)
+    connection = open_sqlite(writer._file.path)
     for name, statement in statements.items():
         try:
             connection.execute("EXPLAIN " + statement.sqlite, [None] * len(statement.names))

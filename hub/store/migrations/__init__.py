@@ -4,7 +4,11 @@ from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+
+from hub.domain.errors import CannotStart
 
 
 def configuration(connection: Connection | None = None) -> Config:
@@ -16,5 +20,10 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """All missing migrations, oldest first. Safe to call at every start."""
-    command.upgrade(configuration(connection), "head")
+    """All missing migrations, oldest first. Safe to call at every start. Raises CannotStart for a newer schema."""
+    config = configuration(connection)
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    for revision in MigrationContext.configure(connection).get_current_heads():
+        if revision not in known:
+            raise CannotStart(f"The database was made by a newer version of the hub ({revision}); install that one.")
+    command.upgrade(config, "head")
