@@ -197,6 +197,8 @@ async def test_a_file_is_named_as_its_client_writes_it(hub: WholeHub, owner: Cli
     for number, (said, name) in enumerate(
         (
             (b"filename=\"=?utf-8?B?UHLDvGZ1bmcucG5n?=\"; filename*=utf-8''Pr%C3%BCfung.png", "Prüfung.png"),
+            (b"filename*=utf-8''%E0%B7%81%E0%B7%8A%E2%80%8D%E0%B6%BB%E0%B7%93.png", "ශ්\u200dරී.png"),
+            ('filename="👩\u200d🚒\u202egnp.exe\u0085.png"'.encode(), "👩\u200d🚒gnp.exe.png"),
             (b'filename="say %22hi%22.png"', 'say "hi".png'),
         )
     ):
