@@ -17,7 +17,7 @@ from device_agent import tokens
 from device_agent.agent import Agent, Options
 from device_agent.config import Config, ConfigError, load
 from device_agent.journal import Journal, JournalError, Probe
-from device_agent.logs import LINE_FORMAT, RecentLines
+from device_agent.logs import LINE_FORMAT, RecentLines, for_terminal
 from device_agent.players.base import Player
 from device_agent.private import UMASK, close_to_others
 from device_agent.system.base import Rebooted, System, SystemFault
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, *, probe: Probe | None = None) -> No
     try:
         status = arguments.call(arguments, probe)
     except (ConfigError, Unusable, JournalError, SystemFault) as refusal:
-        print(f"device-agent: {refusal}", file=sys.stderr)
+        print(for_terminal(f"device-agent: {refusal}", keep="\n"), file=sys.stderr)
         status = MISUSED
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
@@ -156,7 +156,8 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
     state = _folder(config.state)
 
     async def show(offer: pairing.Offer) -> None:
-        print(f"Code: {offer.user_code}\nEnter it at {offer.uri}, or open {offer.complete_uri}", flush=True)
+        where = f"Enter it at {offer.uri}, or open {offer.complete_uri}"
+        print(for_terminal(f"Code: {offer.user_code}"), for_terminal(where), sep="\n", flush=True)
 
     async def work() -> str:
         system = _system(config, state)
@@ -168,7 +169,7 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
     try:
         tokens.store(state, asyncio.run(work()))
     except pairing.PairingFailed as failure:
-        print(f"device-agent: not paired: {failure.message} ({failure.code})", file=sys.stderr)
+        print(for_terminal(f"device-agent: not paired: {failure.message} ({failure.code})"), file=sys.stderr)
         return FAILED
     print(f"Paired. The token is in {state / tokens.FILE}.")
     return 0

@@ -17,6 +17,7 @@ import typer
 
 from hub.config import ConfigError, Settings, load
 from hub.domain.errors import CannotStart, HubError
+from hub.domain.text import for_terminal, is_line, is_seen
 from hub.store.private import UMASK, open_data_folder
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def init(
     """
     from hub.services.teams import create_team, prepare
 
+    if not is_line(team) or not is_seen(team):
+        _fail("The team needs a name of one line, without control characters.")
     chosen = _new_password("HUB_OWNER_PASSWORD", "Password of the owner")
     settings = _settings(config, data=data)
 
@@ -156,18 +159,19 @@ def players(url: Url = DEFAULT_URL, key: Key = "") -> None:
     """List the players of the team."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     found = _call("GET", url, key, "/api/v1/players")["data"]
     table = Table("id", "name", "status", "since (UTC)", "last seen (UTC)", "address", "model", box=None)
     for one in found:
         table.add_row(
             str(one["id"]),
-            one["name"],
+            Text(for_terminal(one["name"])),
             one["status"],
             one["status_since"][:16].replace("T", " "),
             (one["last_seen_at"] or "never")[:16].replace("T", " "),
             one["ip_address"] or "",
-            one["model"] or "",
+            Text(for_terminal(one["model"] or "")),
         )
     Console().print(table)
 
@@ -197,7 +201,7 @@ def command(
         if story["finished_at"] is not None:
             break
     detail = story["detail"] if story["detail"] is not None else story["error"]
-    print(f"{command_id} {story['status']} {orjson.dumps(detail).decode()}")
+    print(for_terminal(f"{command_id} {story['status']} {orjson.dumps(detail).decode()}"))
     if story["status"] != "succeeded":
         sys.exit(1)
 
@@ -229,16 +233,16 @@ async def _watch(url: str, key: str) -> None:
                     cursor = message.get("cursor", cursor)
                     if message["type"] == "event":
                         line = f"{message['timestamp']} {message['event']:22} {orjson.dumps(message['data']).decode()}"
-                        print(line, flush=True)
+                        print(for_terminal(line), flush=True)
                     elif message["type"] == "error":
-                        sys.exit(message["message"])
+                        _fail(message["message"])
         except InvalidStatus as refusal:
             if refusal.response.status_code < 500:
                 body = orjson.loads(refusal.response.body or b"{}")
-                sys.exit(body.get("message", str(refusal)))
+                _fail(body.get("message", str(refusal)))
         except ConnectionClosed as end:
             if end.rcvd is not None and end.rcvd.code in (4000, 4001):
-                sys.exit(end.rcvd.reason)
+                _fail(end.rcvd.reason)
         except OSError as error:
             if cursor is None:
                 sys.exit(f"{url} cannot be reached: {error}")
@@ -307,12 +311,23 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+        whole = {name: text.encode(errors="replace").decode() for name, text in line.items()}  # no lone surrogates
+        return for_terminal(orjson.dumps(whole).decode())
+
+
+class _Lines(logging.Formatter):
+    """One line a record, whatever others wrote into it; a traceback has its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return for_terminal(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return for_terminal(super().formatException(ei), keep="\n\t")
 
 
 def _log(settings: Settings) -> None:
     handler = logging.StreamHandler()
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    text = _Lines("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(_JsonLines() if settings.log.format == "json" else text)
     logging.basicConfig(level=settings.log.level.upper(), handlers=[handler])
     for talkative in ("alembic", "httpx2"):
@@ -353,7 +368,7 @@ def _in_one_sentence() -> Iterator[None]:
 
 
 def _fail(text: str) -> NoReturn:
-    print(text, file=sys.stderr)
+    print(for_terminal(text, keep="\n"), file=sys.stderr)
     sys.exit(1)
 
 

@@ -1,11 +1,15 @@
 """The `hub` command as processes of its own."""
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx2
+import orjson
+
+from hub import cli
 
 
 def serve(folder: Path) -> "subprocess.Popen[str]":
@@ -31,6 +35,23 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
 def log_in(port: int, password: str) -> httpx2.Response:
     body = {"email": "ada@example.com", "password": password}
     return httpx2.post(f"http://127.0.0.1:{port}/api/auth/login", json=body)
+
+
+def test_nobody_writes_a_line_of_the_log() -> None:
+    record = logging.LogRecord(
+        "x", logging.ERROR, "", 1, "from %s", ("a\n2026 forged\x1b[2J\x9b\u202e\u200d\ud800",), None
+    )
+    try:
+        raise ValueError("b\x1b")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    lines = cli._Lines("%(message)s").format(record).split("\n")
+    assert lines[0] == "from a\\u000a2026 forged\\u001b[2J\\u009b\\u202e\u200d\\ud800"
+    assert lines[-1] == "ValueError: b\\u001b"
+    record.args = ("a\n\x9b\u202e\u200d\ud800",)
+    line = cli._JsonLines().format(record)
+    assert orjson.loads(line)["message"] == "from a\n\x9b\u202e\u200d?"
+    assert not set(line) & set("\n\x9b\u202e")
 
 
 def test_a_lost_password_is_replaced_while_the_hub_runs(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ Made to be read from across a room: white on a colour that tells how grave it is
 ones take the whole screen, the others a band at the bottom.
 """
 
+import re
+
 from device_agent.players.base import Banner
 
 WIDTH, HEIGHT = 1920, 1080  # of the drawing, whatever the screen's
@@ -15,6 +17,9 @@ SMALLEST = 34
 CHARACTER = 0.52  # of its height, an average one's width
 PLAIN = r"\bord0\shad0\3a&HFF&\4a&HFF&"  # without the box that texts of a moment have
 LINE = 1.2  # of its height, from one line to the next
+
+_JOINERS = "\u200c\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"  # and tones of skin
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def drawing(banner: Banner) -> str:
@@ -60,19 +65,32 @@ def _wrapped(line: str, size: int) -> str:
 def _cut(line: str, columns: int) -> list[str]:
     """The line in rows of at most so many characters, cut at spaces where there are any."""
     rows = [""]
-    for word in line.split():
+    for word in re.split(r"[ \t\r]+", line):
+        if not word:
+            continue
         while len(word) > columns:
-            rows.append(word[:columns])
-            word = word[columns:]
+            end = _between_signs(word, columns)
+            rows.append(word[:end])
+            word = word[end:]
         if rows[-1] and len(rows[-1]) + 1 + len(word) > columns:
             rows.append("")
         rows[-1] += f" {word}" if rows[-1] else word
     return [row for row in rows if row] or [""]
 
 
+def _between_signs(word: str, columns: int) -> int:
+    """Where the word may be cut, after at most so many characters: not before a mark or beside a joiner if possible."""
+    import unicodedata  # a megabyte that most devices never need
+
+    end = columns
+    while end and (word[end] in _JOINERS or word[end - 1] == "\u200d" or unicodedata.category(word[end])[0] == "M"):
+        end -= 1
+    return end or columns
+
+
 def _plain(text: str) -> str:
-    """Text that ASS takes for nothing but text."""
-    return text.replace("\\", "\\\u2060").replace("{", "(").replace("}", ")")
+    """Text that ASS takes for nothing but text; what no text has (control characters) is left out."""
+    return _CONTROLS.sub("", text).replace("\\", "\\\u2060").replace("{", "\\{")
 
 
 def _bgr(colour: str) -> str:

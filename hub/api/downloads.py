@@ -3,10 +3,10 @@ way on for assets that are addresses. Every face that lets somebody download an 
 
 import re
 from typing import Final
-from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
+from hub.api import parameters
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
 from hub.services.downloads import Download
@@ -52,10 +52,7 @@ async def send(call: Call, download: Download, *, cache_control: str = "private,
 def disposition(filename: str | None, mime: str) -> str:
     """Content-Disposition, with the name as RFC 6266 has it. What a browser might run is always saved, never shown."""
     shown = mime.startswith(_HARMLESS) and mime not in _RUNS_SCRIPT
-    name = filename or "file"
-    plain = re.sub(r'[^ -~]|["\\%]', "_", name)
-    value = f'{"inline" if shown else "attachment"}; filename="{plain}"'
-    return value if plain == name else f"{value}; filename*=UTF-8''{quote(name, safe='')}"
+    return parameters.disposition("inline" if shown else "attachment", filename or "file")
 
 
 def _names(tags: str | None, tag: str) -> bool:

@@ -1,19 +1,21 @@
 """Forms with a file (multipart/form-data), read as they come: the file goes on in pieces, the texts are kept."""
 
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from hub.api import reading
+from hub.api import parameters, reading
 from hub.api.endpoint import Call
 from hub.domain.errors import BadRequest, Invalid, UnsupportedMedia
 
 MAX_PARTS: Final = 20  # of one form; the largest has seven
 MAX_TEXT: Final = 16_384  # bytes of one text; an address takes 2,000
 OVERHEAD: Final = 1 << 20  # bytes of a form beside its file: all its texts and headers
+
+_BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")  # at most 70 characters (RFC 2046, section 5.1.1)
 
 Sink = Callable[[bytes], Awaitable[None]]
 
@@ -45,102 +47,103 @@ async def read_form(call: Call, sink: Sink, max_bytes: int) -> Form:
     return Form(reading.validated(model, reader.texts), reader.has_file, reader.filename)
 
 
-@dataclass(slots=True)
-class _Part:
-    name: str = ""
-    is_file: bool = False
-    text: bytearray = field(default_factory=bytearray)
+class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no types
+    """Leaves it to us what a part must say of itself."""
+
+    def _create_segment(self, headerlist: list[tuple[str, str]]) -> MultipartSegment:
+        return MultipartSegment(headerlist)
 
 
 class _Reader:
-    """python-multipart's parser, from callbacks to texts and pieces of the file."""
+    """The events of the parser, taken for texts and pieces of the file, whatever the pieces that the body comes in."""
 
     def __init__(self, content_type: bytes) -> None:
-        kind, options = parse_options_header(content_type.decode("latin-1"))
-        boundary = options.get(b"boundary")
-        if kind != b"multipart/form-data" or not boundary:
+        try:
+            kind, given = parameters.read(content_type.decode("latin-1"))
+        except ValueError:
+            kind, given = "", {}
+        boundary = given.get("boundary", "")
+        if kind != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
             raise UnsupportedMedia("Send a form as multipart/form-data with its boundary.")
         self.texts: dict[str, str] = {}
         self.filename: str | None = None
         self.has_file = False
-        self._part = _Part()
-        self._header = bytearray(), bytearray()
-        self._disposition = ""
+        self._parser = _Parser(boundary, header_charset="latin-1")
+        self._opening = f"--{boundary}".encode()
+        self._begun: bytes | None = b""  # the bytes before the first delimiter is whole
         self._parts = 0
-        self._ended = False
-        self._pieces: list[bytes] = []
-        try:
-            self._parser = MultipartParser(
-                boundary,
-                {
-                    "on_part_begin": self._begin,
-                    "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
-                    "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
-                    "on_header_end": self._end_header,
-                    "on_headers_finished": self._name,
-                    "on_part_data": self._take,
-                    "on_part_end": self._end,
-                    "on_end": self._finish,
-                },
-            )
-        except FormParserError as error:
-            raise _broken() from error
+        self._name, self._charset = "", "utf-8"
+        self._text: bytearray | None = None  # None: the part is the file
 
     def feed(self, data: bytes) -> list[bytes]:
         """What of `data` belongs to the file."""
-        self._pieces = []
+        if self._begun is not None:
+            self._begun += data
+            # The parser would pass over text before the first delimiter, and find it or not by where the body is cut.
+            begins = self._begun.removeprefix(b"\r\n")
+            if len(begins) < len(self._opening):
+                return []
+            if not begins.startswith(self._opening):
+                raise _broken()
+            data, self._begun = self._begun, None
+        pieces: list[bytes] = []
         try:
-            self._parser.write(data)
-        except FormParserError as error:
+            for event in self._parser.parse(data) if data else ():
+                if event is None:
+                    self._end()
+                elif isinstance(event, MultipartSegment):
+                    self._begin(event)
+                elif self._text is None:
+                    pieces.append(event)
+                else:
+                    self._take(self._text, event)
+        except MultipartError as error:
             raise _broken() from error
-        return self._pieces
+        return pieces
 
     def close(self) -> None:
-        if not self._ended:
-            raise _broken()
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise _broken() from error
 
-    def _begin(self) -> None:
+    def _begin(self, segment: MultipartSegment) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise BadRequest(f"The form has more than {MAX_PARTS} parts.", code="bad_form")
-        self._part, self._disposition = _Part(), ""
-
-    def _end_header(self) -> None:
-        name, value = self._header
-        if bytes(name).lower() == b"content-disposition":
-            self._disposition = value.decode("latin-1")
-        self._header = bytearray(), bytearray()
-
-    def _name(self) -> None:
-        kind, options = parse_options_header(self._disposition)
-        if kind != b"form-data" or b"name" not in options:
+        headers = [value for name, value in segment.headerlist if name == "Content-Disposition"]
+        try:
+            if len(headers) > 1:
+                raise ValueError
+            kind, given = parameters.read(headers[0]) if headers else ("", {})
+        except ValueError:
+            raise BadRequest("A part of the form is named twice.", code="bad_form") from None
+        self._name = given.get("name", "")[:100]
+        if kind != "form-data" or not self._name:
             raise BadRequest("A part of the form has no name.", code="bad_form")
-        self._part.name = options[b"name"].decode("utf-8", "replace")[:100]
-        if b"filename" in options:
-            if self._part.name != "file" or self.has_file:
+        self._text, self._charset = bytearray(), segment.charset or "utf-8"
+        if "filename" in given:
+            if self._name != "file" or self.has_file:
                 raise Invalid.field("file", "Send one file, in the field file.")
-            self._part.is_file = self.has_file = True
-            self.filename = options[b"filename"].decode("utf-8", "replace") or None
+            self._text, self.has_file = None, True
+            self.filename = given["filename"] or None
 
-    def _take(self, data: bytes, start: int, end: int) -> None:
-        if self._part.is_file:
-            self._pieces.append(data[start:end])
-            return
-        self._part.text += data[start:end]
-        if len(self._part.text) > MAX_TEXT:
-            raise Invalid.field(self._part.name, f"The {self._part.name} field has at most {MAX_TEXT} bytes.")
+    def _take(self, text: bytearray, data: bytes) -> None:
+        text += data
+        if len(text) > MAX_TEXT:
+            raise Invalid.field(self._name, f"The {self._name} field has at most {MAX_TEXT} bytes.")
 
     def _end(self) -> None:
-        if self._part.is_file:
+        if self._text is None:
             return
-        text = self._part.text.decode("utf-8", "replace")
-        if "\0" in text or "\0" in self._part.name:
-            raise Invalid.field(self._part.name.replace("\0", ""), "Texts must not contain NUL characters.")
+        raw = bytes(self._text)
+        text = parameters.decoded(raw, self._charset)
+        if text is None:
+            text = raw.decode("utf-8", "replace")
+        if "\0" in text or "\0" in self._name:
+            raise Invalid.field(self._name.replace("\0", ""), "Texts must not contain NUL characters.")
         if text:
-            self.texts[self._part.name] = text
-
-    def _finish(self) -> None:
-        self._ended = True
+            self.texts[self._name] = text
 
 
 def _broken() -> BadRequest:

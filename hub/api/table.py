@@ -22,6 +22,7 @@ from hub.api.endpoint import MAX_SEGMENT, MAX_WAIT_S, PARAMETER, Call, Endpoint
 from hub.api.errors import answer_for, answer_for_status, answer_for_unexpected
 from hub.api.pacing import Pacing, RateClass
 from hub.api.pacing import headers as pacing_headers
+from hub.domain import text
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Forbidden, HubError, PreconditionFailed, TooMany, Unauthenticated
 from hub.domain.ratelimit import Standing
@@ -202,7 +203,7 @@ def _integer(segment: str) -> int | None:
 
 
 def _text(segment: str) -> str | None:
-    return segment if 0 < len(segment) <= MAX_SEGMENT and segment.isprintable() else None
+    return segment if 0 < len(segment) <= MAX_SEGMENT and text.is_line(segment) else None
 
 
 class RouteTable(BaseRoute):

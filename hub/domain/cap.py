@@ -18,6 +18,7 @@ from xml.parsers import expat
 from hub.domain.alerts import SEVERITIES
 from hub.domain.errors import Invalid
 from hub.domain.geo import Area, Point, reached, unwrapped
+from hub.domain.text import cut, some_lines
 from hub.domain.times import parse
 
 NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -257,7 +258,7 @@ def _cut(text: str, characters: int) -> str:
     """At most so many characters, cut at a word, with a mark."""
     if len(text) <= characters:
         return text
-    kept = text[: characters - 1]
+    kept = cut(text, characters - 1)
     return (kept.rpartition(" ")[0] or kept).rstrip() + "…"
 
 
@@ -281,11 +282,11 @@ class _Element:
         return [child for child in self.children if child.name == name]
 
     def text(self, name: str, *, lines: bool = False) -> str:
-        """The text of the first child of this name, what cannot be shown left out; in one line unless `lines`."""
+        """The text of the first child of this name, what no text may have left out; in one line unless `lines`."""
         found = self.all(name)
         said = found[0].content() if found else ""
-        rows = [" ".join("".join(c if c.isprintable() else " " for c in row).split()) for row in said.splitlines()]
-        return ("\n" if lines else " ").join(row for row in rows if row)
+        text = some_lines(said)
+        return text if lines else text.replace("\n", " ")
 
 
 def _tree(text: bytes) -> _Element:

@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 from urllib.parse import quote, urlsplit
 
 from hub.domain.errors import Conflict, Invalid
+from hub.domain.text import cut, is_seen, without_refused
 
 AddressType = Literal["youtube", "web", "livestream"]
 AssetType = Literal["image", "video", "audio", "youtube", "web", "livestream"]
@@ -234,11 +235,13 @@ def filename(text: str | None) -> str | None:
     """The last part of a caller's file name, as something to offer for saving. It never becomes a path of ours."""
     if text is None:
         return None
-    name = "".join(c for c in re.split(r"[/\\]", text)[-1] if c.isprintable()).strip(". ")
+    name = without_refused(re.split(r"[/\\]", text)[-1])
+    name = name.strip("".join({c for c in name if c == "." or c.isspace()}))
     if len(name) > MAX_FILENAME:
         stem, dot, ending = name.rpartition(".")
-        name = stem[: MAX_FILENAME - len(ending) - 1] + dot + ending if 0 < len(ending) <= 10 else name[:MAX_FILENAME]
-    return name or None
+        short = 0 < len(ending) <= 10
+        name = cut(stem, MAX_FILENAME - len(ending) - 1) + dot + ending if short else cut(name, MAX_FILENAME)
+    return name if is_seen(name) else None
 
 
 def address(kind: str, text: str) -> str:

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Final, Literal
 
 from hub.domain.errors import Invalid
+from hub.domain.text import one_line
 from hub.domain.times import SECOND, rfc3339
 
 MAX_ERROR: Final = 500  # characters of a server's words that are kept
@@ -62,7 +63,7 @@ def compose(mail: Mail, sender: str, log_id: str) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(addr_spec=sender)
     message["To"] = Address(addr_spec=mail.address)
-    message["Subject"] = " ".join(f"{begins}{mail.title}".split())
+    message["Subject"] = one_line(f"{begins}{mail.title}")
     message["Date"] = format_datetime(datetime.fromtimestamp(mail.created_at // SECOND, UTC))
     message["Message-ID"] = f"<mail-{mail.id}.{log_id}@{domain}>"
     message["References"] = f"<incident-{mail.incident_id}.{log_id}@{domain}>"

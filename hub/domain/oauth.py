@@ -79,7 +79,7 @@ def checked_redirect(uri: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise _wrong(uri, "is not an address") from None
-    if not uri.isascii() or not uri.isprintable() or re.search(r"[\s\\\"<>]", uri):
+    if not re.fullmatch(r"[!-~]+", uri) or re.search(r"[\\\"<>]", uri):
         raise _wrong(uri, "has characters that must be percent-encoded")
     if "#" in uri:
         raise _wrong(uri, "has a fragment")

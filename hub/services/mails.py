@@ -13,6 +13,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from hub.domain.mails import MAX_ERROR, after_failure, compose
+from hub.domain.text import one_line
 from hub.domain.times import SECOND, now_ms
 from hub.services.threads import in_thread
 from hub.store import events
@@ -214,4 +215,4 @@ def _outcome(error: Exception) -> Outcome:
 
 def _words(code: int, text: bytes | str) -> str:
     told = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"{code} {' '.join(told.split())}".replace("\0", "")
+    return f"{code} {one_line(told)}"

@@ -10,6 +10,7 @@ from hub.domain import pairing as rules
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from hub.domain.ratelimit import network
+from hub.domain.text import is_seen
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
@@ -171,10 +172,10 @@ class PairingService:
         if isinstance(found, PollingDevice):
             if player_id is not None:
                 raise Invalid.field("player_id", "A device that polls cannot take the place of another.")
-            return await self._adopt(actor, found, name or found.model or "New player", face, now)
+            return await self._adopt(actor, found, name or _called(found.model), face, now)
         async with self._db.transaction() as session:
             if player_id is None:
-                player = new_player(actor.team_id, name or found.model or "New player", now)
+                player = new_player(actor.team_id, name or _called(found.model), now)
                 await players.create(session, player)
                 event = player_event("player.created", player, actor, face, now)
             else:
@@ -249,6 +250,11 @@ def _decided() -> Conflict:
 def _approved(player: Player, found: Pairing | PollingDevice) -> dict[str, Any]:
     answer = {"player_id": player.id, "screen_id": player.screen_id, "uuid": player.uuid, "name": player.name}
     return answer | _describe(found) | {"status": "approved"}
+
+
+def _called(model: str | None) -> str:
+    """What a player is called that nobody gave a name."""
+    return model if model is not None and is_seen(model) else "New player"
 
 
 def _describe(found: Pairing | PollingDevice) -> dict[str, Any]:

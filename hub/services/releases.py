@@ -1,5 +1,6 @@
 """Versions of the player software, for players that fetch their updates themselves."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -112,7 +113,7 @@ def _check_url(url: str) -> None:
         good = parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
     except ValueError:
         good = False
-    if not good or not url.isascii() or not url.isprintable() or " " in url:
+    if not good or not re.fullmatch(r"[!-~]+", url):
         raise Invalid.field("url", "Give an address that starts with https:// and holds no user name.")
 
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,13 +13,13 @@ FORM = "multipart/form-data; boundary=x"
 WHOLE = (
     b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nSummer\r\n'
     b'--x\r\ncontent-disposition: form-data; name="file"; filename="C:\\\\a\\\\b.png"\r\n'
-    b"Content-Type: image/png\r\n\r\n\x89PNG\r\n--\r\n--xyz\r\n"
+    b"Content-Type: image/png\r\n\r\n\x89PNG\r\n--\r\n--yz\r\n"
     b'\r\n--x\r\nContent-Disposition: form-data; name="blank"\r\n\r\n\r\n--x--\r\n'
 )
-FILE = b"\x89PNG\r\n--\r\n--xyz\r\n"
+FILE = b"\x89PNG\r\n--\r\n--yz\r\n"
 pieces = st.sampled_from(
     [b"--x", b"--x--", b"\r\n", b"\r\n\r\n", b":", b";", b"Content-Disposition: form-data", b'name="', b'name="file"',
-     b'filename="a', b"\0", b"\xff", b'"', b"=", b"filename*=UTF-8''a"]
+     b'filename="a', b"filename*0*=", b"=?utf-8?Q?", b"\0", b"\xff", b'"', b"=", b"filename*=UTF-8''a"]
 )  # fmt: skip
 
 
@@ -34,7 +35,151 @@ def test_a_form_is_read_the_same_however_it_is_cut(cuts: list[int]) -> None:
     places = [0, *cuts, len(WHOLE)]
     reader, file = read([WHOLE[start:end] for start, end in pairwise(places)])
     assert file == FILE
-    assert (reader.texts, reader.has_file, reader.filename) == ({"name": "Summer"}, True, "b.png")
+    assert (reader.texts, reader.has_file, reader.filename) == ({"name": "Summer"}, True, "C:\\a\\b.png")
+
+
+def filename(*parameters: str) -> str | None:
+    """Of a file that is sent with this header, cut in two at every place."""
+    header = "; ".join(['Content-Disposition: form-data; name="file"', *parameters]).encode()
+    form = b"--x\r\n" + header + b"\r\n\r\nfile\r\n--x--\r\n"
+    found = set()
+    for cut in range(len(form)):
+        reader, file = read([form[:cut], form[cut:]])
+        assert (file, reader.has_file, reader.texts) == (b"file", True, {})
+        found.add(reader.filename)
+    [name] = found
+    return name
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        # .NET's HttpClient, for a name beyond ASCII and for one within
+        (['filename="=?utf-8?B?UHLDvGZ1bmcucG5n?="', "filename*=utf-8''Pr%C3%BCfung.png"], "Prüfung.png"),
+        (["filename=a.png", "filename*=utf-8''a.png"], "a.png"),
+        # mail libraries
+        (['filename="=?utf-8?B?UHLDvGZ1bmcucG5n?="'], "Prüfung.png"),
+        (['filename="=?ISO-8859-1?Q?Pr=FCf_ung=2Epng?="'], "Prüf ung.png"),
+        (['filename="=?UTF-8?B?UHLDvGY=?= =?UTF-8?B?dW5nLnBuZw==?="'], "Prüfung.png"),
+        (['filename="=?utf-8?B?not base64?="'], "=?utf-8?B?not base64?="),
+        (['filename="=?utf-7?B?K0FNdy0=?="'], "=?utf-7?B?K0FNdy0=?="),
+        # RFC 8187, in any order and spelling
+        (["filename*=UTF-8'de'Pr%c3%bcfung.png"], "Prüfung.png"),
+        (["filename*=iso-8859-1''Pr%FCfung.png"], "Prüfung.png"),
+        (["FileName* = utf-8''a%3Bb.png", "filename=a_b.png"], "a;b.png"),
+        (["filename*=\"utf-8''a%20b.png\""], "a b.png"),
+        # ... and what is none: the plain name counts, or the file has no name
+        (["filename=b.png", "filename*=utf-8''%FF"], "b.png"),
+        (["filename=b.png", "filename*=utf-8''100%"], "b.png"),
+        (["filename=b.png", "filename*=utf-7''a"], "b.png"),
+        (["filename=b.png", "filename*=a.png"], "b.png"),
+        (["filename*=koi8-r''%C1"], None),
+        (['filename=""'], None),
+        # RFC 2231
+        (['filename*0="a long "', 'filename*1="name.png"'], "a long name.png"),
+        (["filename*1=%C3%BC.png", "filename*0*=utf-8''Pr%C3", "filename*1*=%BCf", "filename*2=.png"], "Prüf.png"),
+        (["filename*0=a", "filename*2=c", "filename=z"], "a"),
+        # browsers
+        (['filename="a%22b;c%0D%0Ad.png"'], 'a"b;c\r\nd.png'),
+        (['filename="100%25 \\o.png"'], "100%25 \\o.png"),
+        (['filename="ends in \\"'], "ends in \\"),
+        (['filename="Prüfung 👩\u200d🚒.png"'], "Prüfung 👩\u200d🚒.png"),
+        # older programs
+        (['filename="a \\"b\\"; c\\\\d.png"'], 'a "b"; c\\d.png'),
+        (["filename=two words.png "], "two words.png"),
+        (['filename="a"b.png"'], 'a"b.png'),
+    ],
+)
+def test_file_names_are_read_as_clients_write_them(parameters: list[str], name: str | None) -> None:
+    assert filename(*parameters) == name
+
+
+def test_a_name_in_the_bytes_of_another_character_set_is_read_as_latin_1() -> None:
+    header = 'Content-Disposition: form-data; name="file"; filename="Prüfung.png"'.encode("latin-1")
+    assert read([b"--x\r\n" + header + b"\r\n\r\n\r\n--x--"])[0].filename == "Prüfung.png"
+
+
+def part(*headers: str) -> list[bytes]:
+    return [b"--x\r\n", *(f"{header}\r\n".encode() for header in headers), b"\r\nx\r\n--x--\r\n"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Type: text/plain"],
+        ["Content-Disposition: form-data"],
+        ['Content-Disposition: form-data; filename="a.png"'],
+        ['Content-Disposition: form-data; name=""; filename="a.png"'],
+        ['Content-Disposition: attachment; name="file"'],
+    ],
+)
+def test_a_part_without_a_name_is_told_so(headers: list[str]) -> None:
+    with pytest.raises(BadRequest, match="has no name") as refusal:
+        read(part(*headers))
+    assert refusal.value.code == "bad_form"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Disposition: form-data; name=a; name=file"],
+        ["Content-Disposition: form-data; name=file; filename=a; FILENAME=b"],
+        ["Content-Disposition: form-data; name=a", "content-disposition: form-data; name=file"],
+    ],
+)
+def test_a_part_with_two_names_is_refused(headers: list[str]) -> None:
+    with pytest.raises(BadRequest, match="named twice"):
+        read(part(*headers))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"preamble\r\n--x\r\n",  # which browsers never send
+        b"\n--x\r\n",
+        b"--y\r\n",
+        b"--xy\r\n",
+        b"--x\n",
+        b"--x\r\nContent-Disposition: form-data; name=a\n\nx\r\n--x--",
+        b"--x\r\n" + b"a: b\r\n" * 9 + b"\r\nx\r\n--x--",
+        b"--x\r\nContent-Disposition: form-data; name=" + b"a" * 4_300 + b"\r\n\r\nx\r\n--x--",
+        b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--x-",
+        b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nx",
+        b"",
+        b"--",
+    ],
+)
+def test_what_is_no_whole_form_is_none_however_it_is_cut(form: bytes) -> None:
+    for cuts in ([], [1], [2, 3], range(1, len(form))):
+        places = [0, *cuts, len(form)]
+        with pytest.raises(BadRequest, match="no whole form"):
+            read([form[start:end] for start, end in pairwise(places)])
+
+
+def test_a_form_may_begin_and_end_with_more_than_its_parts() -> None:
+    form = b"\r\n--x\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--x--\r\nepilogue"
+    for size in (1, 2, 7, len(form)):
+        reader, _ = read([form[at : at + size] for at in range(0, len(form), size)] + [b""])
+        assert reader.texts == {"a": "x"}
+
+
+def test_a_text_says_its_character_set() -> None:
+    head = b"--x\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=%s\r\n\r\n%s\r\n--x--"
+    for charset, said in (
+        (b"ISO-8859-1", b"\xfc"),
+        (b"utf-8", b"\xc3\xbc"),
+        (b"utf-7", b"\xc3\xbc"),
+        (b"", b"\xc3\xbc"),
+    ):
+        assert read([head % (charset, said)])[0].texts == {"a": "ü"}
+
+
+@pytest.mark.parametrize("boundary", ["a:b", "----=_Part_1_2.3", '"a b=c"', "x" * 70, "'()+_,-./:=?"])
+def test_boundaries_are_read_as_clients_write_them(boundary: str) -> None:
+    form = f"--{boundary}\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--{boundary}--".replace('"', "")
+    assert read([form.encode()], f"Multipart/Form-Data;charset=utf-8;boundary={boundary}")[0].texts == {"a": "x"}
+    with pytest.raises(UnsupportedMedia):
+        read([], "multipart/form-data; boundary=" + "x" * 71)
 
 
 @given(st.lists(pieces | st.binary(max_size=30), max_size=40), st.booleans())

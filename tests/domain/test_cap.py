@@ -7,6 +7,7 @@ from hub.domain.errors import Invalid
 from hub.domain.geo import reached
 from hub.domain.times import parse
 from tests.cap import NAMESPACE, SQUARE, info, key, message
+from tests.texts import REAL
 
 NOW = parse("2026-11-29T09:30:00Z")
 BERLIN, HAMBURG = (1, (52.52, 13.405)), (2, (53.55, 9.99))
@@ -48,6 +49,22 @@ def test_long_texts_are_cut_at_a_word_and_strange_characters_left_out() -> None:
     assert said.title.endswith("word…")
     assert len(said.message) <= cap.MESSAGE_CHARACTERS
     assert said.message.startswith("x y long")
+
+
+@pytest.mark.parametrize("said", REAL)
+def test_texts_are_raised_as_they_were_written(said: str) -> None:
+    text = said.replace("&", "&amp;").replace("<", "&lt;")
+    read = cap.read(message(info(headline=f"\n  {text}\n", description=f"{text}\n\n  {text}", instruction=""))).info(
+        None
+    )
+    assert (read.title, read.message) == (said, f"{said}\n{said}")
+
+
+def test_what_no_text_has_is_left_out() -> None:
+    head = "&#x202e;evil&#x202c;&#x85;a&#x2028;b&#x9b;"
+    read = cap.read(message(info(headline=head, description="&#x3164;\n&#x2800;", instruction=""))).info(None)
+    assert (read.title, read.message) == ("evil a b", "evil a b")
+    assert refused(message(info(headline="&#x3164;", event="&#x200b;"))) == "event"
 
 
 def test_an_update_says_what_it_is_about() -> None:

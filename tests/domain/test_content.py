@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from hub.domain import content
 from hub.domain.errors import Conflict, Invalid
+from hub.domain.text import is_line, is_seen
 
 TS = (b"\x47" + bytes(187)) * 3
 M2TS = (bytes(4) + b"\x47" + bytes(187)) * 3
@@ -112,12 +113,13 @@ def test_a_file_name_is_the_last_part_of_what_was_given(given: str | None, kept:
 
 
 @given(st.text(max_size=400))
-def test_no_file_name_is_a_path(text: str) -> None:
-    name = content.filename(text)
+def test_no_file_name_is_a_path(given: str) -> None:
+    name = content.filename(given)
     if name is not None:
         assert PurePosixPath(name).name == name == PureWindowsPath(name).name.strip() or ":" in name
         assert len(name) <= content.MAX_FILENAME
-        assert name.isprintable()
+        assert is_line(name)
+        assert is_seen(name)
 
 
 def test_addresses_are_held_to_their_kind_and_fit_into_a_header() -> None:

@@ -1,6 +1,7 @@
 """The two programs as their users know them, against each other: from an empty folder to a stop."""
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,28 @@ async def test_an_operator_lists_commands_and_watches(shop: Shop) -> None:
     offline = await watch.line(r"player\.offline +(\{.*\})$")
     assert json.loads(offline[1])["reason"] == "bye"
     assert any("command.finished" in line and '"succeeded"' in line for line in watch.lines)
+
+
+async def test_no_name_writes_to_the_terminal(shop: Shop, tmp_path: Path) -> None:
+    async with client(shop.environment["HUB_URL"], shop.environment["HUB_KEY"]) as operator:
+        made = await operator.post("/api/v1/players", json={"name": "[/] [red]ශ්\u200dරී[/red] {x}"})
+        assert made.status_code == 201
+    # As a device of any make, or a hub before this one, may have left it.
+    with sqlite3.connect(tmp_path / "data" / "hub.db", timeout=10) as database:
+        database.execute("UPDATE player SET name = ?, model = ? WHERE id = 1", ("a\x1b[2J\nb", "\x9b2J\u202e"))
+    database.close()
+    status, text = await shop.hub("players")
+    assert status == 0, text
+    assert "[/] [red]ශ්\u200dරී[/red] {x}" in text
+    assert "a\\u001b[2J\\u000ab" in text
+    assert "\\u009b2J\\u202e" in text
+    assert not set(text) & set("\x1b\x9b\u202e")
+
+
+async def test_a_team_has_a_name_that_can_be_read(run: Programs) -> None:
+    for name in ("\x1b[2J", "a\nb", " \u200d", "\udcff"):
+        init = await run.hub("init", "--data", "data", "--team", name, "--email", "me@example.com", **OWNER)
+        assert (await init.end(), "a name of one line" in init.text()) == (1, True)
 
 
 async def test_a_stopping_hub_sends_its_players_away_and_ends_well(shop: Shop) -> None:

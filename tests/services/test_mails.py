@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hub.store.database import Database
 from tests.cast import team_owner
 from tests.certificates import certificates
 from tests.mail_server import OK, MailServer
+from tests.texts import REAL
 from tests.watched import Stage
 
 ANN, BOB = "ann@acme.example", "bob@acme.example"
@@ -336,6 +338,14 @@ def test_no_title_becomes_a_header(title: str) -> None:
         ["From", "To", "Subject", "Date", "Message-ID", "References", "Auto-Submitted", "Content-Type",
          "Content-Transfer-Encoding", "MIME-Version"])  # fmt: skip
     assert message.as_bytes().count(b"Message-ID: <mail-7.log@signs.example>\r\n") == 1
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_title_is_read_as_it_was_written(name: str) -> None:
+    message = compose(replace(MAIL, title=f"{name} is offline"), "hub@signs.example", "log")
+    read = message_from_bytes(message.as_bytes(), policy=policy.default)
+    assert read["Subject"] == f"Resolved: {name} is offline"
+    assert f"{name} is offline" in read.get_content().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(

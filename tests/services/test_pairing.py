@@ -205,6 +205,13 @@ async def test_of_many_requests_for_one_token_a_single_one_gets_it(stage: Stage)
     assert len(await stage.logged("player.paired")) == 1
 
 
+async def test_a_player_is_called_by_its_model_where_that_can_be_read(stage: Stage) -> None:
+    for model, name in (("Pi\u00a05", "Pi\u00a05"), ("\u3164 \u200b", "New player"), (None, "New player")):
+        asked = await stage.pairing.authorize("player", f"pi-{model}", model, None, HUB)
+        await stage.approve(asked["user_code"])
+        assert (await stage.players.listing(stage.owner))[0][-1]["name"] == name
+
+
 async def test_of_many_approvals_a_single_one_makes_a_player(stage: Stage) -> None:
     asked = await stage.ask()
     answers = await asyncio.gather(

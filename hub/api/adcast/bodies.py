@@ -6,17 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from hub.api.v1.bodies import Email, Id, Name, Password, Tolerant, example
+from hub.api.v1.bodies import Email, Id, Name, Password, Tolerant, example, line
 from hub.api.v1.content.bodies import MAX_DURATION_S, Title
 from hub.api.v1.playback.bodies import Clock, Conditions, Day, Days, Priority, Yes
 from hub.domain.content import MAX_ADDRESS, AssetStatus, AssetType
 from hub.domain.playback import MAX_ITEM_S, MAX_ITEMS, Transition
 
 
-def _printable(text: str | None) -> str | None:
-    if text and not text.isprintable():
-        raise ValueError("Use printable characters only.")
-    return text
+def _line(text: str | None) -> str | None:
+    return text and line(text)
 
 
 def _blank_is_absent(value: Any) -> Any:
@@ -199,9 +197,9 @@ class ScheduleChanges(Tolerant):
 Uuid = Annotated[
     str,
     Field(min_length=1, max_length=200, description="The device's own name; it need not be an RFC 4122 one."),
-    AfterValidator(_printable),
+    AfterValidator(line),
 ]
-Words = Annotated[str | None, Field(max_length=100), BeforeValidator(_blank_is_absent), AfterValidator(_printable)]
+Words = Annotated[str | None, Field(max_length=100), BeforeValidator(_blank_is_absent), AfterValidator(_line)]
 Megabytes = Annotated[float | None, Field(ge=0, le=1e12)]
 
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from hub.api.answer import Answer
 from hub.api.errors import answer_for
 from hub.domain.errors import HubError
+from hub.domain.text import is_line
 
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -24,14 +25,14 @@ _WORDS: Final = frozenset(
 )
 
 
-def _printable(text: str) -> str:
+def _line(text: str) -> str:
     # People read it in a terminal and on a page before they approve: no control characters, no line breaks.
-    if not text.isprintable():
-        raise ValueError("Use printable characters only.")
+    if not is_line(text):
+        raise ValueError("Use one line, without control characters and overrides of direction.")
     return text
 
 
-Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 
 
 class DeviceRequest(BaseModel):

@@ -11,25 +11,47 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.api.reading import MAX_INTEGER
+from hub.domain.text import is_line, is_plain, is_prose, is_seen, trimmed
 from hub.domain.times import parse, rfc3339
 
 Id = Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
 QueryId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
 
-def printable(text: str) -> str:
-    """A text that shows on one line, without spaces around it. Raises ValueError."""
-    if not text.strip() or not text.isprintable():
-        raise ValueError("Use printable characters, and not spaces alone.")
-    return text.strip()
+def seen_line(text: str) -> str:
+    """A text of one line in which something is to be seen, without spaces around it. Raises ValueError."""
+    if not is_seen(line(text)):
+        raise ValueError("Use characters that can be seen, not spaces alone.")
+    return trimmed(text)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
+def line(text: str) -> str:
+    """A text of one line, which may be empty. Raises ValueError."""
+    if not is_line(text):
+        raise ValueError("Use one line, without control characters and overrides of direction.")
+    return text
+
+
+def prose(text: str) -> str:
+    """A text of any number of lines. Raises ValueError."""
+    if not is_prose(text):
+        raise ValueError("Use no control characters but line breaks and tabs, and no overrides of direction.")
+    return text
+
+
+def seen_prose(text: str) -> str:
+    """A text of lines in which something is to be seen, without spaces around it. Raises ValueError."""
+    if not is_seen(prose(text)):
+        raise ValueError("Use characters that can be seen, not spaces and line breaks alone.")
+    return trimmed(text)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(seen_line)]
 
 
 def _email(text: str) -> str:
     text = text.strip()
-    if not _EMAIL.fullmatch(text) or not text.isprintable():
+    if not _EMAIL.fullmatch(text) or not is_plain(text):  # two accounts must not look like one
         raise ValueError("Give an e-mail address, such as name@example.com.")
     return text
 

@@ -213,6 +213,9 @@ async def test_an_emergency_lies_over_everything_until_it_is_taken_away(player: 
     )
     assert most_different(light.crop((0, 0, 1280, 400)), before.crop((0, 0, 1280, 400))) < 24  # the content goes on
 
+    await player.show_banner(Banner("minor", "{" * 12 + "\\fs1}", "."))  # no order to mpv: it is there to be read
+    await until_photo(player, lambda image: white_pixels(image.crop((0, 430, 1280, 540))) > 1_000)
+
     await player.show_banner(None)
     await until_photo(player, lambda image: most_different(image, before) < 24)
 

@@ -4,13 +4,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AliasChoices, Field
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example, printable
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example, seen_line
 from hub.domain.content import MAX_ADDRESS, MAX_FILENAME, AssetStatus, AssetType
 
 MAX_DURATION_S = 86_400  # a day; what plays longer is a livestream
 
 
-Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
+Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(seen_line)]
 
 
 def _duration() -> Any:

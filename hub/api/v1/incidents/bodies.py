@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from hub.api.v1.bodies import Changes, Email, Id, Name, QueryId, Strict, changes_of, example
+from hub.api.v1.bodies import Changes, Email, Id, Name, QueryId, Strict, changes_of, example, prose
 from hub.api.v1.signage.bodies import MAX_TARGETS, Ids, Severity, targets_of
 from hub.domain.alert_rules import MAX_EMAILS, MAX_MINUTES, NAMES
 from hub.domain.incidents import Kind, Status
+from hub.domain.text import trimmed
 
 MAX_NOTE = 1_000  # characters
 
@@ -24,9 +25,7 @@ Emails = Annotated[list[Email], Field(max_length=MAX_EMAILS)]
 
 
 def _note(text: str) -> str:
-    if not all(line.isprintable() for line in text.split("\n")):
-        raise ValueError("Use printable characters and line breaks.")
-    return text.strip()
+    return trimmed(prose(text))
 
 
 class RuleFilter(Strict):

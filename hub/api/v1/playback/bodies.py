@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, TimeZone, Tolerant, example
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, TimeZone, Tolerant, example, prose
 from hub.domain.opening_hours import MAX_HOURS
 from hub.domain.playback import MAX_ITEM_S, MAX_ITEMS, MAX_TARGETS, MAX_ZONES, Target, Transition
 from hub.domain.schedules import MAX_CONDITIONS, ConditionType, Operator
@@ -21,8 +21,8 @@ def _text(value: Any) -> Any:
     return value
 
 
-Description = Annotated[str, Field(max_length=2_000)]
-Text = Annotated[str, Field(max_length=200)]
+Description = Annotated[str, Field(max_length=2_000), AfterValidator(prose)]
+Text = Annotated[str, Field(max_length=200), AfterValidator(prose)]
 Clock = Annotated[str, Field(max_length=8, examples=["09:00"], description="HH:MM in the player's time zone.")]
 Day = Annotated[str, Field(max_length=10, json_schema_extra={"format": "date"})]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, changes_of, example
+from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, changes_of, example, prose, seen_prose
 from hub.domain import alerts
 from hub.domain.alerts import SEVERITIES, State
 from hub.domain.targets import KINDS
@@ -25,12 +25,6 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _readable(text: str) -> str:
-    if not text.strip() or not all(line.isprintable() for line in text.split("\n")):
-        raise ValueError("Use printable characters and line breaks, and not spaces alone.")
-    return text.strip()
-
-
 Severity = Annotated[
     Literal["extreme", "severe", "moderate", "minor", "unknown"],
     BeforeValidator(_lower),
@@ -38,8 +32,8 @@ Severity = Annotated[
 ]
 assert alerts.Severity.__args__ == SEVERITIES  # type: ignore[attr-defined]
 
-Message = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), AfterValidator(_readable)]
-Text = Annotated[str, Field(max_length=MAX_MESSAGE)]
+Message = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), AfterValidator(seen_prose)]
+Text = Annotated[str, Field(max_length=MAX_MESSAGE), AfterValidator(prose)]
 Ids = Annotated[list[Id], Field(max_length=MAX_TARGETS)]
 
 
@@ -113,7 +107,7 @@ Version = Annotated[str, Field(max_length=50, pattern=r"^[0-9A-Za-z][0-9A-Za-z.+
 Url = Annotated[str, Field(min_length=1, max_length=2_000, description="https only.")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")]
 Bytes = Annotated[int, Field(ge=1, le=MAX_RELEASE_BYTES, strict=True)]
-Notes = Annotated[str, Field(max_length=10_000)]
+Notes = Annotated[str, Field(max_length=10_000), AfterValidator(prose)]
 
 
 class NewRelease(Strict):

@@ -1,7 +1,9 @@
 import hashlib
+from pathlib import Path
 
 import httpx2
 
+from hub.api import parameters
 from tests.media import picture, png_bomb
 from tests.whole_hub import BASE, WholeHub
 
@@ -188,3 +190,47 @@ async def test_another_teams_assets_are_not_there(
         assert answer.json()["code"] == "missing_scope"
     writer = await hub.as_owner("write:content")
     assert (await writer.get(one + "/download")).status_code == 403
+
+
+async def test_a_file_is_named_as_its_client_writes_it(hub: WholeHub, owner: Client) -> None:
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    for number, (said, name) in enumerate(
+        (
+            (b"filename=\"=?utf-8?B?UHLDvGZ1bmcucG5n?=\"; filename*=utf-8''Pr%C3%BCfung.png", "Prüfung.png"),
+            (b"filename*=utf-8''%E0%B7%81%E0%B7%8A%E2%80%8D%E0%B6%BB%E0%B7%93.png", "ශ්\u200dරී.png"),
+            ('filename="👩\u200d🚒\u202egnp.exe\u0085.png"'.encode(), "👩\u200d🚒gnp.exe.png"),
+            (b'filename="say %22hi%22.png"', 'say "hi".png'),
+        )
+    ):
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; ' + said + b"\r\n\r\n"
+        data = picture(size=(10 + number, 10))
+        made = await owner.post(ASSETS, content=head + data + b"\r\n--x--\r\n", headers=kind)
+        assert made.status_code == 201, made.text
+        asset = made.json()["data"]
+        assert (asset["name"], asset["filename"]) == (name, name)
+        shown = (await owner.get(asset["url"])).headers["content-disposition"]
+        assert parameters.read(shown)[1]["filename"] == name
+
+
+async def test_a_broken_form_leaves_nothing_behind(hub: WholeHub, owner: Client, tmp_path: Path) -> None:
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+
+    def files() -> list[Path]:
+        return sorted(path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith("hub."))
+
+    before = files()
+    part = b"--x\r\nContent-Disposition: form-data; name=%s\r\n\r\n"
+    file = part % b"file; filename*=utf-8''a.png" + picture()
+    for body, status in (
+        (file, 400),
+        (file + b"\r\n--xx", 400),
+        (file + b"\r\n" + file + b"\r\n--x--", 422),
+        (file + b"\r\n" + part % b'""' + b"\r\n--x--", 400),
+        (file + b"\r\n" + part % b"name; name=b" + b"\r\n--x--", 400),
+        (file + b"\r\n" + part % b"name" + b"n" * 20_000 + b"\r\n--x--", 422),
+        (part % b"folder_id" + b"99\r\n" + file + b"\r\n--x--", 422),
+    ):
+        answer = await owner.post(ASSETS, content=body, headers=kind)
+        assert (answer.status_code, answer.json().keys() - {"code", "errors"}) == (status, {"message"}), body[-60:]
+        assert files() == before
+    assert (await owner.get(ASSETS)).json()["data"] == []
