@@ -338,9 +338,26 @@ def test_no_title_becomes_a_header(title: str) -> None:
     assert message.as_bytes().count(b"Message-ID: <mail-7.log@signs.example>\r\n") == 1
 
 
+def test_a_domain_is_kept_as_it_is_in_the_dns() -> None:
+    assert checked_address("emails.0", "Ann@straße.example") == "Ann@xn--strae-oqa.example"
+    assert checked_address("emails.0", "ann@Acme.example") == "ann@Acme.example"
+
+
 @pytest.mark.parametrize(
     "address",
-    ["x", "a@b@c", "a b@c.example", "ann@acme.example\nBcc: x", "käse@acme.example", "@", "a@", "<a@b.c>", ""],
+    [
+        "ann@\N{SNOWMAN}.example",
+        "ann@ä..example",
+        "x",
+        "a@b@c",
+        "a b@c.example",
+        "ann@acme.example\nBcc: x",
+        "käse@acme.example",
+        "@",
+        "a@",
+        "<a@b.c>",
+        "",
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(Invalid):
