@@ -140,7 +140,7 @@ class Players(Group):
 
 class Accounts(Group):
     open_registration: bool = Field(
-        True, description="Whether strangers may make an account, which is a team of its own on the plan free."
+        False, description="Whether strangers may make an account, which is a team of its own on the plan free."
     )
     login_idle_days: Days = Field(30, description="Days without a use after which a login ends; holidays fit in.")
     login_days: Days = Field(365, description="Days after which a login ends in any case.")

@@ -26,6 +26,9 @@ from hub.store.tables import AccountToken, Team, User
 TRIES_PER_ACCOUNT = Allowance(30 * SECOND, 10)
 TRIES_PER_NETWORK = Allowance(6 * SECOND, 30)
 REGISTRATIONS_PER_NETWORK = Allowance(MINUTE, 10)
+TAKEN_PER_TEAM = Allowance(
+    MINUTE, 10
+)  # addresses of new people that have an account: asked on and on, a search for them
 LOGINS_KEPT = 100  # of one account; the one that was made first gives way
 
 
@@ -39,7 +42,7 @@ class Accounts:
         bus: Bus,
         access: Access,
         *,
-        open_registration: bool = True,
+        open_registration: bool = False,
         idle_days: int = 30,
         longest_days: int = 365,
         logins_kept: int = LOGINS_KEPT,
@@ -64,15 +67,17 @@ class Accounts:
         Raises Forbidden (closed), Invalid (the address has an account), TooMany.
         """
         if not self._open:
-            raise Forbidden("New accounts are not open here.", code="registration_closed")
+            raise Forbidden(
+                "Registration is closed here; whoever runs this hub makes accounts.", code="registration_closed"
+            )
         now = self._clock()
         if address:
             await self._db.write(spend, [Spending(f"registrations {network(address)}", REGISTRATIONS_PER_NETWORK)], now)
         email = plain_email(email)
+        password_hash = await self.passwords.hash(password)  # whether or not the address is free, which is work to find
         async with self._db.session() as session:
             if await teams.user_by_email(session, email) is not None:
                 raise email_taken()
-        password_hash = await self.passwords.hash(password)
         user = User(team_id=0, name=name, email=email, password_hash=password_hash, role="owner", created_at=now)
         try:
             async with self._db.transaction() as session:
