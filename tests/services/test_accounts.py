@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
 from hub.domain.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated
-from hub.domain.times import DAY, MINUTE, now_ms
+from hub.domain.times import DAY, HOUR, MINUTE, SECOND, now_ms
 from hub.services.access import Access
 from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
@@ -213,3 +213,76 @@ async def test_a_registration_does_its_work_before_it_looks_for_the_address(sqli
     with pytest.raises(Invalid):
         await node.register()
     assert node.hasher.works["hash"] == before + 1
+
+
+@pytest.mark.parametrize("ahead", [2 * HOUR, 400 * DAY, 6 * MINUTE])
+async def test_nobody_is_locked_out_by_a_clock_that_was_ahead(db: Database, ahead: int) -> None:
+    node = Node(db)
+    await node.register()
+    node.clock.now += ahead
+    for _ in range(3):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    node.clock.now -= ahead
+    assert await node.accounts.check_password(EMAIL, PASSWORD, "198.51.100.1") is not None
+    await node.accounts.register(
+        name="Bob", email="bob@example.com", password=PASSWORD, team_name="Bob's", address="198.51.100.1", face="adcast"
+    )
+    for _ in range(10):  # and guessing is paced as ever
+        assert await node.accounts.check_password(EMAIL, "wrong", None) is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password(EMAIL, PASSWORD, None)
+
+
+async def test_a_clock_that_is_put_back_a_little_gives_no_tries_back(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", None) is None
+    for back in (1, 999, 58 * SECOND):  # what is written down late, and how far two clocks differ
+        node.clock.now -= back
+        with pytest.raises(TooMany):
+            await node.accounts.check_password(EMAIL, PASSWORD, None)
+
+
+async def test_guesses_from_elsewhere_do_not_lock_out_who_signed_in_before(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password(EMAIL, "wrong", "203.0.113.1")  # strangers share what there is for all
+    await node.login(address="192.0.2.1")
+    for _ in range(10):  # a known network is paced too, by tries of its own
+        assert await node.accounts.check_password(EMAIL, "wrong", "192.0.2.1") is None
+    with pytest.raises(TooMany):
+        await node.login(address="192.0.2.1")
+    node.clock.now += 5 * MINUTE
+    await node.login(address="2001:db8::1")
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    await node.login(address="2001:db8::2")  # the same subscriber
+    node.clock.now += 91 * DAY
+    await node.accounts.sweep()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    with pytest.raises(TooMany):
+        await node.login(address="192.0.2.1")  # so long ago nobody knows it
+
+
+async def test_so_many_networks_are_known_and_none_after_another_password(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    places = [f"192.0.2.{number}" for number in range(1, 8)]
+    for place in places:
+        node.clock.now += SECOND
+        await node.login(address=place)
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", None) is None
+    for place in places[2:]:
+        await node.login(address=place)
+    for place in places[:2]:
+        with pytest.raises(TooMany):
+            await node.login(address=place)
+    await set_password(db, EMAIL, PASSWORD)
+    with pytest.raises(TooMany):
+        await node.login(address=places[-1])
