@@ -25,6 +25,11 @@ _HAPPENED = [
         UPDATE alert SET starts_at = :now
         WHERE triggered_at IS NULL AND cleared_at IS NULL AND starts_at <= created_at AND starts_at > :latest"""),
     Statement("UPDATE alert SET triggered_at = :now WHERE cleared_at IS NULL AND triggered_at > :latest"),
+    # What was handed over has its deadline at the player; what was not has as long as it was given.
+    Statement("""
+        UPDATE command SET created_at = :now, expires_at = expires_at - created_at + CAST(:now AS BIGINT),
+               due_at = due_at - created_at + CAST(:now AS BIGINT)
+        WHERE due_at > :latest AND created_at > :latest AND state = 'queued'"""),
     # One that was never tried is due with its event; a retry was set after a try.
     Statement("""
         UPDATE delivery SET next_at = :now

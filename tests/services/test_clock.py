@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import SQLModel, col, select
 
 from hub.config import Smtp
 from hub.config import Webhooks as WebhookSettings
@@ -18,7 +18,7 @@ from hub.services.teams import prepare
 from hub.store import deliveries, events
 from hub.store.database import Database
 from hub.store.deliveries import Attempt, Claimed
-from hub.store.tables import Alert, Batch, Export, Pairing, PollingDevice, PresenceRow, Subscription, Webhook
+from hub.store.tables import Alert, Batch, Command, Export, Pairing, PollingDevice, PresenceRow, Subscription, Webhook
 from tests.cast import team_owner
 from tests.mail_server import MailServer
 from tests.watched import Stage
@@ -179,6 +179,23 @@ async def test_a_player_that_polls_is_seen_again_by_the_right_clock(team: Team) 
     team.presence.saw(lobby, team.now)
     await team.presence.flush()
     assert (await team.players.get(team.owner, lobby))["last_seen_at"] == "2026-03-23T07:00:00Z"
+
+
+async def test_a_command_waits_as_long_as_it_was_given(team: Team) -> None:
+    lobby = await team.player("Lobby", online=False)
+    for state, moved in (("queued", AHEAD), ("acked", 0)):  # the player has the deadline of the other
+        made_at = team.now + AHEAD
+        row = Command(
+            id=ids.command_id(), team_id=team.owner.team_id, player_id=lobby, command="identify", delivery="safe",
+            state=state, finish_within_s=10, created_at=made_at, expires_at=made_at + MINUTE, due_at=made_at + MINUTE,
+            actor_kind="user", actor_id=1, actor_name="Owner", face="test",
+        )  # fmt: skip
+        await team.keep(row)
+        team.now += AHEAD
+        await team.set_right()
+        async with team.db.session() as session:
+            kept = (await session.exec(select(Command).where(col(Command.id) == row.id))).one()
+        assert (kept.expires_at, kept.due_at) == (made_at + MINUTE - moved,) * 2
 
 
 async def test_other_leases_paces_and_codes_of_that_clock_are_not_believed(team: Team) -> None:
