@@ -58,6 +58,8 @@ def socket_url(hub_url: str) -> str:
     parts = urlsplit(hub_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"A hub's address looks like https://hub.example.com, not {hub_url}")
+    if not parts.hostname.isascii():  # Python would read it by IDNA 2003, and so find another host than a browser
+        raise ValueError(f"Write the hub's name as the DNS has it (xn--...), not {parts.hostname}")
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path.rstrip('/')}{PATH}"
 
 

@@ -36,6 +36,7 @@ from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
 from hub.services.cap import Cap
+from hub.services.clock import ClockWatch
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.deliveries import Deliverer
@@ -281,7 +282,8 @@ async def running(
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         watch = Watch(db, bus, graces.crash)
-        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch))
+        clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock))
         jobs.start()
         stack.push_async_callback(analytics.beat)
         stack.push_async_callback(services.access.flush)
@@ -302,6 +304,7 @@ def _jobs(
     operators: Operators,
     deliverer: Deliverer,
     watch: Watch,
+    clock: ClockWatch,
 ) -> list[Job]:
     retention = Retention(
         db,
@@ -339,6 +342,7 @@ def _jobs(
         Job("activations", 15.0, services.programs.activate),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
+        Job("clock", 60.0, clock.set_right),
         Job("connections", 60.0, registry.audit),
         Job("keys", 30.0, services.access.flush),
         Job("logins", 600.0, services.accounts.sweep),

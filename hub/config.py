@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hub.domain.hosts import host_name
 from hub.domain.ratelimit import SECOND_US, Rule
 
 DEFAULT_FILE = Path("config/hub.toml")
@@ -139,7 +140,7 @@ class Players(Group):
 
 class Accounts(Group):
     open_registration: bool = Field(
-        True, description="Whether strangers may make an account, which is a team of its own on the plan free."
+        False, description="Whether strangers may make an account, which is a team of its own on the plan free."
     )
     login_idle_days: Days = Field(30, description="Days without a use after which a login ends; holidays fit in.")
     login_days: Days = Field(365, description="Days after which a login ends in any case.")
@@ -307,6 +308,11 @@ class Smtp(Group):
         max_length=20,
         description="Seconds before each new attempt: half a day in all, after that the mail is of no use.",
     )
+
+    @field_validator("host")
+    @classmethod
+    def _as_in_the_dns(cls, host: str) -> str:
+        return host_name(host) if host else ""
 
     @model_validator(mode="after")
     def _somebody_sends(self) -> Self:

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 from websockets.exceptions import InvalidStatus
 
-from tests.harness import running_hub, settings
+from hub.domain.times import HOUR, now_ms
+from hub.store.database import Database
+from hub.store.tables import Alert, Team
+from tests.harness import make_team, running_hub, settings
 from tests.postgres import PostgresServer
 from tests.requirements import require
 
@@ -18,6 +22,24 @@ def own_postgres() -> Iterator[PostgresServer]:
     server = PostgresServer(require("postgres"))
     yield server
     server.stop()
+
+
+async def test_an_alert_that_was_raised_while_the_clock_was_ahead_is_live_at_once(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    key = await make_team(config.database_url)
+    db, ahead = Database(config.database_url), now_ms() + 2 * HOUR
+    await db.start()
+    async with db.transaction() as session:
+        team_id = (await session.exec(select(Team.id))).one() or 0
+        session.add(
+            Alert(team_id=team_id, title="Fire", severity="severe", everyone=True, starts_at=ahead, created_at=ahead)
+        )
+    await db.stop()
+    async with running_hub(config, key) as hub, asyncio.timeout(30):
+        while (await hub.client.get("/api/v1/alerts")).json()["data"][0]["status"] == "scheduled":
+            pass
+        [alert] = (await hub.client.get("/api/v1/alerts")).json()["data"]
+        assert (alert["title"], alert["status"]) == ("Fire", "live")
 
 
 async def test_a_database_that_goes_and_returns(tmp_path: Path, own_postgres: PostgresServer) -> None:

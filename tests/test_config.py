@@ -144,3 +144,9 @@ def test_database_and_blobs_follow_the_data_folder(tmp_path):
 def test_a_database_of_another_kind_is_refused_at_the_start(url):
     with pytest.raises(ConfigError, match=r"database\.url"):
         load(database={"url": url})
+
+
+def test_the_mail_servers_name_is_read_as_it_is_in_the_dns():
+    assert load(smtp={"host": "mail.straße.example", "sender": "a@b.example"}).smtp.host == "mail.xn--strae-oqa.example"
+    with pytest.raises(ConfigError, match=r"smtp\.host"):
+        load(smtp={"host": "mail..example", "sender": "a@b.example"})

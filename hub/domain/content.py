@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 from urllib.parse import quote, urlsplit
 
 from hub.domain.errors import Conflict, Invalid
+from hub.domain.hosts import host_name
 from hub.domain.text import cut, is_seen, without_refused
 
 AddressType = Literal["youtube", "web", "livestream"]
@@ -250,6 +251,11 @@ def address(kind: str, text: str) -> str:
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
+        if not host.isascii():  # players differ in how they read it: they get the name that is in the DNS
+            host = host_name(host)
+            account, at, place = parts.netloc.rpartition("@")
+            port = "".join(place.rpartition(":")[1:]) if parts.port is not None else ""
+            text = text.replace(parts.netloc, f"{account}{at}{host}{port}", 1)
     except ValueError:
         raise Invalid.field("source_url", "This is not an address.") from None
     if parts.scheme not in SCHEMES[kind] or not host or len(text) > MAX_ADDRESS:

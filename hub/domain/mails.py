@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Final, Literal
 
 from hub.domain.errors import Invalid
+from hub.domain.hosts import host_name
 from hub.domain.text import one_line
 from hub.domain.times import SECOND, rfc3339
 
@@ -47,7 +48,10 @@ class Mail:
 
 def checked_address(field: str, address: str) -> str:
     """An address that a header takes, in ASCII: not every mail server knows more. Raises Invalid."""
+    person, at, domain = address.rpartition("@")
     try:
+        if not domain.isascii():
+            address = f"{person}{at}{host_name(domain)}"
         if address.isascii():
             return Address(addr_spec=address).addr_spec
     except (ValueError, IndexError, MessageError):  # what its parser says to texts that are no address

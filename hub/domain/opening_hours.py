@@ -16,7 +16,7 @@ import orjson
 
 from hub.domain import timeline
 from hub.domain.errors import Invalid
-from hub.domain.schedules import Rule, clock, read_rule
+from hub.domain.schedules import A_TIME, Rule, clock, read_rule
 from hub.domain.timeline import Window
 from hub.domain.times import DAY
 
@@ -43,7 +43,7 @@ def _read(where: str, entry: Mapping[str, Any]) -> Rule:
         raise Invalid.field(where + "days", f"Name at least one of {', '.join(DAYS)}.")
     for name in ("from", "to"):
         if not entry[name]:
-            raise Invalid.field(where + name, "Give a time of day as HH:MM, from 00:00 to 23:59.")
+            raise Invalid.field(where + name, A_TIME)
     try:
         return read_rule(days_of_week=days, start_time=entry["from"], end_time=entry["to"])
     except Invalid as error:

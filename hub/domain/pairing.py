@@ -13,7 +13,7 @@ A code that is pending, invited or approved when its time is over has expired; n
 import re
 from dataclasses import dataclass
 
-from hub.domain.times import MINUTE, SECOND
+from hub.domain.times import CLOCK_SLACK, MINUTE, SECOND, is_recent
 
 LIFETIME_S = 900  # long enough to carry a code from the screen to a desk, short enough that guessing is hopeless
 INVITATION_S = 86_400  # of a code that somebody carries to a device: the day of an installation
@@ -46,6 +46,10 @@ class Allowance:
     def burst_ms(self) -> int:
         return self.every_ms * self.at_once
 
+    def latest(self, now: int) -> int:
+        """The latest arrival time that uses until now can have made; a later one is of a clock that was ahead."""
+        return now + self.burst_ms + CLOCK_SLACK
+
 
 # Of about 390 million codes at most 10,000 are open: at this pace one is hit by chance within centuries.
 GUESSES_PER_ADDRESS = Allowance(10 * SECOND, 10)
@@ -67,6 +71,6 @@ def refusal(state: str, *, expires_at: int, interval_s: int, polled_at: int | No
         return "invalid_grant"
     if expires_at <= now:
         return "expired_token"
-    if polled_at is not None and now - polled_at < interval_s * SECOND - EARLY_MS:
+    if polled_at is not None and is_recent(polled_at, now, interval_s * SECOND - EARLY_MS):
         return "slow_down"
     return "authorization_pending"

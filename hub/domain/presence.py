@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from hub.domain.times import MINUTE, SECOND, rfc3339
+from hub.domain.times import MINUTE, SECOND, is_due, is_recent, rfc3339
 
 Reason = Literal["bye", "silent", "lost", "drain", "crash", "replaced", "revoked", "quarantined", "protocol", "slow"]
 
@@ -113,10 +113,10 @@ def connect(row: Presence, *, node: str, hardware_id: str, now: int) -> Change:
     """A player has connected and was let in."""
     replaced = row.node is not None
     hardware = (*row.hardware, (hardware_id, now))[-3:]
-    replacements = tuple(at for at in row.replaced if at > now - CLONE_WINDOW) + ((now,) if replaced else ())
+    replacements = tuple(at for at in row.replaced if is_recent(at, now, CLONE_WINDOW)) + ((now,) if replaced else ())
     names = [name for name, _ in hardware]
     # A, B, A: a device that was swapped does not come back on its own, two that share a token do.
-    swapped_back = len(names) == 3 and names[0] == names[2] != names[1] and hardware[0][1] > now - CLONE_WINDOW
+    swapped_back = len(names) == 3 and names[0] == names[2] != names[1] and is_recent(hardware[0][1], now, CLONE_WINDOW)
     cloned = swapped_back or len(replacements) >= CLONE_REPLACEMENTS
     row = replace(
         row,
@@ -158,7 +158,7 @@ def sweep(row: Presence, *, now: int, renewed_until: int | None = None) -> Chang
         if renewed_until is not None and renewed_until > now:
             return Change(replace(row, offline_due_at=renewed_until))
         return _turn(row, online=False, reason=row.reason or "silent", now=now)
-    if row.flapping and calm_at(row) <= now:
+    if row.flapping and is_due(calm_at(row), now, FLAP_WINDOW):
         calm = replace(row, flapping=False, changes=())
         return Change(calm, (_event(calm, 0, now),))
     return None
@@ -177,7 +177,7 @@ def due_at(row: Presence) -> int | None:
 
 def _turn(row: Presence, *, online: bool, reason: str | None, now: int) -> Change:
     before = row.since
-    changes = (*(at for at in row.changes if at > now - FLAP_WINDOW), now)[-(FLAP_CHANGES + 1) :]
+    changes = (*(at for at in row.changes if is_recent(at, now, FLAP_WINDOW)), now)[-(FLAP_CHANGES + 1) :]
     row = replace(row, online=online, since=now, offline_due_at=None, reason=reason, changes=changes)
     if row.flapping:
         return Change(row)

@@ -6,6 +6,7 @@ All of it is in the player's own time zone. A window begins on a day at its star
     22:00 to 02:00   until two in the night; days and dates are those of the evening
     06:00 to 06:00   24 hours
     09:00 to -       from nine to midnight; without a start from midnight
+    09:00 to 24:00   the same, as 00:00, 24:00:00 and 23:59:59; told as 00:00
     -     to -       the whole day
 
 Days of the week are told as 0 (Sunday), 1 (Monday) to 6 (Saturday), and 7 is read as Sunday too; kept and reckoned they
@@ -13,7 +14,7 @@ are 0 (Monday) to 6, as Python has it. Dates are inclusive. All conditions must 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, Protocol, get_args
@@ -34,6 +35,8 @@ DAY_TYPES: Final = ("weekday", "weekend", "holiday")
 """A holiday is neither of the other two, whatever day of the week it falls on."""
 WEATHER: Final = ("clear", "cloudy", "fog", "rain", "snow", "storm")
 
+A_TIME: Final = "Give a time of day as HH:MM, from 00:00 to 23:59, or 24:00 for midnight."
+
 _SYNONYMS: Final = {
     "sunny": "clear", "clouds": "cloudy", "overcast": "cloudy", "mist": "fog", "foggy": "fog", "drizzle": "rain",
     "rainy": "rain", "snowy": "snow", "thunderstorm": "storm", "stormy": "storm",
@@ -42,6 +45,8 @@ _UNITS: Final[dict[str, Unit]] = {"celsius": "celsius", "c": "celsius", "fahrenh
 _HOTTEST: Final = 200.0  # degrees of either unit, below zero too: beyond any weather
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::00)?")
+_MIDNIGHT: Final = frozenset({"24:00", "24:00:00"})
+_LAST_SECOND: Final = "23:59:59"  # as an end: how programs without a 24:00 write it
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,4})?"
 _NUMBERS = re.compile(rf"\s*({_NUMBER})\s*(?:-|\.\.|,|to)\s*({_NUMBER})\s*")
@@ -165,8 +170,8 @@ def read_rule(
         raise Invalid.field("end_date", "The last day is before the first.")
     return Rule(
         days=frozenset((day - 1) % 7 for day in days_of_week) or EVERY_DAY,
-        start_minute=_minute("start_time", start_time),
-        end_minute=_minute("end_time", end_time),
+        start_minute=_minute("start_time", start_time, _minute_of),
+        end_minute=_minute("end_time", end_time, _end_minute_of),
         start_date=first,
         end_date=last,
         conditions=tuple(_condition(f"conditions.{index}.", entry) for index, entry in enumerate(conditions)),
@@ -178,17 +183,22 @@ def clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
-def _minute(field: str, text: str | None) -> int | None:
+def _minute(field: str, text: str | None, read: Callable[[str], int | None]) -> int | None:
     if not text:
         return None
-    if (minute := _minute_of(text.strip())) is None:
-        raise Invalid.field(field, "Give a time of day as HH:MM, from 00:00 to 23:59.")
+    if (minute := read(text.strip())) is None:
+        raise Invalid.field(field, A_TIME)
     return minute
 
 
 def _minute_of(text: str) -> int | None:
-    found = _CLOCK.fullmatch("0:00" if text == "24:00" else text)
+    found = _CLOCK.fullmatch("0:00" if text in _MIDNIGHT else text)
     return int(found[1]) * 60 + int(found[2]) if found else None
+
+
+def _end_minute_of(text: str) -> int | None:
+    """The minute at which a window ends; 0 is midnight."""
+    return 0 if text == _LAST_SECOND else _minute_of(text)
 
 
 def _date(field: str, text: str | None) -> date | None:
@@ -234,7 +244,7 @@ def _time_range(where: str, operator: Operator, value: str) -> Condition:
     """`eq` says the same as `between`, `neq` the opposite."""
     _only(where, operator, ("between", "eq", "neq"))
     start, _, end = value.partition("-")
-    minutes = _minute_of(start.strip()), _minute_of(end.strip())
+    minutes = _minute_of(start.strip()), _end_minute_of(end.strip())
     if minutes[0] is None or minutes[1] is None:
         raise Invalid.field(where + "value", "Give a time range as HH:MM-HH:MM, such as 09:00-17:00.")
     text = f"{clock(minutes[0])}-{clock(minutes[1])}"

@@ -12,6 +12,21 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
+# Two readings of a clock, each written down later than it was made, lie so far apart when the clock is right.
+CLOCK_SLACK = MINUTE
+
+
+def is_due(at: int, now: int, longest: int) -> bool:
+    """Whether a time that was set at most `longest` ahead has come. One that is further ahead was set by a clock that
+    has been put back since; it is not believed, and has come."""
+    return not now < at <= now + longest + CLOCK_SLACK
+
+
+def is_recent(at: int, now: int, window: int) -> bool:
+    """Whether something happened within the last `window`; what lies further ahead than clocks differ did not."""
+    return now - window < at <= now + CLOCK_SLACK
+
+
 def now_ms() -> int:
     """The wall clock, read once at the edge; pure code takes the time as an argument."""
     return time.time_ns() // 1_000_000

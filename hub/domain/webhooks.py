@@ -9,22 +9,18 @@ import hashlib
 import hmac
 import re
 import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
 
 from hub.domain.errors import Invalid
+from hub.domain.hosts import Address, Network, address_of, behind, host_name, is_public
 from hub.domain.ids import WEBHOOK_SECRET_PREFIX
 from hub.domain.times import DAY, SECOND, rfc3339
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 URL_LIMIT = 2_048  # characters
 RETRY_AFTER_LIMIT = DAY  # a receiver may ask for patience, not for silence
@@ -36,7 +32,6 @@ JITTER = 0.1  # of each wait, either way: a thousand deliveries that failed toge
 ALLOW_SETTING = "webhooks.allow_networks (HUB_WEBHOOKS__ALLOW_NETWORKS)"
 
 _BUSY = frozenset({429, 503})
-_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 # Where it may go
@@ -49,12 +44,11 @@ def checked_url(text: str, allow_networks: Sequence[Network]) -> str:
         raise _wrong(f"At most {URL_LIMIT} characters, none of them a space or a backslash.")
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-        literal = _literal(host)
-        name = (host if ":" in host else host.encode("idna").decode("ascii")).lower()
+        host, port = parts.hostname, parts.port
+        name = host_name(host) if host else ""
     except ValueError as error:
         raise _wrong("This is not an address.") from error
-    if parts.scheme not in ("https", "http") or not re.fullmatch(r"[a-z0-9._:-]+", name) or port == 0:
+    if parts.scheme not in ("https", "http") or not name or port == 0:
         raise _wrong("The address must start with https:// and name a host.")
     if "@" in parts.netloc:
         raise _wrong("No user name or password in the address: deliveries are signed instead.")
@@ -63,6 +57,7 @@ def checked_url(text: str, allow_networks: Sequence[Network]) -> str:
     plain = parts.scheme == "http"
     if plain and not allow_networks:
         raise _wrong(f"The address must start with https://. Plain http is for networks named in {ALLOW_SETTING} only.")
+    literal = address_of(name)
     if literal is not None and (refusal := refused(literal, allow_networks, plain=plain)):
         raise _wrong(refusal)
     netloc = (f"[{name}]" if ":" in name else name) + (f":{port}" if port is not None else "")
@@ -72,51 +67,14 @@ def checked_url(text: str, allow_networks: Sequence[Network]) -> str:
 
 def refused(address: Address, allow_networks: Sequence[Network], *, plain: bool) -> str | None:
     """Why a delivery may not go to this address, or None. `plain` is http without TLS."""
-    target = _behind(address)
+    target = behind(address)
     if any(target in network or address in network for network in allow_networks):
         return None
-    if not _is_public(target):
+    if not is_public(target):
         return f"{address} is not a public address, and in none of the networks of {ALLOW_SETTING}."
     if plain:
         return f"{address} is reached over https only; plain http is for the networks of {ALLOW_SETTING}."
     return None
-
-
-def _literal(host: str) -> Address | None:
-    """The address that a host is by itself, in every spelling that the system would take for one."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return IPv4Address("127.0.0.1")
-    if ":" in host:
-        return IPv6Address(host)
-    if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rstrip(".").rpartition(".")[2]):
-        try:
-            return IPv4Address(socket.inet_aton(host.rstrip(".")))  # 127.1, 0x7f000001 and 2130706433 are 127.0.0.1
-        except OSError as error:
-            raise ValueError(host) from error
-    return None
-
-
-def _behind(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one leads to, when it does: mapped, NAT64 or 6to4."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
-
-
-def _is_public(address: Address) -> bool:
-    return address.is_global and not (
-        address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-        or (isinstance(address, IPv6Address) and address.is_site_local)
-    )
-
-
-def parse_address(text: str) -> Address:
-    """An address as the resolver gives it, possibly with a zone (`fe80::1%eth0`)."""
-    return ip_address(text.partition("%")[0])
 
 
 def _wrong(text: str) -> Invalid:

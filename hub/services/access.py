@@ -13,7 +13,7 @@ from hub.domain import ids
 from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable, require_over
 from hub.domain.errors import Invalid
 from hub.domain.events import Event
-from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
+from hub.domain.times import is_due, now_ms, rfc3339, rfc3339_or_none
 from hub.store import events, people, players, teams
 from hub.store.database import Database
 from hub.store.people import Use
@@ -69,7 +69,7 @@ class Access:
         digest = ids.digest(token)
         now = self._clock()
         known = self._known.get(digest)
-        if known is None or known[1] <= now:
+        if known is None or is_due(known[1], now, CACHE_MS):
             known = await self._look_up(token, digest, now)
             if known is None:
                 return None

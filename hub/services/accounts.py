@@ -1,6 +1,6 @@
 """Accounts: people with an e-mail address and a password, what a login gives them, and how a team begins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -20,12 +20,18 @@ from hub.services.passwords import Passwords
 from hub.store import events, oauth, people, teams
 from hub.store.database import Database
 from hub.store.pairing import Spending, refund, spend
+from hub.store.statements import Unit
 from hub.store.tables import AccountToken, Team, User
 
 # A person mistypes a few times; an office shares one address; a program that guesses gets 2,880 guesses a day.
 TRIES_PER_ACCOUNT = Allowance(30 * SECOND, 10)
 TRIES_PER_NETWORK = Allowance(6 * SECOND, 30)
 REGISTRATIONS_PER_NETWORK = Allowance(MINUTE, 10)
+# Addresses of new people that have an account already: a team that goes on asking for such is looking for them.
+TAKEN_PER_TEAM = Allowance(MINUTE, 10)
+# Networks of one person that have tries of their own: home, office, telephone. Each adds to all the guesses there are.
+PLACES_KEPT = 5
+PLACE_KEPT_MS = 90 * DAY
 LOGINS_KEPT = 100  # of one account; the one that was made first gives way
 
 
@@ -39,7 +45,7 @@ class Accounts:
         bus: Bus,
         access: Access,
         *,
-        open_registration: bool = True,
+        open_registration: bool = False,
         idle_days: int = 30,
         longest_days: int = 365,
         logins_kept: int = LOGINS_KEPT,
@@ -64,15 +70,17 @@ class Accounts:
         Raises Forbidden (closed), Invalid (the address has an account), TooMany.
         """
         if not self._open:
-            raise Forbidden("New accounts are not open here.", code="registration_closed")
+            raise Forbidden(
+                "Registration is closed here; whoever runs this hub makes accounts.", code="registration_closed"
+            )
         now = self._clock()
         if address:
             await self._db.write(spend, [Spending(f"registrations {network(address)}", REGISTRATIONS_PER_NETWORK)], now)
         email = plain_email(email)
+        password_hash = await self.passwords.hash(password)  # whether or not the address is free, which is work to find
         async with self._db.session() as session:
             if await teams.user_by_email(session, email) is not None:
                 raise email_taken()
-        password_hash = await self.passwords.hash(password)
         user = User(team_id=0, name=name, email=email, password_hash=password_hash, role="owner", created_at=now)
         try:
             async with self._db.transaction() as session:
@@ -81,6 +89,8 @@ class Accounts:
                 joined = Event("member.created", actor.team_id, now, person(user), actor=actor, face=face)
                 await self._db.run(session, events.append(joined))
                 token = await self._begin(session, actor, face, now)
+                if address:
+                    await self._db.run(session, people.signed_in(actor.id, network(address), now, PLACES_KEPT))
         except IntegrityError:
             raise email_taken() from None
         return {"token": token, "user": describe_user(user), "team": describe_team(team)}
@@ -113,20 +123,24 @@ class Accounts:
         """The person with this e-mail address and password, with their team, or None: no such account, another
         password, or locked. Raises TooMany.
 
-        Takes the same time whether the account exists or not. Failures are paced by account and by address; a right
-        password costs nothing.
+        Takes the same time whether the account exists or not. Failures are paced by account and by network; a right
+        password costs nothing. A network from which the person has signed in has tries of its own at the account, so
+        that nobody else's guesses lock them out.
         """
         email = plain_email(email)
-        spendings = [Spending(f"logins of {ids.digest(email)[:32]}", TRIES_PER_ACCOUNT)]
-        if address:
-            spendings.append(Spending(f"logins {network(address)}", TRIES_PER_NETWORK))
-        await self._db.write(spend, spendings, self._clock())
+        place = network(address) if address else None
         async with self._db.session() as session:
             found = await people.by_email(session, email)
+            known = place is not None and await people.has_signed_in(session, email, place)
+        account = f"logins of {ids.digest(email)[:32]}"
+        spendings = [Spending(f"{account} from {place}" if known else account, TRIES_PER_ACCOUNT)]
+        if place:
+            spendings.append(Spending(f"logins {place}", TRIES_PER_NETWORK))
+        await self._db.write(spend, spendings, self._clock())
         right = await self.passwords.verify(found[0].password_hash if found else None, password)
         if found is None or not right or found[0].locked_at is not None:
             return None
-        await self._db.write(refund, spendings)
+        await self._db.write(_signed_in, spendings, found[0].id, place, self._clock())
         return found
 
     async def logout(self, actor: Actor, *, face: str) -> None:
@@ -168,7 +182,7 @@ class Accounts:
     async def sweep(self) -> None:
         """Forget logins that have ended."""
         now = self._clock()
-        await self._db.write(people.forget_logins, now, now - self._idle_ms)
+        await self._db.write(people.forget_logins, now, now - self._idle_ms, now - PLACE_KEPT_MS)
 
     async def _begin(self, session: Any, actor: Actor, face: str, now: int) -> str:
         """A login of this person: its token, `<id>|<secret>`."""
@@ -223,12 +237,20 @@ async def end_access(
     The caller says of the person that they changed, by which every node forgets what it remembers of them."""
     assert user.id is not None
     await people.end_logins(session, user.id, but=but_login)
+    await people.forget_places(session, user.id)
     await oauth.drop_codes(session, user.id)
     for grant, client, _ in await oauth.grants(session, user.team_id, user_id=user.id):
         await oauth.end(session, grant, now)
         data = grant_facts(grant, client) | {"reason": "password_changed"}
         await db.run(session, events.append(Event("grant.revoked", user.team_id, now, data, actor=actor, face=face)))
     await session.flush()
+
+
+def _signed_in(spendings: Sequence[Spending], user_id: int, place: str | None, now: int) -> Unit:
+    """Unit: the password was right: it cost nothing, and the place is known from now on."""
+    yield from refund(spendings)
+    if place is not None:
+        yield from people.signed_in(user_id, place, now, PLACES_KEPT)
 
 
 def plain_email(email: str) -> str:

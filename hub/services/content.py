@@ -16,7 +16,7 @@ from hub.domain import content as rules
 from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
-from hub.domain.times import DAY, HOUR, now_ms
+from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
 from hub.services.intake import Incoming, Intake
@@ -253,7 +253,7 @@ class Content:
 
     async def sweep(self, now: int) -> None:
         """Once a day: delete blobs that no row knows, left by a crash or by a store that was away."""
-        if now < self._orphans_due_at:
+        if not is_due(self._orphans_due_at, now, DAY):
             return
         self._orphans_due_at = now + DAY
         await self._blobs.sweep(now - GRACE_MS)

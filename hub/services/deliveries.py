@@ -19,8 +19,9 @@ import prometheus_client
 from hub.bus.base import Bus
 from hub.domain import webhooks as rules
 from hub.domain.errors import HubError
+from hub.domain.hosts import Network
 from hub.domain.times import DAY, SECOND, now_ms
-from hub.domain.webhooks import Network, Window
+from hub.domain.webhooks import Window
 from hub.services.outbound import Outbound, Unreached
 from hub.services.waiting import set_within
 from hub.store import deliveries as store

@@ -77,7 +77,7 @@ class Mailer:
     async def work(self) -> bool:
         """Send what is due. Answers whether there may be more."""
         now = self._clock()
-        until = now + int((TURN_S + self._settings.timeout_s + LEASE_MARGIN_S) * SECOND)
+        until = now + lease_ms(self._settings.timeout_s)
         claimed: list[Claimed] = await self._db.write(store.claim, now, until, AT_ONCE)
         if not claimed:
             return False
@@ -122,6 +122,11 @@ class Mailer:
         state, next_at = after_failure(attempts, outcome.final, self._clock(), self._settings.retry_s)
         log.warning("mail %d, attempt %d: %s", claimed.mail.id, attempts, outcome.error)
         return Fate(claimed.mail.id, claimed.until, state, next_at, outcome.error[:MAX_ERROR])
+
+
+def lease_ms(timeout_s: float) -> int:
+    """How long mail that was claimed is nobody else's."""
+    return int((TURN_S + timeout_s + LEASE_MARGIN_S) * SECOND)
 
 
 class _Posting:

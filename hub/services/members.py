@@ -11,12 +11,21 @@ from hub.domain import ids
 from hub.domain.access import Actor, require_over
 from hub.domain.errors import Conflict, Forbidden, Invalid
 from hub.domain.playback import checked_zone_name
-from hub.domain.times import rfc3339
+from hub.domain.times import now_ms, rfc3339
 from hub.services.access import key_facts
-from hub.services.accounts import Accounts, describe_team, email_taken, end_access, person, plain_email
+from hub.services.accounts import (
+    TAKEN_PER_TEAM,
+    Accounts,
+    describe_team,
+    email_taken,
+    end_access,
+    person,
+    plain_email,
+)
 from hub.services.changes import Change, change, check_version
 from hub.store import people, teams
 from hub.store.database import Database
+from hub.store.pairing import Spending, refund, spend
 from hub.store.tables import User
 
 
@@ -46,16 +55,18 @@ class Members:
     ) -> dict[str, Any]:
         """A new person. Without a `password` they get one for the first login: it is in the answer, this once.
 
-        Raises Forbidden (a role above the caller's), Invalid (the address has an account).
+        Raises Forbidden (a role above the caller's), Invalid (the address has an account), TooMany (of those).
         """
         actor.require("admin")
         require_over(actor, role)
         email = plain_email(email)
+        taken = [Spending(f"taken addresses of team {actor.team_id}", TAKEN_PER_TEAM)]
+        await self._db.write(spend, taken, now_ms())
+        given = password or ids.one_time_password()
+        password_hash = await self._accounts.passwords.hash(given)  # whether or not the address is free
         async with self._db.session() as session:
             if await teams.user_by_email(session, email) is not None:
                 raise email_taken()
-        given = password or ids.one_time_password()
-        password_hash = await self._accounts.passwords.hash(given)
         try:
             async with self._change(actor, face) as made:
                 user = User(
@@ -71,6 +82,7 @@ class Members:
                 await made.say("member.created", **person(user))
         except IntegrityError:
             raise email_taken() from None
+        await self._db.write(refund, taken)
         return _describe(user) | ({} if password else {"password": given})
 
     async def update(

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from hub.domain.webhooks import Address, Network, parse_address, refused
+from hub.domain.hosts import Address, Network, parse_address
+from hub.domain.webhooks import refused
 
 ANSWER_LIMIT = 4_096  # bytes kept of an answer, for the delivery log
 KEPT = 256  # connections that wait for the next delivery; to open one costs more than all the rest of a delivery

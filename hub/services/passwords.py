@@ -51,10 +51,9 @@ class Passwords:
             self._turn.release()
 
     def _verified(self, password_hash: str | None, password: str) -> bool:
-        if password_hash is None:
-            self._nobodys = self._nobodys or self._hasher.hash(secrets.token_hex(16))
-            password_hash = self._nobodys
+        if self._nobodys is None:  # made with the first login of anybody: it must not tell that there is no account
+            self._nobodys = self._hasher.hash(secrets.token_hex(16))
         try:
-            return self._hasher.verify(password_hash, password)
+            return self._hasher.verify(password_hash or self._nobodys, password)
         except (VerificationError, InvalidHashError):
             return False

@@ -10,7 +10,7 @@ from hub.domain import ids
 from hub.domain.errors import HubError
 from hub.domain.incidents import SKEW
 from hub.domain.presence import Connected, Device, Graces, Reason
-from hub.domain.times import SECOND, now_ms, parse, rfc3339
+from hub.domain.times import SECOND, is_due, now_ms, parse, rfc3339
 from hub.store import presence as store
 from hub.store.database import Database
 
@@ -194,13 +194,13 @@ class PresenceService:
         stale = now if everything else now - SEEN_EVERY_MS
         everybody = list(self._latest.items())
         for _, one in everybody:
-            one.gone = one.gone or (one.polls and one.seen_at + self._graces.polling <= now)
+            one.gone = one.gone or (one.polls and is_due(one.seen_at + self._graces.polling, now, self._graces.polling))
         gone = [player_id for player_id, latest in everybody if latest.gone]
         reports = [self._write_report(*one, now) for one in everybody if one[1].telemetry or one[1].reported]
         seen = [
             self._write_seen(player_id, latest)
             for player_id, latest in everybody
-            if latest.seen_at > latest.stored_at and (latest.gone or latest.stored_at <= stale)
+            if latest.seen_at != latest.stored_at and (latest.gone or not stale < latest.stored_at <= now)
         ]
         await _in_bites([*reports, *seen])
         for player_id in gone:

@@ -103,7 +103,7 @@ class Tokens:
         return Found(found.actor, min(ends_at, found.ends_at or ends_at))
 
     async def _signing_keys(self, now: int) -> SigningKeys:
-        if self._keys is None or now - self._loaded_at > RELOAD_MS:
+        if self._keys is None or not 0 <= now - self._loaded_at <= RELOAD_MS:
             async with self._db.session() as session:
                 stored = await teams.fact(session, _FACT)
             if stored is None:

@@ -17,7 +17,7 @@ from hub.bus.base import Bus
 from hub.domain import content, ids
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, Unavailable
-from hub.domain.times import DAY, HOUR, now_ms
+from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.services import pictures
 from hub.services.threads import in_thread
 from hub.store import uploads as store
@@ -230,7 +230,7 @@ class Uploads:
                 await self._db.write(store.forget, gone)
             if len(gone) < SWEEP_ROWS:
                 break
-        if now >= self._orphans_due_at:
+        if is_due(self._orphans_due_at, now, ORPHANS_EVERY_MS):
             self._orphans_due_at = now + ORPHANS_EVERY_MS
             await self._sweep_orphans(now)
 

@@ -160,6 +160,8 @@ class Watch:
         async with self._db.session() as session:
             ids = dict.fromkeys(await store.due(session, now, BITE))
             if any(rule.kind in domain.MEASURED for rules in self._rules.values() for rule in rules):
+                if self._read[0] > now:  # the clock was ahead, and is put back
+                    self._read = (now - SETTLED_MS, 0)
                 read = await store.reported(session, self._read, now - SETTLED_MS, BITE)
                 self._read = read[-1] if read else self._read
                 self._wanted |= dict.fromkeys(player_id for _, player_id in read)

@@ -16,7 +16,7 @@ import httpx2
 import orjson
 
 from hub.bus.base import Bus
-from hub.domain.times import HOUR, MINUTE, SECOND, now_ms
+from hub.domain.times import HOUR, MINUTE, SECOND, is_due, now_ms
 from hub.domain.weather import Sky, word_of
 
 PLACES = 1_000  # remembered; the ones that were asked about longest ago are forgotten first
@@ -75,7 +75,7 @@ class Weather:
         now = self._clock()
         for degrees in [degrees for degrees, place in self._places.items() if now - place.asked_at > ASKED_MS]:
             del self._places[degrees]
-        due = {degrees: place for degrees, place in self._places.items() if place.due_at <= now}
+        due = {degrees: place for degrees, place in self._places.items() if is_due(place.due_at, now, self._every)}
         if not due:
             return
         turn = asyncio.Semaphore(AT_ONCE)

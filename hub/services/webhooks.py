@@ -12,8 +12,8 @@ from hub.domain import webhooks as rules
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid
 from hub.domain.events import SUBSCRIBABLE, Event, number_of
+from hub.domain.hosts import Network
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_ms, rfc3339_or_none
-from hub.domain.webhooks import Network
 from hub.services.changes import change, check_version
 from hub.services.waiting import set_within
 from hub.store import deliveries, events

@@ -55,9 +55,10 @@ _FORGET_EXPIRED = Statement("DELETE FROM pairing WHERE expires_at < :before")
 _SPEND = Statement("""
     INSERT INTO rate_limit (name, arrival_at) VALUES (:name, CAST(:now AS BIGINT) + CAST(:cost AS BIGINT))
     ON CONFLICT (name) DO UPDATE SET arrival_at = CAST(:cost AS BIGINT)
-        + CASE WHEN rate_limit.arrival_at < CAST(:now AS BIGINT) THEN CAST(:now AS BIGINT)
-               ELSE rate_limit.arrival_at END
+        + CASE WHEN rate_limit.arrival_at BETWEEN CAST(:now AS BIGINT) AND CAST(:latest AS BIGINT)
+               THEN rate_limit.arrival_at ELSE CAST(:now AS BIGINT) END
     WHERE rate_limit.arrival_at + CAST(:cost AS BIGINT) <= CAST(:now AS BIGINT) + CAST(:burst AS BIGINT)
+       OR rate_limit.arrival_at > CAST(:latest AS BIGINT)
     RETURNING arrival_at""")
 _ARRIVAL = Statement("SELECT arrival_at FROM rate_limit WHERE name = :name")
 _REFUND = Statement("UPDATE rate_limit SET arrival_at = arrival_at - CAST(:cost AS BIGINT) WHERE name = :name")
@@ -198,10 +199,11 @@ def forget(before: int, now: int) -> Unit:
 
 
 def spend(spendings: Sequence[Spending], now: int) -> Unit:
-    """Unit: spend one use of each (GCRA). Raises TooMany when one of them has nothing left; then none is spent."""
+    """Unit: spend one use of each (GCRA). Raises TooMany when one of them has nothing left; then none is spent. An
+    arrival time that was written while the clock was ahead is not believed."""
     for name, allowance in spendings:
         cost, burst = allowance.every_ms, allowance.burst_ms
-        if not (yield _SPEND(name=name, cost=cost, burst=burst, now=now)):
+        if not (yield _SPEND(name=name, cost=cost, burst=burst, now=now, latest=allowance.latest(now))):
             rows = yield _ARRIVAL(name=name)
             raise TooMany(retry_after=_seconds(rows[0]["arrival_at"] + cost - burst - now))
 
@@ -210,8 +212,9 @@ def check(spendings: Sequence[Spending], now: int) -> Unit:
     """Unit: spend nothing. Raises TooMany when one of them has nothing left."""
     for name, allowance in spendings:
         rows = yield _ARRIVAL(name=name)
-        wait = rows[0]["arrival_at"] + allowance.every_ms - allowance.burst_ms - now if rows else 0
-        if wait > 0:
+        arrival_at = rows[0]["arrival_at"] if rows else 0
+        wait = arrival_at + allowance.every_ms - allowance.burst_ms - now
+        if wait > 0 and arrival_at <= allowance.latest(now):
             raise TooMany(retry_after=_seconds(wait))
 
 

@@ -8,13 +8,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
 from hub.store.statements import Statement, Unit
-from hub.store.tables import AccountToken, ApiKey, Team, User
+from hub.store.tables import AccountToken, ApiKey, LoginPlace, Team, User
 
 Use = tuple[int, int, str | None, str | None]
 """The latest use of a credential: its id, the time, from which address, with which User-Agent."""
 
 _LOGIN_USED = Statement("""
     UPDATE account_token SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
+_REMEMBER_PLACE = Statement("""
+    INSERT INTO login_place (user_id, network, used_at)
+    SELECT id, CAST(:network AS VARCHAR), CAST(:now AS BIGINT) FROM users WHERE id = :user_id
+    ON CONFLICT (user_id, network) DO UPDATE SET used_at = excluded.used_at""")
+_DROP_PLACES = Statement("""
+    DELETE FROM login_place WHERE user_id = :user_id AND network NOT IN (
+        SELECT network FROM login_place WHERE user_id = :user_id ORDER BY used_at DESC, network LIMIT :keep)""")
+_FORGET_PLACES = Statement("DELETE FROM login_place WHERE used_at < :before")
 _FORGET_LOGINS = Statement("DELETE FROM account_token WHERE expires_at < :now OR last_used_at < :idle_since")
 
 
@@ -74,6 +82,18 @@ async def end_login(session: AsyncSession, login_id: int) -> bool:
     return (await session.exec(query)).rowcount > 0
 
 
+async def has_signed_in(session: AsyncSession, email: str, network: str) -> bool:
+    """Whether the person with this address has signed in from this network lately."""
+    query = select(LoginPlace.user_id).join(User, col(User.id) == col(LoginPlace.user_id))
+    return (
+        await session.exec(query.where(col(User.email) == email, col(LoginPlace.network) == network))
+    ).first() is not None
+
+
+async def forget_places(session: AsyncSession, user_id: int) -> None:
+    await session.exec(delete(LoginPlace).where(col(LoginPlace.user_id) == user_id))
+
+
 async def login_by_digest(session: AsyncSession, digest: str) -> tuple[AccountToken, User, Team] | None:
     query = (
         select(AccountToken, User, Team)
@@ -102,6 +122,14 @@ def logins_used(uses: Sequence[Use]) -> Unit:
         yield _LOGIN_USED(id=login_id, at=at, address=address, agent=agent)
 
 
-def forget_logins(now: int, idle_since: int) -> Unit:
-    """Unit: logins that have ended, or were not used since `idle_since`."""
+def signed_in(user_id: int, network: str, now: int, keep: int) -> Unit:
+    """Unit: a person has signed in from this network, which is one of the latest `keep` that are remembered."""
+    yield _REMEMBER_PLACE(user_id=user_id, network=network, now=now)
+    yield _DROP_PLACES(user_id=user_id, keep=keep)
+
+
+def forget_logins(now: int, idle_since: int, places_before: int) -> Unit:
+    """Unit: logins that have ended, or were not used since `idle_since`, and networks from which nobody signed in since
+    `places_before`."""
     yield _FORGET_LOGINS(now=now, idle_since=idle_since)
+    yield _FORGET_PLACES(before=places_before)

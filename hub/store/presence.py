@@ -137,7 +137,7 @@ def sweep(now: int, limit: int, polling_grace: int) -> Unit:
     found = yield _DUE(now=now, limit=limit)
     for row in found:
         before = _presence(row)
-        renewed = row["last_seen_at"] + polling_grace if row["polls"] and row["last_seen_at"] else None
+        renewed = min(row["last_seen_at"], now) + polling_grace if row["polls"] and row["last_seen_at"] else None
         change = rules.sweep(before, now=now, renewed_until=renewed)
         if change is None:
             continue

@@ -14,6 +14,7 @@ from tests.whole_hub import WholeHub, whole_hub
 CALLS = calls("adcast")
 BODIES = {call["id"]: call["body"] for call in CALLS}
 UUID = BODIES["device.register"]["uuid"]
+SETTINGS: dict[str, Any] = {"rate_limits": {"enabled": False}, "accounts": {"open_registration": True}}
 
 
 class Scene:
@@ -124,7 +125,7 @@ class Scene:
 
 
 async def test_adcasts_document_is_kept(tmp_path: Path, database_url: str, subtests: pytest.Subtests) -> None:
-    async with whole_hub(tmp_path, database_url, rate_limits={"enabled": False}) as hub, hub.served():
+    async with whole_hub(tmp_path, database_url, **SETTINGS) as hub, hub.served():
         scene = Scene(hub, await hub.as_owner(), await hub.as_stranger())
         await scene.set()
         await scene.agent()

@@ -116,7 +116,10 @@ class Explorer:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.timeout(60 + 60 * EXAMPLES)
 async def test_no_request_is_answered_otherwise_than_the_document_says(tmp_path: Path) -> None:
-    async with whole_hub(tmp_path, rate_limits=UNPACED) as hub, hub.served() as url:
+    async with (
+        whole_hub(tmp_path, rate_limits=UNPACED, accounts={"open_registration": True}) as hub,
+        hub.served() as url,
+    ):
         owner = await hub.as_owner()
         scene = await set_scene(hub, owner, tmp_path)
         await hub.connect(scene.player_id)

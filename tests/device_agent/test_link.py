@@ -295,3 +295,9 @@ def test_the_socket_is_found_below_the_hubs_address(hub_url, socket):
 def test_what_is_no_address_of_a_hub_is_refused(address):
     with pytest.raises(ValueError, match="looks like"):
         socket_url(address)
+
+
+def test_a_name_is_asked_for_as_it_is_in_the_dns():
+    with pytest.raises(ValueError, match="xn--"):
+        socket_url("https://straße.example")
+    assert socket_url("https://xn--strae-oqa.example") == "wss://xn--strae-oqa.example/ws/player"

@@ -62,7 +62,7 @@ def test_texts_are_raised_as_they_were_written(said: str) -> None:
 
 def test_what_no_text_has_is_left_out() -> None:
     head = "&#x202e;evil&#x202c;&#x85;a&#x2028;b&#x9b;"
-    read = cap.read(message(info(headline=head, description="&#x3164;\n&#x2800;", instruction=""))).info(None)
+    read = cap.read(message(info(headline=head, description="&#x3164;\n&#x2800;", instruction=""))).infos[0]
     assert (read.title, read.message) == ("evil a b", "evil a b")
     assert refused(message(info(headline="&#x3164;", event="&#x200b;"))) == "event"
 

@@ -128,8 +128,13 @@ def test_addresses_are_held_to_their_kind_and_fit_into_a_header() -> None:
         "https://example.com/%C3%A4?q=a%20b"
     )
     assert content.address("livestream", "rtsp://user:pw@10.0.0.1:554/cam") == "rtsp://user:pw@10.0.0.1:554/cam"
+    assert content.address("web", "https://straße.example:444/ß") == "https://xn--strae-oqa.example:444/%C3%9F"
+    assert content.address("livestream", "rtsp://me@bücher.example/cam") == "rtsp://me@xn--bcher-kva.example/cam"
+    assert content.address("web", "http://[fd00::1]:80/ä") == "http://[fd00::1]:80/%C3%A4"
     for kind, text in (
         ("web", "javascript:alert(1)"),
+        ("web", "https://\N{SNOWMAN}.example/"),
+        ("web", "https://ä..example/"),
         ("web", "file:///etc/passwd"),
         ("web", "rtsp://10.0.0.1/cam"),
         ("web", "https://"),

@@ -22,6 +22,7 @@ def test_a_code_that_we_give_out_reads_as_itself() -> None:
         ("pending", 100, 4.2, "authorization_pending"),
         ("pending", 100, 3.9, "slow_down"),
         ("pending", 100, -60, "slow_down"),
+        ("pending", 100, -7_200, "authorization_pending"),
         ("pending", 900, 5, "expired_token"),
         ("approved", 900, 5, "expired_token"),
         ("denied", 100, 0, "access_denied"),

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.domain.presence import (
+    CLONE_REPLACEMENTS,
     FLAP_CHANGES,
     FLAP_WINDOW,
     Graces,
@@ -14,7 +15,7 @@ from hub.domain.presence import (
     poll,
     sweep,
 )
-from hub.domain.times import MINUTE, SECOND, rfc3339
+from hub.domain.times import HOUR, MINUTE, SECOND, rfc3339
 
 GRACES = Graces()
 T = 1_000_000_000
@@ -172,3 +173,30 @@ def test_events_tell_exactly_the_changes_that_the_row_went_through(steps: list[t
         if not row.flapping:
             assert told == row.online
         assert (row.node is None) or row.online
+
+
+def test_what_happened_while_the_clock_was_ahead_makes_no_clone_and_no_flapping() -> None:
+    ahead = T + 2 * HOUR
+    row = online(ahead, "a")
+    for number in range(CLONE_REPLACEMENTS - 1):
+        row = connect(row, node="n", hardware_id="a", now=ahead + number).row
+    assert not connect(row, node="n", hardware_id="a", now=T).cloned
+    other = connect(online(ahead, "a"), node="n", hardware_id="b", now=ahead).row
+    assert not connect(other, node="n", hardware_id="a", now=T).cloned
+    row = online(ahead)
+    for number in range(FLAP_CHANGES):
+        gone = disconnect(row, epoch=row.epoch, reason="bye", graces=GRACES, now=ahead + number)
+        assert gone is not None
+        row = connect(gone.row, node="n", hardware_id="hw", now=ahead + number).row
+    assert row.flapping
+    calm = sweep(row, now=T)
+    assert calm is not None
+    assert names(calm) == ["player.online"]
+    row = online(ahead)
+    for number in range(FLAP_CHANGES // 2 - 1):
+        gone = disconnect(row, epoch=row.epoch, reason="bye", graces=GRACES, now=ahead + number)
+        assert gone is not None
+        row = connect(gone.row, node="n", hardware_id="hw", now=ahead + number).row
+    gone = disconnect(row, epoch=row.epoch, reason="bye", graces=GRACES, now=T)
+    assert gone is not None
+    assert gone.row.changes == (T,)

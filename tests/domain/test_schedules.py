@@ -116,6 +116,13 @@ def test_whatever_is_written_is_read_or_refused_by_name(text: str) -> None:
         (None, "09:00", (0, 540)),
         (None, None, (0, 1440)),
         ("9:00:00", "24:00", (540, 1440)),
+        ("09:00", "24:00:00", (540, 1440)),
+        ("09:00", "23:59:59", (540, 1440)),
+        ("09:00", "00:00", (540, 1440)),
+        ("00:00:00", "23:59:59", (0, 1440)),
+        ("24:00:00", "24:00:00", (0, 1440)),
+        (None, "23:59:59", (0, 1440)),
+        ("22:00", "23:59", (1320, 1439)),
         ("00:00", "00:00", (0, 1440)),
     ],
 )
@@ -123,6 +130,22 @@ def test_a_window_may_go_on_after_midnight_and_equal_times_are_a_whole_day(
     start: str | None, end: str | None, window: tuple[int, int]
 ) -> None:
     assert read_rule(start_time=start, end_time=end).window == window
+
+
+@pytest.mark.parametrize("end", ["24:00", "24:00:00", "23:59:59", "00:00", "00:00:00"])
+def test_midnight_as_an_end_is_told_in_one_form_and_read_back_as_the_same(end: str) -> None:
+    evening = {"type": "time_range", "operator": "between", "value": f"20:00-{end}"}
+    rule = read_rule(start_time="20:00", end_time=end, conditions=[evening])
+    told = rule.told()
+    assert (told["end_time"], told["conditions"][0]["value"]) == ("00:00", "20:00-00:00")
+    assert read_rule(**told) == rule
+
+
+@pytest.mark.parametrize("text", ["23:59:59", "23:59:60", "24:01", "24:00:01"])
+def test_the_last_second_is_no_start_and_nothing_is_later_than_midnight(text: str) -> None:
+    assert refused(start_time=text) == ["start_time"]
+    if text != "23:59:59":
+        assert refused(end_time=text) == ["end_time"]
 
 
 def test_sunday_is_0_and_7_and_told_as_0() -> None:

@@ -10,12 +10,13 @@ from standardwebhooks import Webhook
 
 from hub.domain import webhooks as rules
 from hub.domain.errors import Invalid
+from hub.domain.hosts import Network
 from hub.domain.times import DAY, now_ms
 
 LAN = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
 
-def refusal(url: str, allowed: list[rules.Network] | None = None) -> str:
+def refusal(url: str, allowed: list[Network] | None = None) -> str:
     with pytest.raises(Invalid) as refused:
         rules.checked_url(url, allowed or [])
     assert refused.value.errors is not None
@@ -29,7 +30,16 @@ def refusal(url: str, allowed: list[rules.Network] | None = None) -> str:
         ("HTTPS://EXAMPLE.com:8443", "https://example.com:8443/"),
         ("https://example.com/a?b=c&d=%20", "https://example.com/a?b=c&d=%20"),
         ("https://bücher.example/täg", "https://xn--bcher-kva.example/t%C3%A4g"),
+        ("https://straße.example/x", "https://xn--strae-oqa.example/x"),
+        ("https://STRAẞE.example/x", "https://xn--strae-oqa.example/x"),
+        ("https://βόλος.example/x", "https://xn--nxasmm1c.example/x"),
+        ("https://strasse.example/x", "https://strasse.example/x"),
+        ("https://日本語。example:444/x", "https://xn--wgv71a119e.example:444/x"),
+        ("https://my_receiver.example.:444/x", "https://my_receiver.example:444/x"),
+        ("https://r3---sn-4g5e.example/x", "https://r3---sn-4g5e.example/x"),
         ("https://8.8.8.8/x", "https://8.8.8.8/x"),
+        ("https://８.８.８.８/x", "https://8.8.8.8/x"),
+        ("https://0x8.8.2056/x", "https://8.8.8.8/x"),
         ("https://[2001:4860:4860::8888]:444/x", "https://[2001:4860:4860::8888]:444/x"),
     ],
 )
@@ -56,6 +66,21 @@ def test_a_public_https_address_is_kept_in_one_spelling(given: str, kept: str) -
         "https://exa%6dple.com/x",
         "https://[::1",
         "https://example..com/x",
+        "https://example.com../x",
+        "https://.example.com/x",
+        "https://-example.com/x",
+        "https://example-.com/x",
+        "https://xn--a.example/x",
+        "https://\N{SNOWMAN}.example/x",
+        "https://a\N{RIGHT-TO-LEFT OVERRIDE}b.example/x",
+        "https://" + "x" * 64 + ".example/x",
+        "https://" + "ä" * 60 + ".example/x",
+        "https://" + "x." * 127 + "example/x",
+        "https://127.0.0.0x/x",
+        "https://1.2.3.4.5/x",
+        "https://256.0.0.1/x",
+        "https://127.0.0%2e1/x",
+        "https://[fe80::1%25eth0]/x",
         "https://example.com/" + "x" * 2_048,
     ],
 )
@@ -71,7 +96,15 @@ def test_what_is_no_such_address_is_refused(url: str) -> None:
         "2130706433",
         "0x7f000001",
         "0177.0.0.1",
+        "0x7f.1",
+        "127.0.0.1.",
+        "１２７.０.０.１",
+        "①②⑦。⓪｡0.1",
+        "１２７.1",
         "localhost",
+        "localhost.",
+        "LOCALHOST.",
+        "ｌｏｃａｌｈｏｓｔ",
         "printer.localhost",
         "10.1.2.3",
         "172.16.0.1",
@@ -79,6 +112,20 @@ def test_what_is_no_such_address_is_refused(url: str) -> None:
         "169.254.169.254",
         "100.64.0.1",
         "0.0.0.0",
+        "192.0.0.8",
+        "192.0.0.9",
+        "192.0.0.10",
+        "192.0.0.170",
+        "192.0.2.1",
+        "192.31.196.1",
+        "192.52.193.1",
+        "192.88.99.1",
+        "192.175.48.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "240.0.0.1",
         "224.0.0.1",
         "255.255.255.255",
         "[::1]",
@@ -94,6 +141,27 @@ def test_what_is_no_such_address_is_refused(url: str) -> None:
         "[64:ff9b:1::7f00:1]",
         "[2002:7f00:1::]",
         "[2001:db8::1]",
+        "[::127.0.0.1]",
+        "[::8.8.8.8]",
+        "[::ffff:0:8.8.8.8]",
+        "[100::1]",
+        "[100:0:0:1::1]",
+        "[2001::1]",
+        "[2001:1::1]",
+        "[2001:2::1]",
+        "[2001:3::1]",
+        "[2001:4:112::1]",
+        "[2001:10::1]",
+        "[2001:20::1]",
+        "[2001:30::1]",
+        "[2002:a01:203::1]",
+        "[2002:c000:8::]",
+        "[64:ff9b::c000:8]",
+        "[64:ff9b:1::8.8.8.8]",
+        "[2620:4f:8000::1]",
+        "[3fff::1]",
+        "[4000::1]",
+        "[5f00::1]",
     ],
 )
 def test_an_address_inside_is_refused_with_the_name_of_the_setting(host: str) -> None:
@@ -113,6 +181,12 @@ def test_plain_http_to_elsewhere_is_refused() -> None:
     assert "webhooks.allow_networks" in refusal("http://example.com/x")
     assert "https only" in refusal("http://8.8.8.8/x", LAN)
     assert "not a public address" in refusal("http://192.168.1.1/x", LAN)
+
+
+def test_an_allowed_address_is_kept_as_it_is_connected_to() -> None:
+    loopback = [ip_network("127.0.0.0/8")]
+    for host in ("127.1", "0x7f.1", "2130706433", "１２７.０.０.１", "127.0.0.1."):
+        assert rules.checked_url(f"http://{host}:8000/x", loopback) == "http://127.0.0.1:8000/x"
 
 
 def test_what_an_ipv6_address_leads_to_is_what_counts() -> None:

@@ -220,3 +220,14 @@ async def test_what_was_revoked_while_it_was_looked_up_is_not_remembered(sqlite_
     access.accept("grant", look_up)
     await who(access, "sbo_good")
     assert await who(access, "sbo_good") is None
+
+
+async def test_what_was_remembered_while_the_clock_was_ahead_is_asked_for_again(db: Database) -> None:
+    ahead = 2 * HOUR
+    here = Access(db, LocalBus(), clock=lambda: now_ms() + ahead)
+    there, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await there.create_key(owner, name="Bot", scopes=["read:players"], expires_at=None, face="test")
+    assert await who(here, made["key"]) is not None
+    await there.revoke_key(owner, made["id"], face="test")  # of which nothing is heard here
+    ahead = 0
+    assert await who(here, made["key"]) is None

@@ -1,13 +1,15 @@
 """Logins: how they begin, what ends them, and what guessing costs."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
-from hub.domain.errors import Forbidden, NotFound, TooMany, Unauthenticated
-from hub.domain.times import DAY, MINUTE, now_ms
+from hub.domain.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated
+from hub.domain.times import DAY, HOUR, MINUTE, SECOND, now_ms
 from hub.services.access import Access
 from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
@@ -15,8 +17,23 @@ from hub.services.passwords import Passwords
 from hub.services.teams import prepare
 from hub.store.database import Database
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 EMAIL, PASSWORD = "ada@example.com", "a long password"
+
+
+class Hasher(PasswordHasher):
+    """A cheap one that counts its work."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.works: Counter[str] = Counter()
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        self.works["hash"] += 1
+        return super().hash(password, salt=salt)
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self.works["verify"] += 1
+        return super().verify(hash, password)
 
 
 class Clock:
@@ -34,7 +51,16 @@ class Node:
         self.bus = LocalBus()
         self.clock = Clock()
         self.access = Access(db, self.bus, clock=self.clock)
-        self.accounts = Accounts(db, self.bus, self.access, logins_kept=5, passwords=Passwords(CHEAP), clock=self.clock)
+        self.hasher = Hasher()
+        self.accounts = Accounts(
+            db,
+            self.bus,
+            self.access,
+            open_registration=True,
+            logins_kept=5,
+            passwords=Passwords(self.hasher),
+            clock=self.clock,
+        )
         self.follower = Events(db, self.bus)
 
     async def register(self) -> str:
@@ -143,7 +169,7 @@ class Slow(Passwords):
     """While it works, the account gets another password."""
 
     def __init__(self, db: Database) -> None:
-        super().__init__(CHEAP)
+        super().__init__(Hasher())
         self.db = db
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
@@ -160,28 +186,103 @@ async def test_a_password_that_changes_while_it_is_checked_opens_nothing(db: Dat
         await node.login()
 
 
-class Counting(Passwords):
-    verified = 0
-
-    async def verify(self, password_hash: str | None, password: str) -> bool:
-        self.verified += 1
-        return await super().verify(password_hash, password)
-
-
-async def test_an_unknown_address_costs_the_same_work_as_a_wrong_password(sqlite_db: Database) -> None:
-    node = Node(sqlite_db)
-    await node.register()
-    node.accounts.passwords = counting = Counting(CHEAP)
-    for email in (EMAIL, "nobody@example.com"):
-        with pytest.raises(Unauthenticated):
-            await node.accounts.login(email=email, password="wrong", address=None, face="adcast")
-    assert counting.verified == 2
-    assert not await counting.verify(None, "nobody's password")
-
-
 async def test_passwords_are_kept_as_argon2id_and_tokens_as_hashes(tmp_path: Path, sqlite_db: Database) -> None:
     token = await Node(sqlite_db).register()
     stored = b"".join((tmp_path / name).read_bytes() for name in ("hub.db", "hub.db-wal"))
     assert b"$argon2id$" in stored
     assert PASSWORD.encode() not in stored
     assert token.partition("|")[2].encode() not in stored
+
+
+async def test_the_work_of_a_refusal_does_not_tell_which_accounts_exist(sqlite_db: Database) -> None:
+    await Node(sqlite_db).register()
+    works = []
+    for email in ("nobody@example.com", EMAIL, "nobody@example.com"):
+        node = Node(sqlite_db)  # just started: nothing is prepared
+        for _ in range(2):
+            assert await node.accounts.check_password(email, "wrong", None) is None
+        works.append(node.hasher.works)
+    assert works[0] == works[1] == works[2]
+    assert not await node.accounts.passwords.verify(None, "nobody's password")
+
+
+async def test_a_registration_does_its_work_before_it_looks_for_the_address(sqlite_db: Database) -> None:
+    node = Node(sqlite_db)
+    await node.register()
+    before = node.hasher.works["hash"]
+    with pytest.raises(Invalid):
+        await node.register()
+    assert node.hasher.works["hash"] == before + 1
+
+
+@pytest.mark.parametrize("ahead", [2 * HOUR, 400 * DAY, 6 * MINUTE])
+async def test_nobody_is_locked_out_by_a_clock_that_was_ahead(db: Database, ahead: int) -> None:
+    node = Node(db)
+    await node.register()
+    node.clock.now += ahead
+    for _ in range(3):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    node.clock.now -= ahead
+    assert await node.accounts.check_password(EMAIL, PASSWORD, "198.51.100.1") is not None
+    await node.accounts.register(
+        name="Bob", email="bob@example.com", password=PASSWORD, team_name="Bob's", address="198.51.100.1", face="adcast"
+    )
+    for _ in range(10):  # and guessing is paced as ever
+        assert await node.accounts.check_password(EMAIL, "wrong", None) is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password(EMAIL, PASSWORD, None)
+
+
+async def test_a_clock_that_is_put_back_a_little_gives_no_tries_back(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", None) is None
+    for back in (1, 999, 58 * SECOND):  # what is written down late, and how far two clocks differ
+        node.clock.now -= back
+        with pytest.raises(TooMany):
+            await node.accounts.check_password(EMAIL, PASSWORD, None)
+
+
+async def test_guesses_from_elsewhere_do_not_lock_out_who_signed_in_before(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password(EMAIL, "wrong", "203.0.113.1")  # strangers share what there is for all
+    await node.login(address="192.0.2.1")
+    for _ in range(10):  # a known network is paced too, by tries of its own
+        assert await node.accounts.check_password(EMAIL, "wrong", "192.0.2.1") is None
+    with pytest.raises(TooMany):
+        await node.login(address="192.0.2.1")
+    node.clock.now += 5 * MINUTE
+    await node.login(address="2001:db8::1")
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    await node.login(address="2001:db8::2")  # the same subscriber
+    node.clock.now += 91 * DAY
+    await node.accounts.sweep()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
+    with pytest.raises(TooMany):
+        await node.login(address="192.0.2.1")  # so long ago nobody knows it
+
+
+async def test_so_many_networks_are_known_and_none_after_another_password(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    places = [f"192.0.2.{number}" for number in range(1, 8)]
+    for place in places:
+        node.clock.now += SECOND
+        await node.login(address=place)
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", None) is None
+    for place in places[2:]:
+        await node.login(address=place)
+    for place in places[:2]:
+        with pytest.raises(TooMany):
+            await node.login(address=place)
+    await set_password(db, EMAIL, PASSWORD)
+    with pytest.raises(TooMany):
+        await node.login(address=places[-1])

@@ -348,9 +348,26 @@ def test_a_title_is_read_as_it_was_written(name: str) -> None:
     assert f"{name} is offline" in read.get_content().replace("\r\n", "\n")
 
 
+def test_a_domain_is_kept_as_it_is_in_the_dns() -> None:
+    assert checked_address("emails.0", "Ann@straße.example") == "Ann@xn--strae-oqa.example"
+    assert checked_address("emails.0", "ann@Acme.example") == "ann@Acme.example"
+
+
 @pytest.mark.parametrize(
     "address",
-    ["x", "a@b@c", "a b@c.example", "ann@acme.example\nBcc: x", "käse@acme.example", "@", "a@", "<a@b.c>", ""],
+    [
+        "ann@\N{SNOWMAN}.example",
+        "ann@ä..example",
+        "x",
+        "a@b@c",
+        "a b@c.example",
+        "ann@acme.example\nBcc: x",
+        "käse@acme.example",
+        "@",
+        "a@",
+        "<a@b.c>",
+        "",
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(Invalid):

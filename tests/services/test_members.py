@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
+import pytest
 from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, Invalid
+from hub.domain.errors import Conflict, Invalid, TooMany
 from hub.services.access import Access
 from hub.services.accounts import Accounts
 from hub.services.members import Members
@@ -23,7 +24,7 @@ class Team:
         bus = LocalBus()
         self.owner = owner
         self.access = Access(db, bus)
-        self.accounts = Accounts(db, bus, self.access, passwords=Passwords(CHEAP))
+        self.accounts = Accounts(db, bus, self.access, open_registration=True, passwords=Passwords(CHEAP))
         self.members = Members(db, bus, self.accounts)
 
     async def add(self, name: str, role: str) -> dict[str, Any]:
@@ -78,3 +79,16 @@ async def test_one_address_makes_one_account_however_often_it_is_sent(db: Databa
     refused = [outcome for outcome in outcomes if isinstance(outcome, Invalid)]
     assert len(refused) == 3
     assert all(list(refusal.errors or {}) == ["email"] for refusal in refused)
+
+
+async def test_who_has_an_account_elsewhere_is_not_found_out_by_adding_people(db: Database) -> None:
+    team, other = Team(db, await team_owner(db, "team")), Team(db, await team_owner(db, "other"))
+    await other.add("ada", "viewer")
+    for number in range(20):
+        await team.add(f"person{number}", "viewer")
+    for _ in range(10):
+        with pytest.raises(Invalid):
+            await team.add("ada", "viewer")
+    with pytest.raises(TooMany):
+        await team.add("ada", "viewer")
+    await other.add("olga", "viewer")

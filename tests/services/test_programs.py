@@ -222,3 +222,15 @@ async def test_the_weather_switches_between_a_window_and_its_fallback(sqlite_db:
         stage.now += 2 * HOUR
         await stage.weather.refresh()
         assert len(asked) == 7  # nobody asks about it any more
+
+
+async def test_the_weather_is_read_again_after_the_clock_was_ahead(sqlite_db: Database) -> None:
+    answer = b'{"current": {"temperature_2m": 12.5, "weather_code": 61}}'
+    async with weather_service([answer] * 2) as (url, asked):
+        stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"), url)
+        stage.now += 2 * HOUR
+        for _ in range(2):
+            stage.weather.sky((-33.87, 151.21))
+            await stage.weather.refresh()
+            stage.now = NINE
+        assert len(asked) == 2

@@ -14,8 +14,9 @@ from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
+from hub.domain.hosts import Network
 from hub.domain.times import DAY, HOUR, now_ms
-from hub.domain.webhooks import WINDOW_START, Network
+from hub.domain.webhooks import WINDOW_START
 from hub.metrics import Metrics
 from hub.services import deliveries as delivering
 from hub.services import webhooks as service
@@ -530,6 +531,37 @@ async def test_a_name_that_leads_inside_is_refused_at_connect_and_the_log_says_w
         assert "receiver.example is refused: 127.0.0.1 is not a public address" in (delivery.last_error or "")
         assert "HUB_WEBHOOKS__ALLOW_NETWORKS" in (delivery.last_error or "")
         assert receiver.heard.empty()
+
+
+@pytest.mark.parametrize(
+    "inside", ["192.0.0.8", "192.88.99.1", "64:ff9b:1::808:808", "2001::1", "2002:7f00:1::", "4000::1"]
+)
+async def test_what_a_name_leads_to_is_judged_as_what_was_written(stage: Stage, inside: str) -> None:
+    stage.settings.allow_networks = []
+    await stage.register("https://receiver.example/hook")
+    await stage.deliver(outbound=Outbound([], 15, resolve=lambda host: [inside]))
+
+    await stage.happens()
+
+    assert f"{inside} is not a public address" in ((await stage.outcome()).last_error or "")
+
+
+async def test_a_name_with_letters_of_its_own_language_is_shown_and_asked_for_as_it_is_in_the_dns(stage: Stage) -> None:
+    asked: list[str] = []
+
+    def resolve(host: str) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    async with Receiver() as receiver:
+        made = await stage.register(f"http://straße.example:{receiver.port}/hook")
+        await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=resolve))
+
+        await stage.happens()
+
+        assert made["url"] == f"http://xn--strae-oqa.example:{receiver.port}/hook"
+        assert (await receiver.next()).headers["Host"] == f"xn--strae-oqa.example:{receiver.port}"
+        assert asked == ["xn--strae-oqa.example"]
 
 
 async def test_plain_http_reaches_allowed_networks_only(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from hub.store.tables.incidents import AlertRule, AlertRuleTarget, Incident, Inc
 from hub.store.tables.people import (
     AccountToken,
     ApiKey,
+    LoginPlace,
     Meta,
     OAuthClient,
     OAuthCode,
@@ -68,6 +69,7 @@ __all__ = [
     "Licence",
     "Limit",
     "Location",
+    "LoginPlace",
     "Meta",
     "OAuthClient",
     "OAuthCode",

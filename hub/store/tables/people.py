@@ -57,6 +57,15 @@ class ApiKey(SQLModel, table=True):
     last_agent: str | None = None
 
 
+class LoginPlace(SQLModel, table=True):
+    """A network from which a person has signed in: who guesses elsewhere does not use up its tries."""
+
+    __tablename__ = "login_place"
+    user_id: int = c.key_of("users.id")
+    network: str = Field(primary_key=True)
+    used_at: int = c.time(index=True)
+
+
 class AccountToken(SQLModel, table=True):
     """What a login gives: `<id>|<secret>`, kept as the SHA-256 of the whole."""
 

@@ -115,7 +115,14 @@ async def test_an_api_key_acts_as_its_person_and_is_not_logged_out(hub: WholeHub
     assert (await key.get("/api/v1/players")).status_code == 200
 
 
-async def test_registration_can_be_closed(tmp_path: Path) -> None:
-    async with whole_hub(tmp_path, accounts={"open_registration": False}) as hub:
-        answer = await hub.client().post("/api/auth/register", json=JOHN)
-        assert (answer.status_code, answer.json()["code"]) == (403, "registration_closed")
+async def test_registration_is_closed_unless_it_is_opened_and_then_tells_nothing(tmp_path: Path) -> None:
+    async with whole_hub(tmp_path) as hub:
+        known = (await (await hub.as_owner()).get("/api/auth/user")).json()["user"]["email"]
+        for email in (JOHN["email"], known):
+            answer = await hub.client().post("/api/auth/register", json=JOHN | {"email": email})
+            assert answer.status_code == 403
+            assert answer.json() == {
+                "message": "Registration is closed here; whoever runs this hub makes accounts.",
+                "code": "registration_closed",
+            }
+        assert (await (await hub.as_owner()).get("/api/v1/players")).json()["data"] == []

@@ -9,7 +9,7 @@ from tests.whole_hub import WholeHub, whole_hub
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[WholeHub]:
-    async with whole_hub(tmp_path) as running:
+    async with whole_hub(tmp_path, accounts={"open_registration": True}) as running:
         yield running
 
 

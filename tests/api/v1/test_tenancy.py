@@ -172,7 +172,7 @@ def test_every_guarded_route_asks_for_a_scope() -> None:
 
 @pytest.fixture
 async def unpaced(tmp_path: Path) -> Any:
-    async with whole_hub(tmp_path, rate_limits={"enabled": False}) as running:
+    async with whole_hub(tmp_path, rate_limits={"enabled": False}, accounts={"open_registration": True}) as running:
         yield running
 
 

@@ -178,3 +178,21 @@ async def test_a_schedule_is_assigned_and_loses_what_is_deleted(
             continue
         raise AssertionError(number)
     assert Target.read("screen", 1) == Target("player", 1)
+
+
+async def test_midnight_as_an_end_is_the_same_on_every_face(owner: Client, make: Make) -> None:
+    playlist = (await make("playlists", name="News"))["id"]
+    player = (await make("players", name="Lobby"))["id"]
+    target = {"schedulable_type": "device", "schedulable_id": player}
+    for end in ("23:59:59", "24:00:00", "24:00", "00:00"):
+        told = []
+        for path, more in (("/api/v1/schedules", {}), ("/api/schedules", target), ("/v1/schedules", {})):
+            body = {"name": "Late", "playlist_id": playlist, "start_time": "20:00", "end_time": end, **more}
+            answer = await owner.post(path, json=body)
+            assert answer.status_code == 201, (path, end, answer.text)
+            told.append((answer.json().get("data") or answer.json()["schedule"])["end_time"])
+        assert told == ["00:00"] * 3
+    place = (await make("locations", name="Bar", timezone="Europe/Berlin"))["id"]
+    hours = [{"days": ["fri"], "from": "20:00", "to": "23:59:59"}]
+    kept = await owner.patch(f"/api/v1/locations/{place}", json={"opening_hours": hours})
+    assert kept.json()["data"]["opening_hours"] == [{"days": ["fri"], "from": "20:00", "to": "00:00"}]
