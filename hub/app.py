@@ -110,7 +110,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     limits = settings.rate_limits
     table = RouteTable(
         ENTRIES,
-        trusted_proxies=settings.server.trusted_proxies,
+        proxies=settings.server.proxies,
         pacing=Pacing(limits.rules) if limits.enabled else None,
         observe=metrics.observe_request,
     )
@@ -254,7 +254,7 @@ async def running(
                 screenshot_s=players.screenshot_s,
                 outbox_bytes=players.outbox_bytes,
                 admissions_per_s=players.admissions_per_s,
-                trusted_proxies=settings.server.trusted_proxies,
+                proxies=settings.server.proxies,
             ),
             metrics=metrics,
             probe=probe,
@@ -264,7 +264,7 @@ async def running(
             bus,
             heartbeat_s=players.heartbeat_s,
             silence_s=players.silence_s,
-            trusted_proxies=settings.server.trusted_proxies,
+            proxies=settings.server.proxies,
             metrics=metrics,
         )
         metrics.players_connected.set_function(lambda: len(registry))

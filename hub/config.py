@@ -7,7 +7,6 @@ answers to is an error that names the key, wherever it stands: a limit with a ty
 
 import os
 import tomllib
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,11 +20,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hub.client_address import ForwardedHeader, Network, TrustedProxies
 from hub.domain.ratelimit import SECOND_US, Rule
 
 DEFAULT_FILE = Path("config/hub.toml")
 
-Network = IPv4Network | IPv6Network
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Requests = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -52,7 +51,11 @@ class Server(Group):
     )
     trusted_proxies: list[Network] = Field(
         [],
-        description="Networks whose X-Forwarded-For is believed; from anywhere else it is a claim anyone could make.",
+        description="Networks whose forwarded_header is believed; from anywhere else it is a claim anyone could make.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        "x-forwarded-for",
+        description="The header in which those proxies name the client: x-forwarded-for, or forwarded of RFC 7239.",
     )
     tls_cert: Path | None = Field(None, description="PEM certificate chain; together with tls_key, serves HTTPS.")
     tls_key: Path | None = Field(None, description="PEM private key of tls_cert.")
@@ -62,6 +65,10 @@ class Server(Group):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key are set together or not at all")
         return self
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        return TrustedProxies(tuple(self.trusted_proxies), self.forwarded_header)
 
 
 class Database(Group):
