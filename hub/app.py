@@ -103,7 +103,8 @@ def openapi_document() -> dict[str, Any]:
 def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     """The whole hub as one ASGI application. Players connect to `/ws/player`, which `hub.server` serves beside it.
 
-    `probe` is told before and after each commit and each frame; fault tests end the process there.
+    `state.metrics` is another application, for an address of /metrics alone. `probe` is told before and after each
+    commit and each frame; fault tests end the process there.
     """
     metrics = Metrics()
     checks: dict[str, operations.Check] = {}
@@ -115,9 +116,12 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         observe=metrics.observe_request,
     )
     document = openapi_document()
+    token = settings.metrics.token
+    figures = operations.metrics(metrics.render, CONTENT_TYPE, token.get_secret_value() if token else None)
     routes: list[Any] = [
         table,  # first: it finds its own at once, and nearly every request is one of those
-        *operations.routes(checks, metrics.render, CONTENT_TYPE),
+        *operations.routes(checks),
+        *([] if settings.metrics.listen else [figures]),
         openapi.route(document),
         *manual.routes(document),
         *PAGES,
@@ -130,7 +134,9 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         async with running(settings, metrics, checks, probe) as state:
             yield state
 
-    return Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+    app.state.metrics = Starlette(routes=[figures], exception_handlers=HANDLERS)
+    return app
 
 
 @asynccontextmanager

@@ -1,10 +1,13 @@
 """uvicorn, told what this hub needs: the player's socket class, bounded request heads, and draining before the end."""
 
 import asyncio
+import os
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import httptools
@@ -13,7 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hub.api.answer import HEADERS, wire
 from hub.api.errors import answer_for
-from hub.domain.errors import BadRequest, HubError
+from hub.domain.addresses import authority
+from hub.domain.errors import BadRequest, CannotStart, HubError
 from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
@@ -131,6 +135,7 @@ class HubHttp(HttpToolsProtocol):
             and self.scope["http_version"] == "1.1"
             and not length.strip(b"0")
             and not _values(self.scope["headers"], b"transfer-encoding")
+            and self.config.ws_protocol_class is not None
             and self._socket_class() is not None
         )
 
@@ -256,14 +261,24 @@ class Lifespan:
 class HubServer(Server):
     """Players are sent away and their ends written down before any connection is closed.
 
-    `ready` is called once with the port that is listened on (the system's choice where the setting is 0). Without
-    `signals` the process's own handlers stay, and `should_exit` ends it. Raises CannotStart.
+    `beside` are applications without a life of their own, served at other addresses meanwhile. `ready` is called once
+    with the port that is listened on (the system's choice where the setting is 0). Without `signals` the process's own
+    handlers stay, and `should_exit` ends it. Raises CannotStart.
     """
 
-    def __init__(self, config: Config, ready: Callable[[int], None] | None = None, *, signals: bool = True) -> None:
-        config.load()
+    def __init__(
+        self,
+        config: Config,
+        ready: Callable[[int], None] | None = None,
+        *,
+        beside: Sequence[Config] = (),
+        signals: bool = True,
+    ) -> None:
+        for each in (config, *beside):
+            each.load()
         config.lifespan_class = Lifespan
         super().__init__(config)
+        self._beside = beside
         self._ready = ready
         self._signals = signals
 
@@ -274,13 +289,55 @@ class HubServer(Server):
             self._captured_signals.clear()  # a stop on request is no failure: exit 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._ready is not None:
-            self._ready(self.servers[0].sockets[0].getsockname()[1])
+        """Addresses first: a hub that cannot have them must not have begun to write. Connections are taken last."""
+        self.servers = []
+        try:
+            for config in (self.config, *self._beside):
+                self.servers.append(await self._bound(config))
+            await self.lifespan.startup()
+        except BaseException:
+            self._unbind()
+            raise
+        try:
+            for config, server in zip((self.config, *self._beside), self.servers, strict=True):
+                with _sentence_for(config):
+                    await server.start_serving()
+        except BaseException:
+            self._unbind()
+            await self.lifespan.shutdown()
+            raise
+        self.started = True
+        if self._ready is not None:
+            self._ready(self.ports[0])
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    @property
+    def ports(self) -> list[int]:
+        """Of the hub, and of what is served beside it."""
+        return [server.sockets[0].getsockname()[1] for server in self.servers]
+
+    async def _bound(self, config: Config) -> asyncio.Server:
+        def connection() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        with _sentence_for(config):
+            return await asyncio.get_running_loop().create_server(
+                connection,
+                config.host,
+                config.port,
+                ssl=config.ssl,
+                ssl_handshake_timeout=HEAD_TIMEOUT_S if config.ssl else None,
+                backlog=config.backlog,
+                start_serving=False,
+            )
+
+    def _unbind(self) -> None:
         for server in self.servers:
             server.close()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._unbind()
         if (operators := self.lifespan.state.get("operators")) is not None:
             operators.drain()
             operators.services.feed.close()  # streams would go on for ever
@@ -291,33 +348,41 @@ class HubServer(Server):
 
 
 @asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
-    """Serve in the running loop while the block lasts: (server, port). Raises OSError when it cannot listen, and what
-    stops the start of the application."""
+async def serving(config: Config, *, beside: Sequence[Config] = ()) -> AsyncIterator[tuple[HubServer, int]]:
+    """Serve in the running loop while the block lasts: (server, port). Raises what stops the start."""
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    server = HubServer(config, bound.set_result, signals=False)
+    server = HubServer(config, bound.set_result, beside=beside, signals=False)
     task = asyncio.create_task(server.serve())
     task.add_done_callback(lambda _: bound.cancel())
     try:
         yield server, await bound
     except asyncio.CancelledError:
         if bound.cancelled():
-            if (error := task.exception()) is not None:
-                raise error from None
-            raise OSError(f"cannot start on {config.host}:{config.port}") from None
+            task.result()
         raise
     finally:
         server.should_exit = True
         await asyncio.wait([task])
 
 
-def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tls_key: str | None = None) -> Config:
+def configure(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    sockets: bool = True,
+) -> Config:
+    """With or without the WebSockets of players and operators. Raises CannotStart when certificate and key cannot be
+    used."""
+    tls = None if tls_cert is None or tls_key is None else _tls(tls_cert, tls_key)
     return Config(
         app,
         host=host,
         port=port,
         http=HubHttp,
-        ws="websockets-sansio",
+        ws="websockets-sansio" if sockets else "none",
         ws_per_message_deflate=False,
         ws_max_size=262_144,
         backlog=BACKLOG,
@@ -327,6 +392,50 @@ def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tl
         proxy_headers=False,  # our own rule reads them, see hub.api.auth
         server_header=False,
         timeout_graceful_shutdown=10,
-        ssl_certfile=tls_cert,
-        ssl_keyfile=tls_key,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
+
+
+@contextmanager
+def _sentence_for(config: Config) -> Iterator[None]:
+    """Why an address cannot be listened on."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: no name that DNS could have
+        if isinstance(error, socket.gaierror):
+            reason = "there is no such host"
+        elif isinstance(error, OSError) and error.errno is not None:
+            reason = os.strerror(error.errno).lower()
+        else:
+            reason = "this is no host and port"
+        where = authority(config.host, config.port)
+        raise CannotStart(f"The hub cannot listen on {where}: {reason}.") from None
+
+
+def _tls(cert: Path, key: Path) -> ssl.SSLContext:
+    """What the hub shows to whoever connects. Raises CannotStart; never asks for a password."""
+
+    def ask() -> str:
+        raise CannotStart(f"server.tls_key: {key} is encrypted, and nobody is there to be asked for its password.")
+
+    for name, path in (("tls_cert", cert), ("tls_key", key)):
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise CannotStart(f"server.{name}: {path} cannot be read: {error.strerror}.") from None
+    try:
+        ssl.create_default_context(cafile=cert)
+    except ssl.SSLError:
+        raise CannotStart(f"server.tls_cert: {cert} is not a certificate in PEM.") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key, ask)
+    except ssl.SSLError as error:
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            raise CannotStart(f"server.tls_key: {key} is not the key of the certificate {cert}.") from None
+        if error.reason is None or error.reason == "NO_START_LINE":
+            raise CannotStart(f"server.tls_key: {key} is not a private key in PEM.") from None
+        reason = error.reason.lower().replace("_", " ")
+        raise CannotStart(f"server.tls_cert, server.tls_key: {cert} and {key} cannot be used: {reason}.") from None
+    return context
