@@ -105,21 +105,25 @@ def openapi_document() -> dict[str, Any]:
 def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     """The whole hub as one ASGI application. Players connect to `/ws/player`, which `hub.server` serves beside it.
 
-    `probe` is told before and after each commit and each frame; fault tests end the process there.
+    `state.metrics` is another application, for an address of /metrics alone. `probe` is told before and after each
+    commit and each frame; fault tests end the process there.
     """
     metrics = Metrics()
     checks: dict[str, operations.Check] = {}
     limits = settings.rate_limits
     table = RouteTable(
         ENTRIES,
-        trusted_proxies=settings.server.trusted_proxies,
+        proxies=settings.server.proxies,
         pacing=Pacing(limits.rules) if limits.enabled else None,
         observe=metrics.observe_request,
     )
     document = openapi_document()
+    token = settings.metrics.token
+    figures = operations.metrics(metrics.render, CONTENT_TYPE, token.get_secret_value() if token else None)
     routes: list[Any] = [
         table,  # first: it finds its own at once, and nearly every request is one of those
-        *operations.routes(checks, metrics.render, CONTENT_TYPE),
+        *operations.routes(checks),
+        *([] if settings.metrics.listen else [figures]),
         openapi.route(document),
         *manual.routes(document),
         *PAGES,
@@ -132,7 +136,9 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         async with running(settings, metrics, checks, probe) as state:
             yield state
 
-    return Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+    app.state.metrics = Starlette(routes=[figures], exception_handlers=HANDLERS)
+    return app
 
 
 @asynccontextmanager
@@ -258,7 +264,7 @@ async def running(
                 screenshot_s=players.screenshot_s,
                 outbox_bytes=players.outbox_bytes,
                 admissions_per_s=players.admissions_per_s,
-                trusted_proxies=settings.server.trusted_proxies,
+                proxies=settings.server.proxies,
             ),
             metrics=metrics,
             probe=probe,
@@ -268,7 +274,7 @@ async def running(
             bus,
             heartbeat_s=players.heartbeat_s,
             silence_s=players.silence_s,
-            trusted_proxies=settings.server.trusted_proxies,
+            proxies=settings.server.proxies,
             metrics=metrics,
         )
         metrics.players_connected.set_function(lambda: len(registry))

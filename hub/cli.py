@@ -16,6 +16,7 @@ import orjson
 import typer
 
 from hub.config import ConfigError, Settings, load
+from hub.domain.addresses import authority
 from hub.domain.errors import CannotStart, HubError
 from hub.domain.text import for_terminal, is_line, is_seen
 from hub.store.private import UMASK, open_data_folder
@@ -100,10 +101,12 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 lets the system choose.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate chain; with --tls-key, serves HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM private key of --tls-cert.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Run the hub until it is told to stop (Ctrl-C or SIGTERM); players are sent away before it ends."""
-    settings = _settings(config, data=data, host=host, port=port)
+    settings = _settings(config, data=data, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     _log(settings)
     run(settings, lambda bound: print(f"Signalbox listens on {_address(settings, bound)}", flush=True))
 
@@ -114,13 +117,7 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
     from hub.server import HubServer, configure
 
     server = settings.server
-    uvicorn_config = configure(
-        create_app(settings, probe=probe),
-        host=server.host,
-        port=server.port,
-        tls_cert=str(server.tls_cert) if server.tls_cert else None,
-        tls_key=str(server.tls_key) if server.tls_key else None,
-    )
+    app = create_app(settings, probe=probe)
 
     def started(port: int) -> None:
         # What start-up made stays for good, and the rest is young: a full collection at 10,000 connections would stop
@@ -130,8 +127,13 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         gc.set_threshold(100_000, 50, 100)
         ready(port)
 
-    hub = HubServer(uvicorn_config, started)
     with _in_one_sentence(), _alone(server.data):
+        config = configure(app, host=server.host, port=server.port, tls_cert=server.tls_cert, tls_key=server.tls_key)
+        beside = [
+            configure(app.state.metrics, host=host, port=port, sockets=False)
+            for host, port in settings.metrics.addresses
+        ]
+        hub = HubServer(config, started, beside=beside)
         hub.run()
     if not hub.started:
         sys.exit(1)
@@ -336,7 +338,7 @@ def _log(settings: Settings) -> None:
 
 def _address(settings: Settings, port: int) -> str:
     scheme = "https" if settings.server.tls_cert else "http"
-    return settings.server.public_url or f"{scheme}://{settings.server.host}:{port}"
+    return settings.server.public_url or f"{scheme}://{authority(settings.server.host, port)}"
 
 
 def _call(method: str, url: str, key: str, path: str, body: Any = None, prefer: str | None = None) -> Any:
@@ -365,6 +367,8 @@ def _in_one_sentence() -> Iterator[None]:
         yield
     except (CannotStart, HubError) as error:
         _fail(error.message)
+    except ConfigError as error:
+        _fail(str(error))
 
 
 def _fail(text: str) -> NoReturn:

@@ -6,10 +6,11 @@ answers to is an error that names the key, wherever it stands: a limit with a ty
 """
 
 import os
+import re
 import tomllib
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -21,16 +22,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hub.client_address import ForwardedHeader, Network, TrustedProxies
 from hub.domain.hosts import host_name
 from hub.domain.ratelimit import SECOND_US, Rule
 
 DEFAULT_FILE = Path("config/hub.toml")
 
-Network = IPv4Network | IPv6Network
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Requests = Annotated[int, Field(ge=1, le=1_000_000)]
 
 HANGAR_REFILL_US = 5 * SECOND_US  # as its document has it
+
+
+_BEARER = re.compile(r"[A-Za-z0-9._~+/=-]{16,255}")
 
 
 class ConfigError(ValueError):
@@ -53,16 +57,69 @@ class Server(Group):
     )
     trusted_proxies: list[Network] = Field(
         [],
-        description="Networks whose X-Forwarded-For is believed; from anywhere else it is a claim anyone could make.",
+        description="Networks whose forwarded_header is believed; from anywhere else it is a claim anyone could make.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        "x-forwarded-for",
+        description="The header in which those proxies name the client: x-forwarded-for, or forwarded of RFC 7239.",
     )
     tls_cert: Path | None = Field(None, description="PEM certificate chain; together with tls_key, serves HTTPS.")
     tls_key: Path | None = Field(None, description="PEM private key of tls_cert.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_address_can_be_called(cls, url: str) -> str:
+        try:
+            good = not url or bool(urlsplit(url).hostname and urlsplit(url).port != 0)
+        except ValueError:  # a port of letters, or IPv6 without its brackets
+            good = False
+        if not good:
+            raise ValueError("an address looks like https://hub.example.com, with IPv6 in brackets: http://[::1]:8080")
+        return url
 
     @model_validator(mode="after")
     def _tls_is_a_pair(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key are set together or not at all")
         return self
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        return TrustedProxies(tuple(self.trusted_proxies), self.forwarded_header)
+
+
+class Metrics(Group):
+    listen: str = Field(
+        "",
+        pattern=r"^((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})?$",
+        description="Address and port of /metrics alone, as in 127.0.0.1:9090; empty: the hub's own serves it.",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="Bearer token that /metrics asks for, 16 characters or more; unset: it asks for none.",
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _a_port_is_one(cls, listen: str) -> str:
+        if listen and int(listen.rpartition(":")[2]) > 65_535:
+            raise ValueError("a port is at most 65535")
+        return listen
+
+    @field_validator("token")
+    @classmethod
+    def _a_token_can_be_sent(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not _BEARER.fullmatch(token.get_secret_value()):
+            raise ValueError("a token has 16 to 255 of A-Z, a-z, 0-9 and -._~+/=")
+        return token
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where /metrics is served beside the hub: one (host, port), or none."""
+        if not self.listen:
+            return []
+        host, _, port = self.listen.rpartition(":")
+        return [(host.strip("[]"), int(port))]
 
 
 class Database(Group):
@@ -333,6 +390,7 @@ class Settings(BaseSettings):
 
     config: Path | None = Field(None, description="The file these settings were read from.")
     server: Server = Server()
+    metrics: Metrics = Metrics()
     database: Database = Database()
     blobs: Blobs = Blobs()
     players: Players = Players()

@@ -1,30 +1,50 @@
 """uvicorn, told what this hub needs: the player's socket class, bounded request heads, and draining before the end."""
 
 import asyncio
+import os
+import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
+import httptools
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from hub.api.answer import HEADERS, wire
+from hub.api.errors import answer_for
+from hub.domain.addresses import authority
+from hub.domain.errors import BadRequest, CannotStart, HubError
 from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
+LINGER_S = 2.0  # for a refused caller to read why and hang up
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
 SOCKETS: dict[bytes, type[FrameSocket]] = {b"/ws/player": PlayerSocket, b"/ws/operator": OperatorSocket}
 """What speaks at which path; everything else is Starlette's."""
 
+VERSIONS = "This hub speaks HTTP/1.1 and HTTP/1.0."
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(:[0-9]{0,5})?")
+"""`uri-host [":" port]` of RFC 9110, but for the comma: that is how two of them look when a proxy has joined them."""
+
 
 class HubHttp(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, with an end to half heads; player sockets get their own class."""
+    """HTTP/1.1 as uvicorn speaks it, with an end to half heads, and with one reading of every request: an offer to
+    upgrade that is not taken is ignored, and what another server could read in another way is refused.
 
-    _head_bytes = 0
+    Whatever is refused is answered in its turn, in the shape of all errors, and is the last of its connection.
+    """
+
     _in_head = True
+    _in_body = False
+    _overhead_bytes = 0  # received since the last byte of a body or the last end of a head
     _head_timer: asyncio.TimerHandle | None = None
+    _refusal: HubError | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -35,17 +55,40 @@ class HubHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
-            # The last piece may carry a body too; only a head that has not ended yet counts as too large.
-            if self._head_bytes > MAX_HEAD_BYTES + len(data):
-                self.send_400_response("Request head too large")
-                self._end_head()
+        if self._refusal is not None:
+            return  # where the next request begins is not known
+        self._unset_keepalive_if_required()
+        self._overhead_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserCallbackError as error:
+            reason = error.__context__
+            self._refuse(reason if isinstance(reason, HubError) else BadRequest())
+        except httptools.HttpParserError as error:
+            self._refuse(BadRequest(f"This cannot be read as HTTP/1.1: {error}.", code="bad_http"))
+        else:
+            if self._overhead_bytes > MAX_HEAD_BYTES:
+                what = "The head of a request" if self._in_head else "What stands between the pieces of a body"
+                self._refuse(BadRequest(f"{what} has more than {MAX_HEAD_BYTES:,} bytes.", code="head_too_large"))
+            elif self._in_head and self.parser is not None and self.parser.get_http_version() == "0.9":
+                self._refuse(BadRequest(VERSIONS, code="bad_http"))  # its requests are one line: no more will come
+
+    def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
                 return
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request head too large")
-            self._end_head()
+            except httptools.HttpParserUpgrade as offer:  # the parser stops at each, behind the head
+                if self._takes_offer():
+                    self.handle_websocket_upgrade()
+                    return
+                rest = rest[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+                self.parser.feed_data(self._head_without_offer())
+
+    # Callbacks of the parser; what they raise ends its work
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -54,18 +97,132 @@ class HubHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._end_head()
+        self._overhead_bytes = 0
+        self._check_head()
         super().on_headers_complete()
+        self._in_body = True
+        self.headers = []  # for trailers, which nobody asks for: as headers they would be believed
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._overhead_bytes = 0
+        self._in_body = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if was_last and self._refusal is not None:
+            self._hang_up(self._refusal)
+
+    # Offers to upgrade
+
+    def _should_upgrade(self) -> bool:
+        """uvicorn leaves every offer alone; `_feed` decides."""
+        return True
+
+    def _takes_offer(self) -> bool:
+        """Whether the head that has been read is the handshake of a WebSocket, which has no body, at a path of one."""
+        upgrades = _values(self.scope["headers"], b"upgrade")
+        offered = [name.strip().lower() for value in upgrades for name in value.split(b",")]
+        length = b"".join(_values(self.scope["headers"], b"content-length")).strip()
+        return (
+            b"websocket" in offered
+            and self.scope["method"] == "GET"
+            and self.scope["http_version"] == "1.1"
+            and not length.strip(b"0")
+            and not _values(self.scope["headers"], b"transfer-encoding")
+            and self.config.ws_protocol_class is not None
+            and self._socket_class() is not None
+        )
+
+    def _head_without_offer(self) -> bytes:
+        """The same head for the parser to read again, as that of the plain request which it then is."""
+        version = self.scope["http_version"].encode()
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/" + version]
+        lines += [name + b": " + value for name, value in self.scope["headers"] if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _socket_class(self) -> type[FrameSocket] | None:
+        return SOCKETS.get(self.url.partition(b"?")[0])
 
     def handle_websocket_upgrade(self) -> None:
         self._end_head()
-        if (socket := SOCKETS.get(self.url.partition(b"?")[0])) is not None:
-            self.ws_protocol_class: Any = socket
+        self.ws_protocol_class: Any = self._socket_class()
+        # Of several protocols that are offered the server chooses, and the socket hears of its own alone.
+        others = [(name, value) for name, value in self.scope["headers"] if name != b"upgrade"]
+        self.scope["headers"] = [*others, (b"upgrade", b"websocket")]
         super().handle_websocket_upgrade()
         self.parser: Any = None  # it refers back to us: a cycle that would hold its buffers until a collection
 
+    # Refusals
+
+    def _check_head(self) -> None:
+        """Raises BadRequest: RFC 9112 says of these that a server must, or may, refuse them."""
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise BadRequest(VERSIONS, code="bad_http")
+        if self.parser.get_method() == b"CONNECT":
+            raise BadRequest("This is no proxy: CONNECT leads nowhere.", code="bad_http")
+        hosts = _values(self.headers, b"host")
+        if len(hosts) > 1 or (version == "1.1" and not hosts):
+            raise BadRequest("A request has one Host header, neither none nor several.", code="bad_host")
+        if hosts and not _HOST.fullmatch(hosts[0].strip()):
+            raise BadRequest("The Host header is not a host with or without a port.", code="bad_host")
+        codings = _values(self.headers, b"transfer-encoding")
+        if codings and (version == "1.0" or [value.strip().lower() for value in codings] != [b"chunked"]):
+            raise BadRequest("A Transfer-Encoding is chunked and nothing else, in HTTP/1.1.", code="bad_http")
+        if version == "1.0":
+            self.expect_100_continue = False  # it has no interim answers
+
+    def _refuse(self, error: HubError) -> None:
+        """Answer once everything before it is answered, then end the connection; nothing more is read from it."""
+        self._end_head()
+        self._refusal = error
+        cycle = self.cycle
+        if self._in_body and self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()  # it has not been started, and never will be
+        elif self._in_body:
+            if cycle.response_started:
+                self.transport.close()
+                return
+            cycle.disconnected = True  # whoever reads the body hears that there is no more
+            cycle.message_event.set()
+            self._hang_up(error)
+            return
+        if cycle is None or cycle.response_complete:
+            self._hang_up(error)
+        else:
+            self.flow.pause_reading()
+
+    def _hang_up(self, error: HubError) -> None:
+        if self.transport.is_closing():
+            return
+        answer = answer_for(error)
+        payload = answer.encoded()
+        headers = [
+            *self.server_state.default_headers,
+            *wire({**HEADERS["own"], **answer.headers, "content-length": str(len(payload)), "connection": "close"}),
+        ]
+        lines = [STATUS_LINE[answer.status], *(name + b": " + value + b"\r\n" for name, value in headers), b"\r\n"]
+        if self.parser.get_method() != b"HEAD":
+            lines.append(payload)
+        self.transport.write(b"".join(lines))
+        if self.transport.can_write_eof():
+            # To close with bytes unread is a reset, which can overtake the answer.
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self.loop.call_later(LINGER_S, self.transport.close)
+        else:
+            self.transport.close()
+
+    # The time for a head
+
     def _await_head(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
 
     def _end_head(self) -> None:
@@ -77,6 +234,11 @@ class HubHttp(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         if self._in_head and not self.transport.is_closing():
             self.transport.close()
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    """All values of the header of this lower-case name, one a line."""
+    return [value for found, value in headers if found == name]
 
 
 class Lifespan:
@@ -99,14 +261,24 @@ class Lifespan:
 class HubServer(Server):
     """Players are sent away and their ends written down before any connection is closed.
 
-    `ready` is called once with the port that is listened on (the system's choice where the setting is 0). Without
-    `signals` the process's own handlers stay, and `should_exit` ends it. Raises CannotStart.
+    `beside` are applications without a life of their own, served at other addresses meanwhile. `ready` is called once
+    with the port that is listened on (the system's choice where the setting is 0). Without `signals` the process's own
+    handlers stay, and `should_exit` ends it. Raises CannotStart.
     """
 
-    def __init__(self, config: Config, ready: Callable[[int], None] | None = None, *, signals: bool = True) -> None:
-        config.load()
+    def __init__(
+        self,
+        config: Config,
+        ready: Callable[[int], None] | None = None,
+        *,
+        beside: Sequence[Config] = (),
+        signals: bool = True,
+    ) -> None:
+        for each in (config, *beside):
+            each.load()
         config.lifespan_class = Lifespan
         super().__init__(config)
+        self._beside = beside
         self._ready = ready
         self._signals = signals
 
@@ -117,13 +289,55 @@ class HubServer(Server):
             self._captured_signals.clear()  # a stop on request is no failure: exit 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._ready is not None:
-            self._ready(self.servers[0].sockets[0].getsockname()[1])
+        """Addresses first: a hub that cannot have them must not have begun to write. Connections are taken last."""
+        self.servers = []
+        try:
+            for config in (self.config, *self._beside):
+                self.servers.append(await self._bound(config))
+            await self.lifespan.startup()
+        except BaseException:
+            self._unbind()
+            raise
+        try:
+            for config, server in zip((self.config, *self._beside), self.servers, strict=True):
+                with _sentence_for(config):
+                    await server.start_serving()
+        except BaseException:
+            self._unbind()
+            await self.lifespan.shutdown()
+            raise
+        self.started = True
+        if self._ready is not None:
+            self._ready(self.ports[0])
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    @property
+    def ports(self) -> list[int]:
+        """Of the hub, and of what is served beside it."""
+        return [server.sockets[0].getsockname()[1] for server in self.servers]
+
+    async def _bound(self, config: Config) -> asyncio.Server:
+        def connection() -> asyncio.Protocol:
+            return config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        with _sentence_for(config):
+            return await asyncio.get_running_loop().create_server(
+                connection,
+                config.host,
+                config.port,
+                ssl=config.ssl,
+                ssl_handshake_timeout=HEAD_TIMEOUT_S if config.ssl else None,
+                backlog=config.backlog,
+                start_serving=False,
+            )
+
+    def _unbind(self) -> None:
         for server in self.servers:
             server.close()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._unbind()
         if (operators := self.lifespan.state.get("operators")) is not None:
             operators.drain()
             operators.services.feed.close()  # streams would go on for ever
@@ -134,33 +348,41 @@ class HubServer(Server):
 
 
 @asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
-    """Serve in the running loop while the block lasts: (server, port). Raises OSError when it cannot listen, and what
-    stops the start of the application."""
+async def serving(config: Config, *, beside: Sequence[Config] = ()) -> AsyncIterator[tuple[HubServer, int]]:
+    """Serve in the running loop while the block lasts: (server, port). Raises what stops the start."""
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    server = HubServer(config, bound.set_result, signals=False)
+    server = HubServer(config, bound.set_result, beside=beside, signals=False)
     task = asyncio.create_task(server.serve())
     task.add_done_callback(lambda _: bound.cancel())
     try:
         yield server, await bound
     except asyncio.CancelledError:
         if bound.cancelled():
-            if (error := task.exception()) is not None:
-                raise error from None
-            raise OSError(f"cannot start on {config.host}:{config.port}") from None
+            task.result()
         raise
     finally:
         server.should_exit = True
         await asyncio.wait([task])
 
 
-def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tls_key: str | None = None) -> Config:
+def configure(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    sockets: bool = True,
+) -> Config:
+    """With or without the WebSockets of players and operators. Raises CannotStart when certificate and key cannot be
+    used."""
+    tls = None if tls_cert is None or tls_key is None else _tls(tls_cert, tls_key)
     return Config(
         app,
         host=host,
         port=port,
         http=HubHttp,
-        ws="websockets-sansio",
+        ws="websockets-sansio" if sockets else "none",
         ws_per_message_deflate=False,
         ws_max_size=262_144,
         backlog=BACKLOG,
@@ -170,6 +392,50 @@ def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tl
         proxy_headers=False,  # our own rule reads them, see hub.api.auth
         server_header=False,
         timeout_graceful_shutdown=10,
-        ssl_certfile=tls_cert,
-        ssl_keyfile=tls_key,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
+
+
+@contextmanager
+def _sentence_for(config: Config) -> Iterator[None]:
+    """Why an address cannot be listened on."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: no name that DNS could have
+        if isinstance(error, socket.gaierror):
+            reason = "there is no such host"
+        elif isinstance(error, OSError) and error.errno is not None:
+            reason = os.strerror(error.errno).lower()
+        else:
+            reason = "this is no host and port"
+        where = authority(config.host, config.port)
+        raise CannotStart(f"The hub cannot listen on {where}: {reason}.") from None
+
+
+def _tls(cert: Path, key: Path) -> ssl.SSLContext:
+    """What the hub shows to whoever connects. Raises CannotStart; never asks for a password."""
+
+    def ask() -> str:
+        raise CannotStart(f"server.tls_key: {key} is encrypted, and nobody is there to be asked for its password.")
+
+    for name, path in (("tls_cert", cert), ("tls_key", key)):
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise CannotStart(f"server.{name}: {path} cannot be read: {error.strerror}.") from None
+    try:
+        ssl.create_default_context(cafile=cert)
+    except ssl.SSLError:
+        raise CannotStart(f"server.tls_cert: {cert} is not a certificate in PEM.") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key, ask)
+    except ssl.SSLError as error:
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            raise CannotStart(f"server.tls_key: {key} is not the key of the certificate {cert}.") from None
+        if error.reason is None or error.reason == "NO_START_LINE":
+            raise CannotStart(f"server.tls_key: {key} is not a private key in PEM.") from None
+        reason = error.reason.lower().replace("_", " ")
+        raise CannotStart(f"server.tls_cert, server.tls_key: {cert} and {key} cannot be used: {reason}.") from None
+    return context

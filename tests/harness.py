@@ -69,6 +69,10 @@ class Hub:
         self.client = self.as_(key)
 
     @property
+    def ports(self) -> list[int]:
+        return self._server.ports
+
+    @property
     def services(self) -> Services:
         services: Services = self._server.lifespan.state["services"]
         return services
@@ -143,7 +147,11 @@ async def running_hub(
     """Serve until the block ends; makes a team unless a key of one is given."""
     if key is None:
         key = await make_team(config.database_url)
-    async with serving(configure(create_app(config, probe=probe), host="127.0.0.1", port=0)) as (server, port):
+    app = create_app(config, probe=probe)
+    beside = [
+        configure(app.state.metrics, host=host, port=port, sockets=False) for host, port in config.metrics.addresses
+    ]
+    async with serving(configure(app, host="127.0.0.1", port=0), beside=beside) as (server, port):
         hub = Hub(server, port, key)
         async with hub.client:
             yield hub

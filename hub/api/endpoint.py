@@ -21,6 +21,7 @@ from hub.api.answer import Answer, Owner
 from hub.api.errors import answer_for
 from hub.api.pacing import RateClass
 from hub.domain.access import SCOPES, Actor, ActorKind
+from hub.domain.addresses import authority
 from hub.domain.errors import HubError
 
 MAX_WAIT_S: Final = 30  # of `Prefer: wait=N`; proxies commonly cut a silent request at 60
@@ -74,7 +75,7 @@ class Call:
         host: bytes = dict(self.scope["headers"]).get(b"host", b"")
         if not _HOST.fullmatch(host):
             name, port = self.scope.get("server") or ("localhost", None)
-            host = (f"{name}:{port}" if port else name).encode()
+            host = authority(name, port).encode()
         return f"{self.scope.get('scheme', 'http')}://{host.decode()}"
 
     @property

@@ -1,6 +1,7 @@
 """What the machine room asks: is the process alive, can it do its work, and its figures."""
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -9,6 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.api.answer import Answer, as_response
+from hub.api.auth import bearer
+from hub.api.errors import answer_for
+from hub.domain.errors import Unauthenticated
 
 Check = Callable[[], Awaitable[None]]
 """Returns when its part works, raises when it does not."""
@@ -16,8 +20,19 @@ Check = Callable[[], Awaitable[None]]
 CHECK_S: Final = 2.0  # seconds for each check; load balancers commonly give a probe five
 
 
-def routes(checks: Mapping[str, Check], render: Callable[[], bytes], content_type: str) -> list[Route]:
-    """/healthz, /readyz and /metrics. `checks` is read on each call; `render` gives the metrics as `content_type`."""
+def metrics(render: Callable[[], bytes], content_type: str, token: str | None = None) -> Route:
+    """/metrics: what `render` gives, as `content_type`, to whoever brings the token, if there is one."""
+
+    async def answer(request: Request) -> Response:
+        if token is not None and not hmac.compare_digest(bearer(dict(request.scope["headers"])) or "", token):
+            return as_response(answer_for(Unauthenticated()))
+        return Response(render(), headers={"content-type": content_type, "cache-control": "no-store"})
+
+    return Route("/metrics", answer)
+
+
+def routes(checks: Mapping[str, Check]) -> list[Route]:
+    """/healthz and /readyz. `checks` is read on each call."""
 
     async def healthz(request: Request) -> Response:
         return as_response(Answer(200, {"status": "ok"}))
@@ -31,10 +46,7 @@ def routes(checks: Mapping[str, Check], render: Callable[[], bytes], content_typ
         message = f"Not ready: {', '.join(errors)}."
         return as_response(Answer(503, {"message": message, "code": "not_ready", "errors": errors}))
 
-    async def metrics(request: Request) -> Response:
-        return Response(render(), headers={"content-type": content_type, "cache-control": "no-store"})
-
-    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
 async def _outcome(check: Check) -> str | None:

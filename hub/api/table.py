@@ -5,7 +5,7 @@ type (415), body and query (400, 422), handler.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from time import perf_counter
 from typing import Any, Final
 
@@ -17,11 +17,12 @@ from starlette.types import Receive, Scope, Send
 
 from hub.api import reading
 from hub.api.answer import HEADERS, PREFLIGHT, Answer, Header, Owner, reply, wire
-from hub.api.auth import Network, authenticate, client_address
+from hub.api.auth import authenticate, client_address
 from hub.api.endpoint import MAX_SEGMENT, MAX_WAIT_S, PARAMETER, Call, Endpoint
 from hub.api.errors import answer_for, answer_for_status, answer_for_unexpected
 from hub.api.pacing import Pacing, RateClass
 from hub.api.pacing import headers as pacing_headers
+from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain import text
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Forbidden, HubError, PreconditionFailed, TooMany, Unauthenticated
@@ -47,7 +48,7 @@ class _Prepared:
         self.query = reading.QueryReader(endpoint.query) if endpoint.query else None
         self.rate = endpoint.rate_class
 
-    async def read(self, scope: Scope, receive: Receive, trusted: Sequence[Network], turn: "_Turn") -> Call:
+    async def read(self, scope: Scope, receive: Receive, turn: "_Turn") -> Call:
         """Everything up to the handler."""
         endpoint = self.endpoint
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -55,7 +56,7 @@ class _Prepared:
         caller = None
         if endpoint.needs_auth or (endpoint.anonymous and b"authorization" in headers):
             try:
-                caller = await authenticate(scope, headers, services, trusted)
+                caller = await authenticate(headers, services, turn.address)
             except Unauthenticated:
                 turn.take(self.rate)
                 raise
@@ -102,10 +103,10 @@ class _Prepared:
 class _Turn:
     """The place of one request in the rate limits: counted once, and told with whatever is answered."""
 
-    def __init__(self, pacing: Pacing | None, scope: Scope, trusted: Sequence[Network]) -> None:
+    def __init__(self, pacing: Pacing | None, scope: Scope, proxies: TrustedProxies) -> None:
         self._pacing = pacing
         self._standing: Standing | None = None
-        self.address = client_address(scope, dict(scope["headers"]), trusted)
+        self.address = client_address(scope, proxies)
 
     def take(self, rate: RateClass, caller: Actor | None = None, *, device: str | None = None) -> None:
         """Raises TooMany when it is not this caller's turn."""
@@ -218,12 +219,12 @@ class RouteTable(BaseRoute):
         self,
         entries: Iterable[Endpoint],
         *,
-        trusted_proxies: Sequence[Network] = (),
+        proxies: TrustedProxies = NO_PROXIES,
         pacing: Pacing | None = None,
         observe: Observe | None = None,
     ) -> None:
         self.entries = tuple(entries)
-        self._trusted = tuple(trusted_proxies)
+        self._proxies = proxies
         self._pacing = pacing
         self._observe = observe
         self._headers = {owner: wire(headers) for owner, headers in HEADERS.items()}
@@ -268,7 +269,7 @@ class RouteTable(BaseRoute):
         head = method == "HEAD"
         prepared = resource.methods.get("GET" if head else method) if resource else None
         owner: Owner = prepared.endpoint.owner if prepared else resource.owner if resource else "own"
-        turn = _Turn(self._pacing, scope, self._trusted)
+        turn = _Turn(self._pacing, scope, self._proxies)
         try:
             answer, payload = await self._answer(prepared, resource, scope, receive, turn)
         except ClientDisconnect:
@@ -304,7 +305,7 @@ class RouteTable(BaseRoute):
             answer = self._unserved(resource, scope["method"], turn)
             return answer, answer.encoded()
         try:
-            call = await prepared.read(scope, receive, self._trusted, turn)
+            call = await prepared.read(scope, receive, turn)
             answer = await prepared.endpoint.handler(call)
             if isinstance(answer, Response):
                 return answer, b""

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from hub.bus.base import Bus
+from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain.access import Actor
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.protocol.closecodes import CloseCode
@@ -31,11 +32,11 @@ class Operators:
         *,
         heartbeat_s: float,
         silence_s: float,
-        trusted_proxies: Sequence[Any] = (),
+        proxies: TrustedProxies = NO_PROXIES,
         metrics: Any = None,
     ) -> None:
         self.services = services
-        self.trusted_proxies = trusted_proxies
+        self.proxies = proxies
         self.draining = False
         self._heartbeat_s = heartbeat_s
         self._silence_s = silence_s

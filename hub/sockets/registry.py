@@ -4,11 +4,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hub.bus.base import Bus
+from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain.errors import Forbidden, HubError, Unauthenticated, Unavailable
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
@@ -36,7 +37,7 @@ class SocketSettings:
     screenshot_s: int = 300
     outbox_bytes: int = 1_048_576
     admissions_per_s: int = 200
-    trusted_proxies: Sequence[Any] = ()
+    proxies: TrustedProxies = NO_PROXIES
 
 
 class Registry:
@@ -54,7 +55,7 @@ class Registry:
         self.services = services
         self.bus = bus
         self.settings = settings
-        self.trusted_proxies = settings.trusted_proxies
+        self.proxies = settings.proxies
         self.metrics = metrics
         self.probe = probe
         self.draining = False

@@ -11,7 +11,6 @@ import email.utils
 import http
 import json
 import logging
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +22,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from hub.client_address import TrustedProxies
 from hub.domain.errors import BadRequest, HubError
 from hub.protocol.codec import MAX_TEXT_BYTES
 
@@ -52,7 +52,7 @@ class Connection(Protocol):
 class Door(Protocol):
     """Who lets connections of one kind in."""
 
-    trusted_proxies: Any
+    proxies: TrustedProxies
 
     async def admit(self, seam: Any, token: str | None, address: str | None) -> Connection: ...
 
@@ -275,14 +275,8 @@ class FrameSocket(asyncio.Protocol):
     def _address(self, request: Request) -> str | None:
         peer = self._transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else None
-        networks = self._door.trusted_proxies
-        hops = [hop.strip() for value in request.headers.get_all("X-Forwarded-For") for hop in value.split(",")]
-        while address is not None and hops and _within(address, networks):
-            claim = _parsed(hops.pop())
-            if claim is None:
-                break
-            address = str(claim)
-        return address
+        proxies = self._door.proxies
+        return proxies.client(address, request.headers.get_all(proxies.header))
 
 
 class PlayerSocket(FrameSocket):
@@ -309,19 +303,6 @@ def _select_subprotocol(protocol: ServerProtocol, offered: Any) -> Subprotocol |
     if spoken not in offered:
         raise NegotiationError(f"offer the subprotocol {spoken}")
     return spoken
-
-
-def _within(address: str, networks: Any) -> bool:
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in networks)
-
-
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _token(request: Request) -> tuple[str | None, bool]:

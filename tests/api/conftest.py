@@ -184,7 +184,8 @@ class Hub:
         self.state = {"services": SimpleNamespace(access=self.access)}
         self.app = Starlette(
             routes=[
-                *operations.routes(self.checks, self.metrics.render, CONTENT_TYPE),
+                *operations.routes(self.checks),
+                operations.metrics(self.metrics.render, CONTENT_TYPE),
                 RouteTable(ENTRIES, observe=self.metrics.observe_request, **table),
                 Route("/plain", self._plain),
             ],

@@ -54,9 +54,7 @@ def test_long_texts_are_cut_at_a_word_and_strange_characters_left_out() -> None:
 @pytest.mark.parametrize("said", REAL)
 def test_texts_are_raised_as_they_were_written(said: str) -> None:
     text = said.replace("&", "&amp;").replace("<", "&lt;")
-    read = cap.read(message(info(headline=f"\n  {text}\n", description=f"{text}\n\n  {text}", instruction=""))).info(
-        None
-    )
+    read = cap.read(message(info(headline=f"\n  {text}\n", description=f"{text}\n\n  {text}", instruction=""))).infos[0]
     assert (read.title, read.message) == (said, f"{said}\n{said}")
 
 
