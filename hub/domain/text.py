@@ -36,7 +36,6 @@ _REFUSED = re.compile(f"[{_CONTROLS}{_DIRECTIONS}{_NO_CHARACTERS}]")
 _BREAK = re.compile(r"\r\n|\n|\t")
 _SEEN = re.compile(rf"[^\s{_UNSEEN}{_CONTROLS}]")
 _HIDDEN = re.compile(f"[{_UNSEEN}{_CONTROLS}{_DIRECTIONS}{_NO_CHARACTERS}]")
-_CONTROL = re.compile(f"[{_CONTROLS}]")
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _BLANKS = re.compile(rf"[ \u200b{_CONTROLS}]+")  # ZERO WIDTH SPACE too, which alone is kept: Thai has no other
 _TERMINAL = re.compile(rf"[{_CONTROLS}{_DIRECTIONS}\ud800-\udfff]")
