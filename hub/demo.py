@@ -136,10 +136,7 @@ class Demo:
         _, self._key = await create_team(db, name="Demo", email="demo@example.com", password=secrets.token_hex(16))
         await db.stop()
         config = configure(create_app(settings), host=settings.server.host, port=port)
-        try:
-            _, bound = await self._stack.enter_async_context(serving(config))
-        except OSError as error:
-            raise StepFailed(f"the hub {error}") from error
+        _, bound = await self._stack.enter_async_context(serving(config))
         self._url = f"http://127.0.0.1:{bound}"
         headers = {"Authorization": f"Bearer {self._key}"}
         self._client = httpx2.AsyncClient(base_url=self._url, headers=headers, timeout=STEP_S)

@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hub.domain.errors import CannotStart
 from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
@@ -117,7 +118,10 @@ class HubServer(Server):
             self._captured_signals.clear()  # a stop on request is no failure: exit 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # so uvicorn ends when it cannot listen; why is in the log
+            raise CannotStart(f"The hub cannot listen on {self.config.host}, port {self.config.port}.") from None
         if self.started and self._ready is not None:
             self._ready(self.servers[0].sockets[0].getsockname()[1])
 
@@ -135,8 +139,7 @@ class HubServer(Server):
 
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
-    """Serve in the running loop while the block lasts: (server, port). Raises OSError when it cannot listen, and what
-    stops the start of the application."""
+    """Serve in the running loop while the block lasts: (server, port). Raises CannotStart."""
     bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = HubServer(config, bound.set_result, signals=False)
     task = asyncio.create_task(server.serve())
@@ -145,9 +148,7 @@ async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
         yield server, await bound
     except asyncio.CancelledError:
         if bound.cancelled():
-            if (error := task.exception()) is not None:
-                raise error from None
-            raise OSError(f"cannot start on {config.host}:{config.port}") from None
+            task.result()
         raise
     finally:
         server.should_exit = True
