@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,13 @@ def test_a_second_hub_on_one_data_folder_refuses_and_the_next_one_does_not(tmp_p
         third.terminate()
         third.communicate(timeout=60)
         assert third.returncode == 0
+
+
+def test_a_port_that_is_taken_is_told_without_a_traceback(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for command in (("serve", "--data", str(tmp_path)), ("demo", "--once")):
+            refused = run(*command, "--port", port)
+            assert refused.returncode == 1
+            assert refused.stderr.splitlines()[-1] == f"The hub cannot listen on 127.0.0.1, port {port}."
+            assert "Traceback" not in refused.stderr
