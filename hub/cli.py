@@ -126,6 +126,7 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         create_app(settings, probe=probe),
         host=server.host,
         port=server.port,
+        loop=server.loop,
         tls_cert=str(server.tls_cert) if server.tls_cert else None,
         tls_key=str(server.tls_key) if server.tls_key else None,
     )

@@ -7,11 +7,12 @@ answers to is an error that names the key, wherever it stands: a limit with a ty
 
 import os
 import tomllib
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -54,8 +55,18 @@ class Server(Group):
         [],
         description="Networks whose X-Forwarded-For is believed; from anywhere else it is a claim anyone could make.",
     )
+    loop: Literal["auto", "uvloop", "asyncio"] = Field(
+        "auto", description="Event loop; auto: uvloop where it is installed (there is none for Windows), else asyncio."
+    )
     tls_cert: Path | None = Field(None, description="PEM certificate chain; together with tls_key, serves HTTPS.")
     tls_key: Path | None = Field(None, description="PEM private key of tls_cert.")
+
+    @field_validator("loop")
+    @classmethod
+    def _the_loop_is_there(cls, loop: str) -> str:
+        if loop == "uvloop" and find_spec("uvloop") is None:
+            raise ValueError("uvloop is not installed here")
+        return loop
 
     @model_validator(mode="after")
     def _tls_is_a_pair(self) -> Self:

@@ -4,8 +4,10 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import unquote
 
+import httptools
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,8 +17,8 @@ from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
-SOCKETS: dict[bytes, type[FrameSocket]] = {b"/ws/player": PlayerSocket, b"/ws/operator": OperatorSocket}
-"""What speaks at which path; everything else is Starlette's."""
+SOCKETS: dict[str, type[FrameSocket]] = {"ws/player": PlayerSocket, "ws/operator": OperatorSocket}
+"""What speaks at which path, written as the route table reads paths; everything else is Starlette's."""
 
 
 class HubHttp(HttpToolsProtocol):
@@ -56,10 +58,12 @@ class HubHttp(HttpToolsProtocol):
         self._end_head()
         super().on_headers_complete()
 
+    def _should_upgrade(self) -> bool:
+        return super()._should_upgrade() and _socket_at(self.url) is not None
+
     def handle_websocket_upgrade(self) -> None:
         self._end_head()
-        if (socket := SOCKETS.get(self.url.partition(b"?")[0])) is not None:
-            self.ws_protocol_class: Any = socket
+        self.ws_protocol_class: Any = _socket_at(self.url)
         super().handle_websocket_upgrade()
         self.parser: Any = None  # it refers back to us: a cycle that would hold its buffers until a collection
 
@@ -77,6 +81,16 @@ class HubHttp(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         if self._in_head and not self.transport.is_closing():
             self.transport.close()
+
+
+def _socket_at(target: bytes) -> type[FrameSocket] | None:
+    """What speaks at the path of a request target. Doubled leading slashes and trailing ones are overlooked, and
+    percent-encoding and a host in front are read, as for every other path."""
+    try:
+        path = httptools.parse_url(target).path or b""
+    except httptools.HttpParserInvalidURLError:
+        return None
+    return SOCKETS.get(unquote(path.decode("latin-1")).strip("/"))
 
 
 class HubServer(Server):
@@ -132,7 +146,15 @@ async def serving(config: Config) -> AsyncIterator[tuple[HubServer, int]]:
         await asyncio.wait([task])
 
 
-def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tls_key: str | None = None) -> Config:
+def configure(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto",
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+) -> Config:
     return Config(
         app,
         host=host,
@@ -142,7 +164,7 @@ def configure(app: Any, *, host: str, port: int, tls_cert: str | None = None, tl
         ws_per_message_deflate=False,
         ws_max_size=262_144,
         backlog=BACKLOG,
-        loop="uvloop",
+        loop=loop,
         lifespan="on",
         access_log=False,
         log_level="warning",

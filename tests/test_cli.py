@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 
 import httpx2
+import pytest
 
 
-def serve(folder: Path) -> "subprocess.Popen[str]":
+def serve(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "hub", "serve", "--data", str(folder), "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"HUB_CONFIG": os.devnull},
+        env=os.environ | {"HUB_CONFIG": os.devnull} | environment,
     )
 
 
@@ -63,3 +64,13 @@ def test_a_second_hub_on_one_data_folder_refuses_and_the_next_one_does_not(tmp_p
         third.terminate()
         third.communicate(timeout=60)
         assert third.returncode == 0
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_event_loop_is_a_setting(tmp_path: Path, loop: str) -> None:
+    with serve(tmp_path, HUB_SERVER__LOOP=loop) as hub:
+        assert listening(hub)
+        assert ("/uvloop/" in Path(f"/proc/{hub.pid}/maps").read_text()) == (loop == "uvloop")
+        hub.terminate()
+        hub.communicate(timeout=60)
+        assert hub.returncode == 0
