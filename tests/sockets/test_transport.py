@@ -109,6 +109,11 @@ class Wire(asyncio.Transport):
         self.reading = True
 
 
+async def one_turn() -> None:
+    """Of the loop."""
+    await asyncio.sleep(0)
+
+
 class Talk:
     """One socket, from its handshake on; what the other end would see of it."""
 
@@ -151,7 +156,7 @@ class Talk:
 
     async def _settled(self) -> None:
         while self.socket._arrived and not self.wire.closed:
-            await asyncio.sleep(0)
+            await one_turn()
 
     @property
     def close(self) -> tuple[int, str] | None:
