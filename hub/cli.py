@@ -128,7 +128,14 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         ready(port)
 
     with _in_one_sentence(), _alone(server.data):
-        config = configure(app, host=server.host, port=server.port, tls_cert=server.tls_cert, tls_key=server.tls_key)
+        config = configure(
+            app,
+            host=server.host,
+            port=server.port,
+            loop=server.loop,
+            tls_cert=server.tls_cert,
+            tls_key=server.tls_key,
+        )
         beside = [
             configure(app.state.metrics, host=host, port=port, sockets=False)
             for host, port in settings.metrics.addresses

@@ -8,6 +8,7 @@ answers to is an error that names the key, wherever it stands: a limit with a ty
 import os
 import re
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -63,6 +64,9 @@ class Server(Group):
         "x-forwarded-for",
         description="The header in which those proxies name the client: x-forwarded-for, or forwarded of RFC 7239.",
     )
+    loop: Literal["auto", "uvloop", "asyncio"] = Field(
+        "auto", description="Event loop; auto: uvloop where it is installed (there is none for Windows), else asyncio."
+    )
     tls_cert: Path | None = Field(None, description="PEM certificate chain; together with tls_key, serves HTTPS.")
     tls_key: Path | None = Field(None, description="PEM private key of tls_cert.")
 
@@ -76,6 +80,13 @@ class Server(Group):
         if not good:
             raise ValueError("an address looks like https://hub.example.com, with IPv6 in brackets: http://[::1]:8080")
         return url
+
+    @field_validator("loop")
+    @classmethod
+    def _the_loop_is_there(cls, loop: str) -> str:
+        if loop == "uvloop" and find_spec("uvloop") is None:
+            raise ValueError("uvloop is not installed here")
+        return loop
 
     @model_validator(mode="after")
     def _tls_is_a_pair(self) -> Self:

@@ -8,7 +8,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import unquote
 
 import httptools
 from uvicorn import Config, Server
@@ -25,8 +26,8 @@ MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a q
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
 LINGER_S = 2.0  # for a refused caller to read why and hang up
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
-SOCKETS: dict[bytes, type[FrameSocket]] = {b"/ws/player": PlayerSocket, b"/ws/operator": OperatorSocket}
-"""What speaks at which path; everything else is Starlette's."""
+SOCKETS: dict[str, type[FrameSocket]] = {"ws/player": PlayerSocket, "ws/operator": OperatorSocket}
+"""What speaks at which path, written as the route table reads paths; everything else is Starlette's."""
 
 VERSIONS = "This hub speaks HTTP/1.1 and HTTP/1.0."
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(:[0-9]{0,5})?")
@@ -147,7 +148,7 @@ class HubHttp(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", b""])
 
     def _socket_class(self) -> type[FrameSocket] | None:
-        return SOCKETS.get(self.url.partition(b"?")[0])
+        return _socket_at(self.url)
 
     def handle_websocket_upgrade(self) -> None:
         self._end_head()
@@ -256,6 +257,16 @@ class Lifespan:
 
     async def shutdown(self) -> None:
         await self._life.__aexit__(None, None, None)
+
+
+def _socket_at(target: bytes) -> type[FrameSocket] | None:
+    """What speaks at the path of a request target. Doubled leading slashes and trailing ones are overlooked, and
+    percent-encoding and a host in front are read, as for every other path."""
+    try:
+        path = httptools.parse_url(target).path or b""
+    except httptools.HttpParserInvalidURLError:
+        return None
+    return SOCKETS.get(unquote(path.decode("latin-1")).strip("/"))
 
 
 class HubServer(Server):
@@ -370,6 +381,7 @@ def configure(
     *,
     host: str,
     port: int,
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto",
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     sockets: bool = True,
@@ -386,7 +398,7 @@ def configure(
         ws_per_message_deflate=False,
         ws_max_size=262_144,
         backlog=BACKLOG,
-        loop="uvloop",
+        loop=loop,
         access_log=False,
         log_level="warning",
         proxy_headers=False,  # our own rule reads them, see hub.api.auth

@@ -2,24 +2,24 @@
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx2
 import orjson
+import pytest
 
 from hub import cli
 
 
-def serve(folder: Path) -> "subprocess.Popen[str]":
+def serve(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "hub", "serve", "--data", str(folder), "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"HUB_CONFIG": os.devnull},
+        env=os.environ | {"HUB_CONFIG": os.devnull} | environment,
     )
 
 
@@ -87,11 +87,11 @@ def test_a_second_hub_on_one_data_folder_refuses_and_the_next_one_does_not(tmp_p
         assert third.returncode == 0
 
 
-def test_a_port_that_is_taken_is_told_without_a_traceback(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        for command in (("serve", "--data", str(tmp_path)), ("demo", "--once")):
-            refused = run(*command, "--port", port)
-            assert refused.returncode == 1
-            assert refused.stderr.splitlines()[-1] == f"The hub cannot listen on 127.0.0.1, port {port}."
-            assert "Traceback" not in refused.stderr
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_event_loop_is_a_setting(tmp_path: Path, loop: str) -> None:
+    with serve(tmp_path, HUB_SERVER__LOOP=loop) as hub:
+        assert listening(hub)
+        assert ("/uvloop/" in Path(f"/proc/{hub.pid}/maps").read_text()) == (loop == "uvloop")
+        hub.terminate()
+        hub.communicate(timeout=60)
+        assert hub.returncode == 0

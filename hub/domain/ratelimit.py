@@ -38,6 +38,24 @@ class Rule:
         return -(-self.capacity // self.refill) * self.every_us
 
 
+class Minute:
+    """What one caller may use up within a minute, on a monotonic clock (seconds). The minute begins with the first use
+    after the last one was over."""
+
+    __slots__ = ("_began", "_left", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = self._left = limit
+        self._began = -60.0
+
+    def take(self, amount: int, now: float) -> bool:
+        """Whether there was that much left."""
+        if now - self._began >= 60 and amount:
+            self._began, self._left = now, self._limit
+        self._left -= amount
+        return self._left >= 0
+
+
 class Standing(NamedTuple):
     """Where a caller stands after a request: `reset` is when its bucket is full again (Unix seconds, rounded up),
     `retry_after` whole seconds until it is let in again; 0: it was let in."""

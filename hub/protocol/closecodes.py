@@ -8,6 +8,7 @@ class CloseCode(IntEnum):
     """WebSocket close codes that the hub uses; those from 4000 on are this protocol's own."""
 
     GOING_AWAY = 1001
+    NOT_UTF8 = 1007
     TOO_BIG = 1009
     SERVICE_RESTART = 1012
     PROTOCOL_ERROR = 4000
@@ -40,6 +41,7 @@ class Reaction:
 
 REACTIONS: dict[CloseCode, Reaction] = {
     CloseCode.GOING_AWAY: Reaction(reason="going away"),
+    CloseCode.NOT_UTF8: Reaction(reason="text is not UTF-8", loud=True),
     CloseCode.TOO_BIG: Reaction(reason="message too big", loud=True),
     CloseCode.SERVICE_RESTART: Reaction(reason="service restart"),
     CloseCode.PROTOCOL_ERROR: Reaction(reason="protocol error", loud=True),

@@ -42,12 +42,6 @@ class Limits:
     malformed_per_minute: int = 20
     """Refused messages before the connection ends: room for a newer agent's unknown messages, none for a broken one."""
 
-    messages_per_minute: int = 12_000
-    """Frames of any kind: 200 a second, which a player that answers full windows without a pause does not reach."""
-
-    bytes_per_minute: int = 128 * 1024 * 1024
-    """Four uploads of 20 MB of logs at once, and as much again as a screenshot each."""
-
     progress_interval_s: float = 1
     """The least time between two `progress` of one command; faster ones are dropped."""
 

@@ -109,9 +109,6 @@ class HubSession(Session):
     """
 
     __slots__ = (
-        "_budget_bytes",
-        "_budget_from",
-        "_budget_messages",
         "_ended",
         "_progress",
         "_state",
@@ -125,9 +122,6 @@ class HubSession(Session):
     def __init__(self, now: float, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits, opening_by=now + limits.hello_timeout_s)
         self._state: Literal["waiting", "greeted", "open", "parting"] = "waiting"
-        self._budget_from = now
-        self._budget_messages = 0
-        self._budget_bytes = 0
         self._upload_window = limits.upload_window
         self._unacked: set[str] | None = None
         self._progress: dict[str, float] | None = None
@@ -141,8 +135,6 @@ class HubSession(Session):
         if self.closed:
             return []
         events: list[HubEvent] = self._alive(now)
-        if not self._within_budget(len(data), now):
-            return events
         try:
             message = decode(data, PLAYER_TO_HUB)
         except MalformedMessage as refusal:
@@ -160,8 +152,6 @@ class HubSession(Session):
         if self.closed:
             return []
         events: list[HubEvent] = self._alive(now)
-        if not self._within_budget(len(data), now):
-            return events
         if self._state == "waiting" or self._state == "greeted":
             self._refuse_early(now)
             return events
@@ -186,14 +176,6 @@ class HubSession(Session):
             events.append(UploadBroken(receiver.upload, refusal.code))
         else:
             events.append(UploadChunk(receiver.upload, offset, piece, complete))
-        return events
-
-    def receive_life(self, now: float) -> list[HubEvent]:
-        """A pong, a ping or any other frame without content for us; counts against the budget like a message."""
-        if self.closed:
-            return []
-        events: list[HubEvent] = self._alive(now)
-        self._within_budget(0, now)
         return events
 
     # Sending
@@ -324,18 +306,6 @@ class HubSession(Session):
         self._state = "greeted"
         self._opening_by = None
         return True
-
-    def _within_budget(self, size: int, now: float) -> bool:
-        if now - self._budget_from >= 60:
-            self._budget_from = now
-            self._budget_messages = self._budget_bytes = 0
-        self._budget_messages += 1
-        self._budget_bytes += size
-        limits = self._limits
-        if self._budget_messages <= limits.messages_per_minute and self._budget_bytes <= limits.bytes_per_minute:
-            return True
-        self.close(CloseCode.FLOODING)
-        return False
 
     def _progress_due(self, id: str, now: float) -> bool:
         if self._progress is None:

@@ -14,6 +14,7 @@ from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey
 from hub.domain.errors import HubError
 from hub.domain.events import Topic
+from hub.domain.ratelimit import Minute
 from hub.protocol.closecodes import CloseCode
 from hub.services.commands import Origin
 from hub.services.feed import RESUME_LIMIT, Told
@@ -58,10 +59,10 @@ class OperatorConnection:
         self._token = token
         self._address = address
         self._closed = False
-        self._life_at = self._minute_at = now
+        self._life_at = now
         self._pinged = False
-        self._messages = 0
-        self._unread = 0
+        self._messages = Minute(MESSAGES_A_MINUTE)
+        self._unread = Minute(UNREAD_A_MINUTE - 1)
         self._commands: deque[Command] = deque()
         self._working: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -71,11 +72,7 @@ class OperatorConnection:
     # From the transport
 
     def on_text(self, data: bytes) -> None:
-        now = self._alive()
-        if now - self._minute_at >= 60:
-            self._minute_at, self._messages, self._unread = now, 0, 0
-        self._messages += 1
-        if self._messages > MESSAGES_A_MINUTE:
+        if not self._messages.take(1, self._alive()):
             self.close(CloseCode.FLOODING, "too many messages")
             return
         try:
@@ -103,6 +100,9 @@ class OperatorConnection:
 
     def on_life(self) -> None:
         self._alive()
+
+    def on_excess(self, code: CloseCode, reason: str) -> None:
+        self.close(code, reason)
 
     def on_lost(self) -> None:
         self._closed = True
@@ -137,20 +137,18 @@ class OperatorConnection:
         """A frame that is the same for many."""
         if not self._closed:
             self._seam.send_framed(frame)
-            if self._seam.buffered > OUTBOX_BYTES:
-                self.close(CloseCode.TOO_SLOW, "too slow to read")
 
     # ------------------------------------------------------------------------------------------------------------------
 
     def _alive(self) -> float:
+        """The second of now."""
         self._life_at = asyncio.get_running_loop().time()
         self._pinged = False
         return self._life_at
 
     def _refuse(self, code: str, message: str, ref: str | None) -> None:
-        self._unread += 1
         self._say("error", code=code, message=message, **({} if ref is None else {"ref": ref}))
-        if self._unread >= UNREAD_A_MINUTE:
+        if not self._unread.take(1, self._life_at):
             self.close(CloseCode.PROTOCOL_ERROR, "too many messages that cannot be read")
 
     def _say(self, kind: str, **fields: Any) -> None:

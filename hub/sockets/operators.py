@@ -15,7 +15,7 @@ from hub.protocol.closecodes import CloseCode
 from hub.services.access import concerns
 from hub.services.services import Services
 from hub.sockets.frames import framed
-from hub.sockets.operator import OperatorConnection, Seam
+from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam
 
 MOST = 1_000  # operators of one process; each costs a write for every event of its team
 PART_BYTES = 131_072  # of one `now`: half of the largest frame a player may send
@@ -24,6 +24,8 @@ PROGRESS_MOST = 10_000  # commands whose progress waits to be told: within a sec
 
 class Operators:
     """`now` is told at most once a second; nothing is kept for it while nobody listens."""
+
+    outbox_bytes = OUTBOX_BYTES
 
     def __init__(
         self,

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from hub.sockets.registry import Registry
 
 BUSY_LIMIT = 200  # messages being worked on before we stop reading: a player cannot outrun the disk
-TOO_SLOW_ABORT_S = 5  # a close frame waits behind the megabyte that was not read
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +48,6 @@ log = logging.getLogger(__name__)
 class Seam(Protocol):
     """What a connection needs of the bytes under it."""
 
-    @property
-    def buffered(self) -> int: ...
     def send(self, text: str) -> None: ...
     def ping(self) -> None: ...
     def close(self, code: int, reason: str = "") -> None: ...
@@ -121,6 +118,12 @@ class PlayerConnection:
         self.seen = True
         self._handle(self._session.receive_life(time.monotonic()))
 
+    def on_excess(self, code: CloseCode, reason: str) -> None:
+        """It sends too much, or reads too little."""
+        if code is CloseCode.TOO_SLOW:
+            self._end_reason = "slow"
+        self._close(code, reason)
+
     def on_lost(self) -> None:
         """The TCP connection is gone, or will be: write the end down, once."""
         if self._left:
@@ -136,7 +139,7 @@ class PlayerConnection:
     def sweep(self, now: float) -> None:
         """Keep the session's deadlines."""
         deadline = self._session.next_deadline()
-        if deadline is not None and deadline <= now:
+        if deadline is not None and deadline <= now and not self._left:  # else one that is gone would be doubted again
             self._handle(self._session.tick(now))
 
     def drain(self, reconnect_after_ms: int) -> None:
@@ -386,8 +389,8 @@ class PlayerConnection:
         self._end_reason = reason
         self._close(code)
 
-    def _close(self, code: CloseCode) -> None:
-        self._session.close(code)
+    def _close(self, code: CloseCode, reason: str = "") -> None:
+        self._session.close(code, reason)
         self._pump()
 
     async def _leave(self) -> None:
@@ -445,7 +448,7 @@ class PlayerConnection:
                 self._seam.resume()
 
     def _pump(self) -> None:
-        """Write what the session has to say; end a connection that does not read."""
+        """Write what the session has to say."""
         probe = self._registry.probe
         for output in self._session.take_output():
             if isinstance(output, Text):
@@ -466,10 +469,6 @@ class PlayerConnection:
                     self._registry.flooded(self.player_id)
                 if self._end_reason == "silent":
                     self._seam.abort()
-        if not self._session.closed and self._seam.buffered > self._registry.settings.outbox_bytes:
-            self._end_reason = "slow"
-            self._close(CloseCode.TOO_SLOW)
-            asyncio.get_running_loop().call_later(TOO_SLOW_ABORT_S, self._seam.abort)
 
 
 _READINGS = tuple(field.name for field in fields(m.Telemetry))

@@ -73,6 +73,10 @@ class Registry:
     def __len__(self) -> int:
         return len(self._current)
 
+    @property
+    def outbox_bytes(self) -> int:
+        return self.settings.outbox_bytes
+
     async def admit(self, seam: Seam, token: str | None, address: str | None) -> PlayerConnection:
         """Check a credential before the handshake is answered.
 

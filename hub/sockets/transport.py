@@ -1,9 +1,13 @@
-"""The bytes under a connection, of a player or an operator: handshake, frames, back-pressure.
+"""The bytes under a connection, of a player or an operator: handshake, frames, limits, back-pressure.
 
-uvicorn hands the upgraded TCP connection to a `FrameSocket`, an asyncio protocol without a task, queue or timer of its
-own. WebSocket framing is the sans-I/O server of the `websockets` package. What is above sees only the seam: `send`,
-`send_framed`, `ping`, `close`, `abort`, `buffered`, `drained`, `pause`, `resume`; what is below hears `on_text`,
-`on_binary`, `on_life`, `on_lost`.
+uvicorn hands the upgraded TCP connection to a `FrameSocket`, an asyncio protocol without a task or queue of its own.
+WebSocket framing is the sans-I/O server of the `websockets` package (`hub.sockets.framing`). What is above sees only
+the seam: `send`, `send_framed`, `ping`, `close`, `abort`, `drained`, `pause`, `resume`, `buffered`; it hears `on_text`,
+`on_binary`, `on_life`, `on_excess`, `on_lost`.
+
+However much the other end sends, and however little it reads: frames, bytes and control frames have budgets of a
+minute, messages a most of pieces, and unread output a most of bytes. What arrives before the 101 answer stays in the
+kernel, and a read full of tiny frames is handled in turns, between which others have theirs.
 """
 
 import asyncio
@@ -11,23 +15,31 @@ import email.utils
 import http
 import json
 import logging
+from enum import IntFlag
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
+from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import Subprotocol
 
 from hub.client_address import TrustedProxies
 from hub.domain.errors import BadRequest, HubError
+from hub.domain.ratelimit import Minute
+from hub.protocol.closecodes import CloseCode
 from hub.protocol.codec import MAX_TEXT_BYTES
+from hub.protocol.connection import MAX_REASON_BYTES
+from hub.sockets.framing import Framing
 
 BEARER_SUBPROTOCOL = "bearer."
 CLOSE_TIMEOUT_S = 5  # for the other end to answer a close, or to read what is in front of it
+SLICE_BYTES = 4_096  # parsed at once: at most 683 empty frames, some 5 ms
+TURN_FRAMES = 256  # of one socket, after which the others have their turn
+CONTROL_A_MINUTE = 600  # pings, pongs: ten a second, while libraries send one in 20 s; past it 4029
+UNHEARD_BYTES = 1_048_576  # read and thrown away after a broken limit, so that our close is read: what is under way
+PIECES = 1_024  # of one message: 256 bytes each for the largest; past it 4029
 REFUSALS = {
     401: 4001,
     403: 4003,
@@ -35,9 +47,18 @@ REFUSALS = {
     503: 4150,
 }  # HTTP answers as close codes, for clients that cannot read them
 
+_BAD_HEAD = "The request head cannot be read; it has no body, and at most 128 lines of at most 8 KiB."
+
 log = logging.getLogger(__name__)
-_frames_log = logging.getLogger(__name__ + ".frames")
-_frames_log.setLevel(logging.WARNING)  # never a line per message
+
+
+class _Hold(IntFlag):
+    """Why nothing is read for now."""
+
+    HANDSHAKE = 1  # not answered yet
+    BUSY = 2  # what is above has enough to do
+    TURN = 4  # others come first
+    OVER = 8  # of one that is not listened to any more, enough has been thrown away
 
 
 class Connection(Protocol):
@@ -46,6 +67,9 @@ class Connection(Protocol):
     def on_text(self, data: bytes) -> None: ...
     def on_binary(self, data: bytes) -> None: ...
     def on_life(self) -> None: ...
+    def on_excess(self, code: CloseCode, reason: str) -> None:
+        """It sends too much or reads too little: to be closed so."""
+
     def on_lost(self) -> None: ...
 
 
@@ -54,6 +78,10 @@ class Door(Protocol):
 
     proxies: TrustedProxies
 
+    @property
+    def outbox_bytes(self) -> int:
+        """Unread bytes at which a connection is too slow."""
+
     async def admit(self, seam: Any, token: str | None, address: str | None) -> Connection: ...
 
 
@@ -61,40 +89,49 @@ class FrameSocket(asyncio.Protocol):
     """uvicorn's `ws` class. Subclasses say which door of the application's state lets in, and what is spoken."""
 
     __slots__ = (
+        "_arrived",
+        "_bytes",
+        "_closing",
         "_connection",
         "_connections",
+        "_control",
         "_door",
-        "_fragments",
+        "_ending",
+        "_frames",
         "_gone",
+        "_holds",
         "_loop",
+        "_over",
         "_paused",
         "_protocol",
         "_tasks",
-        "_text",
         "_transport",
         "_writable",
     )
 
     DOOR: ClassVar[str]
     SUBPROTOCOL: ClassVar[Subprotocol]
-    MAX_BYTES: ClassVar[int]
+    MAX_BYTES: ClassVar[int]  # of a message
+    FRAMES_A_MINUTE: ClassVar[int]
+    BYTES_A_MINUTE: ClassVar[int]
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         self._connections: set[Any] = server_state.connections
         self._tasks: set[asyncio.Task[Any]] = server_state.tasks
         self._door: Door = app_state[self.DOOR]
         self._loop = asyncio.get_running_loop()
-        self._protocol = ServerProtocol(
-            subprotocols=[self.SUBPROTOCOL],
-            select_subprotocol=_select_subprotocol,
-            max_size=self.MAX_BYTES,
-            logger=_frames_log,
-        )
+        self._protocol = Framing(self.SUBPROTOCOL, self.MAX_BYTES)
         self._connection: Connection | None = None
+        self._arrived = b""  # and not parsed yet
+        self._holds = _Hold(0)
+        self._frames = Minute(self.FRAMES_A_MINUTE)
+        self._bytes = Minute(self.BYTES_A_MINUTE)
+        self._control = Minute(CONTROL_A_MINUTE)
+        self._over = False  # a limit was broken: nothing is heard any more
+        self._closing = False  # we have said goodbye: what still comes is handled no more
+        self._ending: asyncio.TimerHandle | None = None
         self._paused = False  # the network takes no more for now
         self._writable: asyncio.Event | None = None  # of those who wait for it
-        self._fragments: list[bytes] | None = None
-        self._text = False
         self._gone = False
         self._transport: asyncio.Transport
 
@@ -108,22 +145,17 @@ class FrameSocket(asyncio.Protocol):
         self._gone = True
         self._connections.discard(self)
         self.resume_writing()
-        self._fragments = None
+        self._arrived = b""
+        if self._ending is not None:
+            self._ending.cancel()
         if self._connection is not None:
             self._connection.on_lost()
             self._connection = None
         self._protocol.parser.close()  # else a cycle holds its buffers until a collection
 
     def data_received(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Request):
-                task = self._loop.create_task(self._handshake(event))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            elif isinstance(event, Frame) and self._connection is not None:
-                self._frame(event)
-        self._flush()
+        self._arrived = self._arrived + data if self._arrived else data
+        self._turn()
 
     def eof_received(self) -> None:
         self._protocol.receive_eof()
@@ -134,7 +166,7 @@ class FrameSocket(asyncio.Protocol):
         self.close(1012, "service restart")
 
     def pause_writing(self) -> None:
-        """The outbox is bounded by bytes (`buffered`), looked at with every send; asyncio's own mark is for `drained`
+        """The outbox is bounded by bytes (`buffered`), looked at with every write; asyncio's own mark is for `drained`
         alone."""
         self._paused = True
 
@@ -161,6 +193,7 @@ class FrameSocket(asyncio.Protocol):
         """A whole frame that `framed` has made, the same bytes for many."""
         if self._protocol.state is OPEN and not self._gone:
             self._transport.write(frame)
+            self._look_at_output()
 
     async def drained(self) -> None:
         """Return once the network has taken most of what was sent, or the connection is gone."""
@@ -177,12 +210,16 @@ class FrameSocket(asyncio.Protocol):
         """Say goodbye; the TCP connection ends with the answer, or without one some seconds later."""
         if self._gone:
             return
-        if self._protocol.state is OPEN:
-            self._protocol.send_close(code, reason)
-            self._flush()
-            self._loop.call_later(CLOSE_TIMEOUT_S, self.abort)
-        else:
+        self._closing = True
+        if self._protocol.state is not OPEN:
             self.abort()
+            return
+        reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        if self._over:
+            self._protocol.fail(code, reason)
+        else:
+            self._protocol.send_close(code, reason)
+        self._flush()
 
     def abort(self) -> None:
         """End the TCP connection now, whatever is still unsent."""
@@ -190,16 +227,94 @@ class FrameSocket(asyncio.Protocol):
             self._transport.abort()
 
     def pause(self) -> None:
-        if not self._gone:
-            self._transport.pause_reading()
+        self._hold(_Hold.BUSY)
 
     def resume(self) -> None:
-        if not self._gone:
-            self._transport.resume_reading()
+        self._release(_Hold.BUSY)
 
-    # Inside
+    # Inside: what arrives
+
+    def _hold(self, why: _Hold) -> None:
+        if not self._holds and not self._gone and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._holds |= why
+
+    def _release(self, why: _Hold) -> None:
+        if not self._holds & why:
+            return
+        self._holds &= ~why
+        if not self._holds and not self._gone and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Parse and handle what has arrived, slice by slice, until it is the turn of others."""
+        data, self._arrived = self._arrived, b""
+        at = frames = 0
+        while at < len(data) and not self._holds:
+            frames += self._take(data[at : at + SLICE_BYTES])
+            at += SLICE_BYTES
+            self._flush()
+            if frames >= TURN_FRAMES and at < len(data):
+                self._hold(_Hold.TURN)
+                self._loop.call_soon(self._release, _Hold.TURN)
+        if not self._over and not self._gone:
+            self._arrived = data[at:]
+
+    def _take(self, piece: bytes) -> int:
+        """The number of frames that have ended in this piece."""
+        protocol, now = self._protocol, self._loop.time()
+        if not self._bytes.take(len(piece), now):
+            self._excess(CloseCode.FLOODING, "too many bytes within a minute")
+            self._hold(_Hold.OVER)
+            return 0
+        connecting = protocol.state is CONNECTING and not protocol.eof_sent
+        protocol.receive_data(piece)
+        events = protocol.events_received()
+        if connecting:
+            self._asked(events)
+            return 0
+        control = sum(isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG) for event in events)
+        if not self._control.take(control, now):
+            self._excess(CloseCode.FLOODING, "too many pings within a minute")
+        elif not self._frames.take(len(events), now):
+            self._excess(CloseCode.FLOODING, "too many frames within a minute")
+        for event in events:
+            if self._closing or self._over or self._connection is None:
+                break
+            if isinstance(event, Frame):
+                self._frame(self._connection, event)
+        if protocol.pieces > PIECES:
+            self._excess(CloseCode.FLOODING, "too many pieces of one message")
+        return len(events)
+
+    def _asked(self, events: list[Any]) -> None:
+        """The request for a socket has arrived, or something that is none."""
+        for event in events:
+            if isinstance(event, Request):
+                self._hold(_Hold.HANDSHAKE)
+                task = self._loop.create_task(self._handshake(event))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return
+        if self._protocol.handshake_exc is not None:
+            self._protocol.data_to_send()  # the library's words, where it has any
+            self._transport.write(_refusal(BadRequest(_BAD_HEAD), 400).serialize())
+            self._transport.close()
+
+    @staticmethod
+    def _frame(connection: Connection, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT and frame.fin:
+            connection.on_text(bytes(frame.data))
+        elif frame.opcode is Opcode.BINARY and frame.fin:
+            connection.on_binary(bytes(frame.data))
+        elif frame.opcode is not Opcode.CLOSE:
+            connection.on_life()
+
+    # Inside: what leaves
 
     def _flush(self) -> None:
+        """Write what the protocol has to say, and see to the end once it has said the last."""
         if self._gone:
             return
         for data in self._protocol.data_to_send():
@@ -207,43 +322,45 @@ class FrameSocket(asyncio.Protocol):
                 self._transport.write(data)
             elif self._transport.can_write_eof():
                 self._transport.write_eof()
-        if self._protocol.close_expected() and self._transport.get_write_buffer_size() == 0:
+        self._look_at_output()
+        if self._protocol.state is OPEN or (self._protocol.state is CONNECTING and not self._protocol.eof_sent):
+            return
+        if self._ending is None:
+            self._ending = self._loop.call_later(CLOSE_TIMEOUT_S, self.abort)
+        # Whoever had no goodbye of its own to say may still be sending: to close now would reset the connection, and
+        # take our last words from it. It hears that we have ended, and ends too.
+        if self._protocol.eof_sent and (self._protocol.said_goodbye or not self._transport.can_write_eof()):
             self._transport.close()
 
-    def _frame(self, frame: Frame) -> None:
-        connection = self._connection
-        assert connection is not None
-        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            if frame.opcode is not Opcode.CONT:
-                self._text = frame.opcode is Opcode.TEXT
-                if frame.fin:
-                    self._message(connection, bytes(frame.data))
-                    return
-                self._fragments = []
-            assert self._fragments is not None  # the parser refuses a continuation of nothing
-            self._fragments.append(bytes(frame.data))
-            connection.on_life()
-            if frame.fin:
-                message, self._fragments = b"".join(self._fragments), None
-                self._message(connection, message)
-        elif frame.opcode in (Opcode.PING, Opcode.PONG):
-            connection.on_life()
+    def _look_at_output(self) -> None:
+        if self._protocol.state is OPEN and self._transport.get_write_buffer_size() > self._door.outbox_bytes:
+            self._excess(CloseCode.TOO_SLOW, "too slow to read")
 
-    def _message(self, connection: Connection, data: bytes) -> None:
-        if self._text:
-            connection.on_text(data)
-        else:
-            connection.on_binary(data)
+    def _excess(self, code: CloseCode, reason: str) -> None:
+        """Once. Whoever breaks a limit is closed, and not listened to any more."""
+        if self._over:
+            return
+        self._over = True
+        self._bytes = Minute(UNHEARD_BYTES)
+        if self._connection is not None:
+            self._connection.on_excess(code, reason)
+        if self._protocol.state is OPEN:
+            self.close(code, reason)
+        elif not self._protocol.eof_sent:
+            self._protocol.fail(code, reason)
 
     async def _handshake(self, request: Request) -> None:
         """Check the credential, then answer 101 or the reason why not."""
         response = self._protocol.accept(request)
         if response.status_code != 101:
-            self._answer(_refusal(BadRequest(response.body.decode().strip()), response.status_code))
+            answer = _refusal(BadRequest(response.body.decode().strip()), response.status_code)
+            if "Allow" in response.headers:
+                answer.headers["Allow"] = response.headers["Allow"]
+            self._answer(answer)
             return
         token, in_subprotocol = _token(request)
         refusal: HubError | None = None
-        connection = None
+        connection: Connection | None = None
         try:
             connection = await self._door.admit(self, token, self._address(request))
         except HubError as error:
@@ -259,18 +376,18 @@ class FrameSocket(asyncio.Protocol):
             self._answer(_refusal(refusal, refusal.status))
             return
         self._protocol.send_response(response)
-        if refusal is not None:
-            self._flush()
-            self.close(REFUSALS.get(refusal.status, 1011), refusal.message)
-            return
-        self._connection = connection
         self._flush()
+        if refusal is not None:
+            self.close(REFUSALS.get(refusal.status, 1011), refusal.message)
+        else:
+            self._connection = connection
+        self._release(_Hold.HANDSHAKE)
 
     def _answer(self, response: Response) -> None:
         if not self._gone:
             self._protocol.send_response(response)
             self._flush()
-            self._transport.close()
+            self._release(_Hold.HANDSHAKE)
 
     def _address(self, request: Request) -> str | None:
         peer = self._transport.get_extra_info("peername")
@@ -286,6 +403,8 @@ class PlayerSocket(FrameSocket):
     DOOR = "registry"
     SUBPROTOCOL = Subprotocol("signalbox.v1")
     MAX_BYTES = MAX_TEXT_BYTES
+    FRAMES_A_MINUTE = 12_000  # 200 a second, which a player that answers full windows without a pause does not reach
+    BYTES_A_MINUTE = 134_217_728  # four uploads of 20 MB of logs at once, and as much again as a screenshot each
 
 
 class OperatorSocket(FrameSocket):
@@ -295,14 +414,8 @@ class OperatorSocket(FrameSocket):
     DOOR = "operators"
     SUBPROTOCOL = Subprotocol("signalbox.operator.v1")
     MAX_BYTES = 65_536  # the largest is a command with its payload
-
-
-def _select_subprotocol(protocol: ServerProtocol, offered: Any) -> Subprotocol | None:
-    """The only one that the socket speaks; the library calls this as its own method."""
-    [spoken] = protocol.available_subprotocols or ()
-    if spoken not in offered:
-        raise NegotiationError(f"offer the subprotocol {spoken}")
-    return spoken
+    FRAMES_A_MINUTE = 6_000  # the 600 messages of a minute in ten pieces each
+    BYTES_A_MINUTE = 41_943_040  # the 600 messages of a minute, as large as they may be
 
 
 def _token(request: Request) -> tuple[str | None, bool]:

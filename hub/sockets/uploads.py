@@ -73,7 +73,7 @@ class UploadDesk:
         if one is None:
             return
         async with one.turn:
-            if number not in self._open:
+            if self._open.get(number) is not one:
                 return
             try:
                 await self._uploads.write(one.handle, event.offset, event.data)
@@ -81,7 +81,7 @@ class UploadDesk:
                     self._session.upload_credit(number, event.offset + len(event.data))
                 else:
                     finished = await self._uploads.finish(one.handle)
-                    del self._open[number]
+                    self._open.pop(number, None)  # the connection may have gone meanwhile
                     self._session.upload_done(number, finished.id, finished.url)
                     if self._metrics is not None:
                         self._metrics.upload_bytes.labels(event.upload.kind).inc(event.upload.size)

@@ -25,6 +25,7 @@ from hub.protocol.fields import (
 from hub.protocol.hub_session import ERROR_CODES
 from hub.protocol.messages import EVENT_NAMES, AgentInfo, ErrorInfo, JournalEntry, Play, PlayerInfo
 from hub.protocol.upload import MAX_UPLOAD_BYTES, UPLOAD_FAILURES
+from hub.sockets.transport import CONTROL_A_MINUTE, PIECES, PlayerSocket
 
 PAGE = (Path(__file__).parents[2] / "hub" / "docs" / "player-protocol.md").read_text()
 PARTS = (AgentInfo, PlayerInfo, JournalEntry, ErrorInfo, Play)
@@ -142,8 +143,10 @@ def test_the_known_events_are_listed() -> None:
                 f"{DEFAULT_LIMITS.upload_window} chunks",
                 f"{DEFAULT_LIMITS.uploads} uploads",
                 f"{DEFAULT_LIMITS.malformed_per_minute} refused messages",
-                f"{DEFAULT_LIMITS.messages_per_minute:,} frames",
-                f"{DEFAULT_LIMITS.bytes_per_minute // 2**20} MiB",
+                f"{PlayerSocket.FRAMES_A_MINUTE:,} frames",
+                f"{PlayerSocket.BYTES_A_MINUTE // 2**20} MiB",
+                f"{CONTROL_A_MINUTE} pings and pongs",
+                f"{PIECES:,} frames",
                 f"{CHUNK_BYTES:,} bytes",
                 f"{MAX_UPLOAD_BYTES['screenshot']:,} bytes",
                 f"{MAX_UPLOAD_BYTES['logs']:,} bytes",
