@@ -355,7 +355,8 @@ class PlayerConnection:
                                 payload=row.payload,
                                 delivery=row.delivery,
                                 expires_at=rfc3339_ms(row.expires_at),
-                            )
+                            ),
+                            time.monotonic(),
                         )
                     except NoRoom:  # closed meanwhile: the claim ends with this connection, the next one requeues it
                         return
