@@ -15,6 +15,7 @@ from device_agent.following import Following
 from device_agent.hubclock import HubClock
 from device_agent.logs import LINES, RecentLines
 from device_agent.players.base import Player, PlayerError
+from device_agent.players.source import is_address
 from device_agent.settings import Settings
 from device_agent.system.base import System, SystemFault
 from device_agent.uploads import UploadFault, Uploads
@@ -154,6 +155,8 @@ class _Actions:
         url = call.payload.get("url")
         if not isinstance(url, str) or "://" not in url:
             raise Rejected("invalid_payload", "url: must be an address")
+        if not is_address(url):
+            raise PlayerError("unsupported_uri", f"This is not the address of a stream: {url[:200]}")
         return {"current_content": await self._device.content.play(url, duration_s)}
 
     async def _play_playlist(self, playlist_id: int, duration_s: int | None) -> str:
@@ -174,6 +177,8 @@ class _Actions:
         asset = following.program.assets.get(asset_id) if following and following.program else None
         if following is None or asset is None:
             raise Rejected("unsupported_source", "This asset is not in the program that this player follows.")
+        if not asset.sound:
+            raise Rejected("unsupported_source", "The address of this asset is none that a player may open.")
         try:
             uri = asset.url if asset.sha256 is None else str(await following.file(asset))
         except DownloadFault as fault:

@@ -22,6 +22,7 @@ from device_agent.hubclock import HubClock
 from device_agent.journal import Journal, Probe
 from device_agent.link import Link
 from device_agent.logs import RecentLines
+from device_agent.memory import Memory
 from device_agent.players.base import Player, PlayerError
 from device_agent.plays import PlayLog
 from device_agent.program import Asset, Showing
@@ -147,6 +148,7 @@ class Agent:
             name=options.name,
         )
         self._uploads = Uploads()
+        self._memory = Memory(options.key, journal, sleep=sleep)
         self._plays = PlayLog(options.key, journal, self.link.send)
         self._following = Following(
             options.hub_url,
@@ -181,6 +183,7 @@ class Agent:
         self._group: asyncio.TaskGroup
         self._connection_tasks: list[asyncio.Task[None]] = []
         self._pairing: asyncio.Task[None] | None = None
+        self._errands: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self.outcomes: Counter[str] = Counter()  # commands that ended, by status
         self.ready = asyncio.Event()
@@ -200,7 +203,8 @@ class Agent:
                     self._start_pairing()
                 await self._stopping.wait()
                 await self.link.part("stopping")
-                for task in [*tasks, *self._connection_tasks, *([self._pairing] if self._pairing else [])]:
+                pairing = [self._pairing] if self._pairing else []
+                for task in [*tasks, *self._connection_tasks, *self._errands, *pairing]:
                     task.cancel()
         except* Rebooted:
             rebooted = True
@@ -220,13 +224,17 @@ class Agent:
         if not (self.link.connected and self.link.send(event)):
             self._events.append(event)
 
+    def accompany(self, duty: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Work beside everything else, until it is done or the agent stops."""
+        self._errands.append(self._group.create_task(_survived(duty, *arguments)))
+
     # --- starting ---
 
     async def _prepare(self) -> None:
         recalled = await self._journal.recall(self.options.key)
-        self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._remember)
+        self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._memory.keep)
         self._skew_kept_ms = int(recalled.get(CLOCK, 0))
-        self._sight = Sight(self.player, self.notice, self._remember, self._sleep, recalled.get(SEEN))
+        self._sight = Sight(self.player, self.notice, self._memory.keep, self._sleep, recalled.get(SEEN))
         if self.options.follow:
             await asyncio.to_thread(self._following.load)
         program = self._following.program
@@ -276,7 +284,8 @@ class Agent:
         return True
 
     def _duties(self) -> list[Coroutine[Any, Any, None]]:
-        duties = [self.link.run(), self._runner.run(), self._show(), self._mind_alerts()]
+        duties = [self.link.run(), self._runner.run(), self._memory.run(), self._plays.write(), self._show()]
+        duties.append(self._mind_alerts())
         if self.player.sees:
             duties.append(_survived(self._sight.run))
         return [*duties, self._following.run()] if self.options.follow else duties
@@ -287,9 +296,6 @@ class Agent:
             await self._start_player()
         log.info("player %s %s, state in %s", self.player.kind, self._version, self.options.state)
         await self._content.run()
-
-    async def _remember(self, name: str, value: Any) -> None:
-        await self._journal.remember(self.options.key, name, value)
 
     # --- what the link asks and tells (link.Owner) ---
 
@@ -304,7 +310,7 @@ class Agent:
             player=PlayerInfo(kind=self.player.kind, version=self._version[:100]),
             model=_label(self.system.model()),
             os_version=_label(self.system.os_version()),
-            journal=self._runner.told(),
+            journal=await self._runner.told(),
             revision=self._following.revision,
             settings=report.reported,
         )
@@ -445,8 +451,8 @@ class Agent:
 
     async def _keep_skew(self, skew_ms: int) -> None:
         if abs(skew_ms - self._skew_kept_ms) >= SKEW_KEPT_MS:
-            await self._remember(CLOCK, skew_ms)
             self._skew_kept_ms = skew_ms
+            await self._memory.keep(CLOCK, skew_ms)
 
     # --- what is on screen (content.Schedule) ---
 

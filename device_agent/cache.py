@@ -14,6 +14,11 @@ from device_agent.program import Asset
 
 PART = ".part"
 
+RESERVE_BYTES = 16_000_000
+RESERVE_SHARE = 0.05
+"""What stays free on the disk, the smaller of the two: journal and manifest need a few megabytes, and without a journal
+no command is taken."""
+
 
 class Cache:
     """`limit_bytes` is for all files together."""
@@ -62,26 +67,40 @@ class Cache:
             except FileNotFoundError:  # another download is complete now, and its `.part` is no more
                 continue
             found.append((status.st_mtime, status.st_size, path))
-        used = sum(length for _, length, path in found if path.suffix != PART or path.stem not in keep)
+        coming = sum(length for _, length, path in found if path.suffix == PART and path.stem in keep)
+        used = sum(length for _, length, _ in found) - coming
+        limit = min(self._limit, used + coming + _spare_bytes(self._folder))
         for _, length, path in sorted(found):
-            if used + size <= self._limit:
+            if used + size <= limit:
                 return
             if path.name.removesuffix(PART) not in keep:
                 path.unlink(missing_ok=True)
                 used -= length
-        if used + size > self._limit:
-            raise DownloadFault(f"{size:,} bytes more do not fit into the {self._limit:,} of the cache", final=True)
+        if used + size > limit:
+            raise DownloadFault(
+                f"{size:,} bytes more do not fit into the {limit:,} of the cache", final=limit == self._limit
+            )
+
+
+def _spare_bytes(folder: Path) -> int:
+    """What the disk has free beyond the reserve; negative when that is touched."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize - min(RESERVE_BYTES, int(disk.f_blocks * disk.f_frsize * RESERVE_SHARE))
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file's content: after a power cut it is the old or the new one, never a part. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # a part would fill the disk further
+        raise
     _sync_folder(path.parent)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from device_agent import tokens
 from device_agent.agent import Agent, Options
 from device_agent.config import Config, ConfigError, load
-from device_agent.journal import Journal, JournalError, Probe
+from device_agent.journal import RETRY_S, Journal, JournalError, Probe
 from device_agent.logs import LINE_FORMAT, RecentLines, for_terminal
 from device_agent.players.base import Player
 from device_agent.private import UMASK, close_to_others
@@ -167,7 +167,11 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
         return await pairing.wait_for_token(config.hub, offer)
 
     try:
-        tokens.store(state, asyncio.run(work()))
+        token = asyncio.run(work())
+        tokens.store(state, token)
+    except OSError as error:
+        print(f"device-agent: paired, and the token cannot be kept in {state}: {error.strerror}", file=sys.stderr)
+        return FAILED
     except pairing.PairingFailed as failure:
         print(for_terminal(f"device-agent: not paired: {failure.message} ({failure.code})"), file=sys.stderr)
         return FAILED
@@ -251,13 +255,31 @@ async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> str:
             log.warning("not paired: enter the code %s at %s", offer.user_code, offer.uri)
             await agent.show_code(offer.user_code, offer.uri, offer.expires_s)
             token = await pairing.wait_for_token(hub_url, offer)
-            await asyncio.to_thread(tokens.store, state, token)
+            if not await _stored(state, token):
+                agent.accompany(_store_later, state, token)
             log.warning("paired")
             return token
         except pairing.PairingFailed as failure:
             log.warning("not paired: %s (%s)", failure.message, failure.code)
             pause_s = {"expired_token": 0.0, "access_denied": DENIED_S}.get(failure.code, UNREACHED_S)
         await asyncio.sleep(pause_s)
+
+
+async def _stored(state: Path, token: str) -> bool:
+    try:
+        await asyncio.to_thread(tokens.store, state, token)
+    except OSError as error:
+        log.error("the token is not kept yet: %s", error)
+        return False
+    return True
+
+
+async def _store_later(state: Path, token: str) -> None:
+    """It is good already, and must still be known after a restart."""
+    stored = False
+    while not stored:
+        await asyncio.sleep(RETRY_S)
+        stored = await _stored(state, token)
 
 
 def _token(config: Config, state: Path) -> str | None:

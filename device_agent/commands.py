@@ -7,19 +7,21 @@ are written down and carried out:
 - commands of one lane run in order; a `once` command waits for all earlier ones and holds back later ones; otherwise a
   slow one blocks nobody;
 - `running` is on disk, with what was seen before, before anything is done;
-- nothing starts after its `expires_at`, by the hub's clock.
+- nothing starts after its `expires_at`, by the hub's clock;
+- what the disk refuses is written again until it takes it. A command that is not written yet belongs to the connection
+  that brought it, and ends with it: the next `hello` does not name it, so the hub sends it again or not at all.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from device_agent.action import Action, Call, Failed, Rejected
 from device_agent.hubclock import HubClock
-from device_agent.journal import MAX_OPEN, Entry, Journal, JournalError
+from device_agent.journal import MAX_OPEN, RETRY_S, Entry, Journal, JournalError
 from device_agent.players.base import PlayerError
 from device_agent.system.base import Rebooted, SystemFault
 from hub.protocol import codec
@@ -32,9 +34,6 @@ log = logging.getLogger(__name__)
 
 INBOX = 64
 """Messages taken from the socket and not yet looked at; when full, reading waits."""
-
-RETRY_S = 5.0
-"""Between attempts to write an outcome to a disk that refuses: it may be full for a while, and nobody else can act."""
 
 
 class Outlet(Protocol):
@@ -49,6 +48,7 @@ class Outlet(Protocol):
 class _Job:
     entry: Entry
     task: asyncio.Task[None] | None = None
+    settled: Result | None = None  # how it ended, while that is not on disk
     acting: bool = False
     cancelled: bool = False
 
@@ -81,7 +81,12 @@ class Runner:
         self._boot_id = boot_id
         self._device_now = device_now
         self._sleep = sleep
-        self._inbox: asyncio.Queue[Command | Cancel | ResultOk] = asyncio.Queue(INBOX)
+        self._inbox: asyncio.Queue[tuple[int, Command | Cancel | ResultOk]] = asyncio.Queue(INBOX)
+        self._connection = 0  # the number of the present one; commands of older ones are taken no more
+        self._taking = asyncio.Lock()  # held while commands are written down, so that `hello` tells of all or none
+        self._unwritten: dict[str, Entry] = {}  # what came on this connection and the disk refused
+        self._retrying: asyncio.Task[None] | None = None
+        self._confirming: set[str] = set()
         self._entries: dict[str, Entry] = {}  # outcome not confirmed, in the order in which they came
         self._jobs: dict[str, _Job] = {}  # of these, the ones without an outcome
         self._group: asyncio.TaskGroup | None = None
@@ -90,13 +95,15 @@ class Runner:
     # --- for the agent ---
 
     async def recover(self) -> None:
-        """Read the journal; settle what an earlier run of the agent left in the middle of a `once` command."""
+        """Read the journal; settle what an earlier run of the agent left in the middle of a `once` command. Raises
+        JournalError when it cannot be read."""
         for entry in await self._journal.load(self._player):
-            if entry.state == "running" and entry.delivery == "once":
-                entry = await self._settle(entry)
+            settled = await self._settle(entry) if entry.state == "running" and entry.delivery == "once" else None
+            if settled is not None and await self._written(settled):
+                entry, settled = entry.finished(settled), None
             self._entries[entry.id] = entry
             if entry.state != "finished":
-                self._jobs[entry.id] = _Job(entry)
+                self._jobs[entry.id] = _Job(entry, settled=settled)
 
     async def run(self) -> None:
         """Until cancelled. Raises Rebooted (in an ExceptionGroup) when the machine is gone."""
@@ -108,9 +115,12 @@ class Runner:
             finally:
                 self._group = None
 
-    def told(self) -> list[JournalEntry]:
-        """The journal of the next `hello`."""
-        return [entry.told() for entry in self._entries.values()][:MAX_OPEN]
+    async def told(self) -> list[JournalEntry]:
+        """The journal of the next `hello`. What an older connection brought is in it, or is not taken any more."""
+        self._connection += 1
+        async with self._taking:
+            self._unwritten.clear()
+            return [entry.told() for entry in self._entries.values()][:MAX_OPEN]
 
     def welcomed(self) -> None:
         """The hub's clock is known now, so what waited for it can be judged."""
@@ -118,80 +128,101 @@ class Runner:
 
     async def put(self, message: Command | Cancel | ResultOk) -> None:
         """A message of the hub, in the order in which it came."""
-        await self._inbox.put(message)
+        await self._inbox.put((self._connection, message))
 
     # --- taking ---
 
     async def _work(self) -> None:
         while True:
-            commands: list[Command] = []  # that came together are written together
-            message = await self._inbox.get()
+            commands: list[tuple[int, Command]] = []  # that came together are written together
+            connection, message = await self._inbox.get()
             while True:
                 if isinstance(message, Command):
-                    commands.append(message)
+                    commands.append((connection, message))
                 else:
                     await self._accept(commands)
                     commands = []
                     await self._take(message)
                 if self._inbox.empty():
                     break
-                message = self._inbox.get_nowait()
+                connection, message = self._inbox.get_nowait()
             await self._accept(commands)
 
     async def _take(self, message: Cancel | ResultOk) -> None:
         if isinstance(message, Cancel):
             await self._cancel(message.id)
-        elif (entry := self._entries.get(message.id)) and entry.state == "finished" and self._group:
-            self._group.create_task(self._confirm(message.id))
+            return
+        entry = self._entries.get(message.id)
+        if entry is not None and entry.state == "finished" and entry.id not in self._confirming:
+            self._confirming.add(entry.id)
+            self._spawn(self._confirm(entry.id))
 
-    async def _accept(self, commands: Sequence[Command]) -> None:
-        fresh: dict[str, Entry] = {}
-        for command in commands:
-            if command.id in fresh:
-                continue
-            known = self._entries.get(command.id)
-            expires_at = read_time(command.expires_at)
-            in_time = self._clock.in_time(expires_at) is not False
-            answer = on_command(known.told() if known else None, in_time=in_time)
-            if answer == "ack":
-                self._outlet.ack(command.id)
-            elif answer == "result":
-                self._tell(command.id)
-            elif len(self._entries) + len(fresh) >= MAX_OPEN:
-                log.error("command %s is not taken: %d outcomes are not confirmed", command.id, len(self._entries))
-            else:
-                action = self._actions.get(command.command)
-                entry = Entry(
-                    id=command.id,
-                    command=command.command,
-                    payload=command.payload,
-                    delivery=(action.delivery if action else None) or command.delivery,
-                    expires_at=expires_at,
-                )
-                if answer == "reject":
-                    late = self._result(entry, "rejected", "expired", "It arrived after its deadline.")
-                    entry = entry.finished(late)
-                fresh[command.id] = entry
-        added = await asyncio.gather(*map(self._add, fresh.values()))
-        for entry, is_new in zip(fresh.values(), added, strict=True):
-            if is_new and entry.state == "accepted":
-                self._jobs[entry.id] = _Job(entry)
-                self._outlet.ack(entry.id)
-            elif is_new:
-                self._tell(entry.id)
+    async def _accept(self, commands: Sequence[tuple[int, Command]]) -> None:
+        async with self._taking:
+            fresh: dict[str, Entry] = {}
+            for connection, command in commands:
+                if connection != self._connection or command.id in fresh:
+                    continue
+                known = self._entries.get(command.id)
+                expires_at = read_time(command.expires_at)
+                in_time = self._clock.in_time(expires_at) is not False
+                answer = on_command(known.told() if known else None, in_time=in_time)
+                if answer == "ack":
+                    self._outlet.ack(command.id)
+                elif answer == "result":
+                    self._tell(command.id)
+                elif command.id in self._unwritten:  # asked again, or called back already
+                    fresh[command.id] = self._unwritten[command.id]
+                elif len(self._entries) + len(self._unwritten) + len(fresh) >= MAX_OPEN:
+                    log.error("command %s is not taken: %d outcomes are not confirmed", command.id, len(self._entries))
+                else:
+                    action = self._actions.get(command.command)
+                    fresh[command.id] = Entry(
+                        id=command.id,
+                        command=command.command,
+                        payload=command.payload,
+                        delivery=(action.delivery if action else None) or command.delivery,
+                        expires_at=expires_at,
+                    )
+            await self._add(fresh.values())
         self._start_ready()
 
-    async def _add(self, entry: Entry) -> bool:
-        """False when the id is known (its outcome was confirmed within 48 hours), or cannot be written: without a word
-        of ours the hub sends it again, later."""
-        try:
-            is_new = await self._journal.accept(self._player, entry)
-        except JournalError as error:
-            log.error("command %s is not taken: %s", entry.id, error)
-            return False
-        if is_new:
-            self._entries[entry.id] = entry
-        return is_new
+    async def _add(self, entries: Iterable[Entry]) -> None:
+        """Write new entries down, then speak: `ack`, or the outcome of what is over before it began. One whose id is
+        known (its outcome was confirmed within 48 hours) is ignored."""
+        judged = [self._judged(entry) for entry in entries]
+        added = await asyncio.gather(
+            *(self._journal.accept(self._player, entry) for entry in judged), return_exceptions=True
+        )
+        for entry, is_new in zip(judged, added, strict=True):
+            self._unwritten.pop(entry.id, None)
+            if isinstance(is_new, JournalError):
+                log.error("command %s is not taken yet: %s", entry.id, is_new)
+                self._unwritten[entry.id] = entry
+            elif isinstance(is_new, BaseException):
+                raise is_new
+            elif is_new:
+                self._entries[entry.id] = entry
+                if entry.state == "accepted":
+                    self._jobs[entry.id] = _Job(entry)
+                    self._outlet.ack(entry.id)
+                else:
+                    self._tell(entry.id)
+        if self._unwritten and self._group is not None and (self._retrying is None or self._retrying.done()):
+            self._retrying = self._group.create_task(self._write_again())
+
+    def _judged(self, entry: Entry) -> Entry:
+        if entry.state == "accepted" and self._clock.in_time(entry.expires_at) is False:
+            return entry.finished(self._result(entry, "rejected", "expired", "It arrived after its deadline."))
+        return entry
+
+    async def _write_again(self) -> None:
+        """Until the disk has taken everything that came on this connection, or the connection is over."""
+        while self._unwritten:
+            await self._sleep(RETRY_S)
+            async with self._taking:
+                await self._add(list(self._unwritten.values()))
+            self._start_ready()
 
     async def _cancel(self, id: str) -> None:
         known = self._entries.get(id)
@@ -202,23 +233,20 @@ class Runner:
         elif job is not None:
             job.cancelled = True
             if job.task is None:
-                job.task = self._spawn(self._finish(job, self._cancelled(job.entry)))
+                job.task = self._spawn(self._finish(job, job.settled or self._cancelled(job.entry)))
             elif job.acting and job.entry.delivery != "once":
                 job.task.cancel()
         elif known is None:
             unknown = Entry(id=id, command="", payload={}, delivery="safe", expires_at=0)
-            if await self._add(unknown.finished(self._cancelled(unknown))):
-                self._tell(id)
+            async with self._taking:
+                await self._add([unknown.finished(self._cancelled(unknown))])
 
     async def _confirm(self, id: str) -> None:
         # Without the hub's clock there is no welcome, and without a welcome no confirmation.
-        now = self._clock.now()
-        try:
-            await self._journal.confirm(self._player, id, self._device_now() if now is None else now)
-        except JournalError as error:
-            log.error("the confirmation of %s is not kept: %s", id, error)
-        else:
-            self._entries.pop(id, None)
+        now = self._now_at()
+        await self._write(lambda: self._journal.confirm(self._player, id, now))
+        self._entries.pop(id, None)
+        self._confirming.discard(id)
 
     # --- running ---
 
@@ -244,20 +272,20 @@ class Runner:
         return self._group.create_task(work)
 
     async def _do(self, job: _Job) -> None:
-        await self._finish(job, await self._outcome(job))
+        await self._finish(job, job.settled or await self._outcome(job))
+
+    def _too_late(self, entry: Entry) -> Result | None:
+        """The outcome of what may not start any more."""
+        in_time = self._clock.in_time(entry.expires_at)
+        decision = recover(
+            entry.told(), entry.delivery, in_time, None, finished_at=self._now(), boot_id=self._boot_id()
+        )
+        return decision if isinstance(decision, Result) else None
 
     async def _outcome(self, job: _Job) -> Result:
-        entry = job.entry
-        decision = recover(
-            entry.told(),
-            entry.delivery,
-            self._clock.in_time(entry.expires_at),
-            None,
-            finished_at=self._now(),
-            boot_id=self._boot_id(),
-        )
-        if isinstance(decision, Result):
-            return decision
+        before = entry = job.entry
+        if (late := self._too_late(before)) is not None:
+            return late
         action = self._actions.get(entry.command)
         if action is None:
             return self._result(entry, "rejected", "unsupported_command", f"This player has no {entry.command}.")
@@ -270,6 +298,8 @@ class Runner:
             self._entries[entry.id] = entry
             if job.cancelled:
                 return self._cancelled(entry)
+            if (late := self._too_late(before)) is not None:  # the disk may have refused it for long
+                return late
             job.acting = True
             detail = await action.run(Call(entry.id, entry.payload, seen or {}))
         except asyncio.CancelledError:
@@ -283,8 +313,6 @@ class Runner:
             return replace(self._result(entry, "failed", failure.code, failure.message), detail=failure.detail)
         except (PlayerError, SystemFault) as failure:
             return self._result(entry, "failed", failure.code, failure.message)
-        except JournalError as failure:
-            return self._result(entry, "failed", "journal_unavailable", str(failure))
         except Rebooted:
             raise
         except Exception as error:
@@ -304,7 +332,8 @@ class Runner:
         self._tell(result.id)
         self._start_ready()
 
-    async def _settle(self, entry: Entry) -> Entry:
+    async def _settle(self, entry: Entry) -> Result:
+        """How a `once` command ended in the middle of which an earlier run of the agent stopped."""
         action = self._actions.get(entry.command)
         proof: dict[str, Any] | None = None
         if action is not None and action.settle is not None and entry.evidence is not None:
@@ -314,11 +343,18 @@ class Runner:
                 log.warning("nothing can be seen of %s: %s", entry.id, failure.message)
         decision = recover(entry.told(), entry.delivery, None, proof, finished_at=self._now(), boot_id=self._boot_id())
         assert isinstance(decision, Result)  # a running `once` command is always settled
-        result = replace(decision, started_at=self._told_at(entry.started_at))
-        await self._write(lambda: self._journal.finish(self._player, result))
+        return replace(decision, started_at=self._told_at(entry.started_at))
+
+    async def _written(self, result: Result) -> bool:
+        """Whether the outcome is on disk. One attempt: a start must not wait for a disk that is full."""
+        try:
+            await self._journal.finish(self._player, result)
+        except JournalError as error:
+            log.error("the outcome of %s is not kept yet: %s", result.id, error)
+            return False
         self._outcomes[result.status] += 1
-        log.info("%s %s: %s, judged after a restart", entry.command, entry.id, _in_words(result))
-        return entry.finished(result)
+        log.info("%s: %s, judged after a restart", result.id, _in_words(result))
+        return True
 
     async def _write(self, write: Callable[[], Awaitable[T]]) -> T:
         while True:

@@ -4,6 +4,7 @@ All of it blocks and belongs into a thread. The token goes to the hub's own addr
 manifest names, files are asked for where the player is connected to.
 """
 
+import errno
 import hashlib
 import threading
 from pathlib import Path
@@ -41,7 +42,7 @@ def fetch_manifest(hub_url: str, token: str, known: str | None) -> bytes | None:
 def fetch_file(hub_url: str, token: str, asset: Asset, part: Path, stop: threading.Event) -> None:
     """Bring `part` to the whole of an asset's bytes: it goes on after what is there, and is checked at the end.
 
-    Raises DownloadFault; what has arrived stays for the next attempt, unless it is wrong.
+    Raises DownloadFault; what has arrived stays for the next attempt, unless it is wrong or the disk is full.
     """
     hasher = hashlib.sha256()
     have = _hash_of(part, hasher) if part.exists() else 0
@@ -75,6 +76,8 @@ def _fetch_rest(
                     file.write(piece)
                     hasher.update(piece)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            part.unlink(missing_ok=True)  # what it takes is needed: without room no command can be written down
         raise DownloadFault(f"the file did not arrive: {error}") from None
     if have < asset.size:
         raise DownloadFault(f"the connection ended after {have:,} of {asset.size:,} bytes")

@@ -56,6 +56,7 @@ class Following:
         self._adopted = adopted
         self._sleep = sleep
         self.program: Program | None = None
+        self._unstored: bytes | None = None  # a manifest that the disk refused
         self._wanted: str | None = None  # the revision that the hub last told of
         self._woken = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -150,7 +151,9 @@ class Following:
         program = self.program
         if program is None:
             return True
-        complete = True
+        if self._unstored is not None:
+            await self._store(self._unstored)
+        complete = self._unstored is None
         for asset in program.files(self._now()):
             if self._wanted not in (None, self.revision):  # told of another one meanwhile
                 return False
@@ -165,8 +168,17 @@ class Following:
         if data is None:
             return None
         program = Program(data, self._types)
-        await asyncio.to_thread(write_whole, self._file, data)
+        await self._store(data)
         return program
+
+    async def _store(self, data: bytes) -> None:
+        """Keep the manifest for a start without a hub. A disk that refuses it must not keep it off the screen."""
+        try:
+            await asyncio.to_thread(write_whole, self._file, data)
+            self._unstored = None
+        except OSError as error:
+            log.error("the manifest is not stored yet: %s", error)
+            self._unstored = data
 
     async def _prepare(self, program: Program | None) -> None:
         """The files of what plays now come before the change to it: nobody needs to see the gap."""

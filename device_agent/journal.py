@@ -33,6 +33,10 @@ MAX_PLAYS = 100_000
 BUSY_S = 10.0
 """How long another process (a copy started by mistake, a backup) may hold the file before a write fails."""
 
+RETRY_S = 5.0
+"""Between attempts to write what must not be lost to a disk that refuses: it may be full for a while, and nobody else
+can act."""
+
 BATCH = 256
 """Writes in one transaction: enough to share an fsync widely, few enough that the first is not kept waiting."""
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from device_agent.players.source import PAGES, STREAMS, is_address
 from hub.protocol.json_text import loads
 from hub.protocol.times import read_time
 
@@ -25,7 +26,7 @@ class ManifestFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """`url` is that of an address; a file has `sha256` and `size`."""
+    """`url` is that of an address; a file has `sha256` and `size`, and only by these it is found."""
 
     id: int
     type: str
@@ -34,6 +35,11 @@ class Asset:
     sha256: str | None
     size: int
     duration_s: int | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is a file, or an address that leads off this device."""
+        return self.sha256 is not None or is_address(self.url, STREAMS if self.type == "livestream" else PAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class Program:
         return (), None
 
     def _can(self, asset: Asset) -> bool:
-        return asset.type in self._types
+        return asset.type in self._types and asset.sound
 
 
 def _asset(id: int, told: dict[str, Any]) -> Asset:

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from device_agent.journal import JournalError
 from device_agent.players.base import Player, PlayerError
 from device_agent.system.base import System, SystemFault
 from hub.protocol.messages import SettingsReport
@@ -62,7 +61,7 @@ class Settings:
                 await self._apply(name, value, desired)
             except (PlayerError, SystemFault) as failure:
                 failed[name[:100]] = failure.message[:500]
-            except (_Unusable, JournalError) as failure:
+            except _Unusable as failure:
                 failed[name[:100]] = str(failure)[:500]
         return await self.report(failed)
 
@@ -95,8 +94,8 @@ class Settings:
     async def _keep(self, **values: Any) -> None:
         changed = {**self._desired, **values}
         if changed != self._desired:
-            await self._remember(KEPT, changed)
             self._desired = changed
+            await self._remember(KEPT, changed)
 
 
 class _Unusable(Exception):

@@ -198,14 +198,16 @@ class Player:
             | changes
         )
 
-    async def result(self, command_id: str, status: str = "succeeded", **detail: Any) -> None:
+    async def result(
+        self, command_id: str, status: str = "succeeded", *, boot_id: str = "boot-1", **detail: Any
+    ) -> None:
         await self.send(
             type="result",
             id=command_id,
             status=status,
             detail=detail,
             finished_at="2026-01-01T00:00:01Z",
-            boot_id="boot-1",
+            boot_id=boot_id,
         )
 
     def vanish(self) -> None:

@@ -76,9 +76,13 @@ OnEvent = Callable[[str, dict[str, Any]], None]
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder of our own, gone afterwards. The standard library's would load 1 MB of compression with it."""
+    """A folder of our own, gone afterwards; the standard library's would load 1 MB of compression with it. Raises
+    PlayerError."""
     folder = Path(os.environ.get("TMPDIR") or "/tmp", f"signalbox-shot-{os.urandom(8).hex()}")
-    folder.mkdir(mode=0o700)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise PlayerError("no_picture", f"There is no place for a picture: {error}.") from None
     try:
         yield folder
     finally:

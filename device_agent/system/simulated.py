@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from device_agent.system.base import Rebooted
+from device_agent.system.base import Rebooted, SystemFault
 from device_agent.system.command import run
 
 
@@ -64,19 +64,22 @@ class SimulatedSystem:
         raise Rebooted
 
     async def set_display(self, on: bool) -> tuple[bool, bool]:
-        self._machine["display_on"] = on
-        self._write()
+        self._write(self._machine | {"display_on": on})
         return on, True
 
     def display_on(self) -> bool | None:
         return bool(self._machine["display_on"])
 
     def _boot(self) -> None:
-        self._machine |= {"boot_id": secrets.token_hex(16), "booted_s": time.time(), "display_on": True}
-        self._write()
+        booted = {"boot_id": secrets.token_hex(16), "booted_s": time.time(), "display_on": True}
+        self._write(self._machine | booted)
 
-    def _write(self) -> None:
-        """All or nothing, also when this process is killed in the middle."""
+    def _write(self, machine: dict[str, Any]) -> None:
+        """All or nothing, also when this process is killed in the middle. Raises SystemFault."""
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self._machine))
-        os.replace(fresh, self._file)
+        try:
+            fresh.write_text(json.dumps(machine))
+            os.replace(fresh, self._file)
+        except OSError as error:
+            raise SystemFault("command_failed", f"{self._file}: {error.strerror}.") from None
+        self._machine = machine

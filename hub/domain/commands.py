@@ -24,7 +24,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hub.domain import evidence
 from hub.domain.errors import Invalid
+from hub.domain.evidence import Judge, Lookup
 
 Delivery = Literal["safe", "idempotent", "once"]
 
@@ -129,19 +131,6 @@ class CustomPayload(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-Detail = Mapping[str, Any]
-
-
-def _changed(*pairs: tuple[str, str]) -> Callable[[Detail, Detail], bool]:
-    """Evidence that something is another one than before: at least one of the pairs differs."""
-    return lambda payload, detail: any(detail.get(before) != detail.get(after) for before, after in pairs)
-
-
-def _read_back(key: str) -> Callable[[Detail, Detail], bool]:
-    """Evidence that the asked value is what the device reads back now."""
-    return lambda payload, detail: detail.get(key) == payload.get(key)
-
-
 @dataclass(frozen=True, slots=True)
 class Spec:
     """One line of the catalogue.
@@ -149,7 +138,8 @@ class Spec:
     start_within_s    how long the command may wait for the player before it expires
     finish_within_s   how long after the acknowledgement a result may take
     evidence          keys that the `detail` of a success must carry
-    proves            whether (payload, detail) really shows what the success claims; None: the keys are enough
+    judge             whether they show what the success claims; None: nobody but the device can tell
+    look_up           what the judge needs of the database
     setting           its success becomes the player's desired setting, so that a reconnect does not undo it
     """
 
@@ -161,36 +151,34 @@ class Spec:
     evidence: tuple[str, ...]
     scope: str = "write:players"
     aliases: tuple[str, ...] = ()
-    proves: Callable[[Detail, Detail], bool] | None = None
-    setting: Callable[[Detail], dict[str, Any]] | None = None
+    judge: Judge | None = None
+    look_up: Lookup | None = None
+    setting: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
 
 _CATALOGUE = (
     Spec("reboot", Nothing, "once", 60, 600, ("boot_id_before", "boot_id_after", "seconds_away"),
-         proves=_changed(("boot_id_before", "boot_id_after"))),
+         judge=evidence.rebooted, look_up="greetings"),
     Spec("restart_player", Nothing, "once", 60, 120, ("pid_before", "pid_after", "started_at"),
-         proves=lambda payload, detail: detail.get("pid_before") != detail.get("pid_after")
-         or ("started_at_before" in detail and detail["started_at_before"] != detail.get("started_at"))),
-    Spec("reload_content", Nothing, "idempotent", 300, 300, ("revision",), aliases=("refresh",)),
+         judge=evidence.restarted),
+    Spec("reload_content", Nothing, "idempotent", 300, 300, ("revision",), aliases=("refresh",),
+         judge=evidence.reloaded),
     Spec("take_screenshot", ScreenshotPayload, "safe", 30, 60, ("screenshot_id", "sha256", "source", "captured_at"),
-         aliases=("screenshot",)),
-    Spec("set_volume", VolumePayload, "idempotent", 300, 60, ("volume",), proves=_read_back("volume"),
+         aliases=("screenshot",), judge=evidence.photographed, look_up="screenshot"),
+    Spec("set_volume", VolumePayload, "idempotent", 300, 60, ("volume",), judge=evidence.volume_set,
          setting=lambda payload: {"volume": payload["volume"]}),
-    Spec("set_display", DisplayPayload, "idempotent", 300, 60, ("on",),
-         proves=lambda payload, detail: detail.get("on") == payload.get("on") or detail.get("unverified") is True,
+    Spec("set_display", DisplayPayload, "idempotent", 300, 60, ("on",), judge=evidence.display_set,
          setting=lambda payload: {"display_on": payload["on"]}),
-    Spec("play", PlayPayload, "idempotent", 60, 60, ("current_content",)),
-    Spec("identify", IdentifyPayload, "safe", 30, 60, ("shown",)),
-    Spec("lock", LockPayload, "idempotent", 86_400, 60, ("locked",),
-         proves=lambda payload, detail: detail.get("locked") is True,
+    Spec("play", PlayPayload, "idempotent", 60, 60, ("current_content",), judge=evidence.plays, look_up="name"),
+    Spec("identify", IdentifyPayload, "safe", 30, 60, ("shown",), judge=evidence.identified),
+    Spec("lock", LockPayload, "idempotent", 86_400, 60, ("locked",), judge=evidence.locked,
          setting=lambda payload: {"locked": True, "pin": payload["pin"]}),
-    Spec("unlock", Nothing, "idempotent", 86_400, 60, ("locked",),
-         proves=lambda payload, detail: detail.get("locked") is False,
+    Spec("unlock", Nothing, "idempotent", 86_400, 60, ("locked",), judge=evidence.unlocked,
          setting=lambda payload: {"locked": False, "pin": None}),
-    Spec("clear_cache", Nothing, "idempotent", 300, 60, ("bytes_freed",)),
-    Spec("collect_logs", LogsPayload, "safe", 120, 300, ("upload_id",)),
+    Spec("clear_cache", Nothing, "idempotent", 300, 60, ("bytes_freed",), judge=evidence.freed),
+    Spec("collect_logs", LogsPayload, "safe", 120, 300, ("upload_id",), judge=evidence.collected, look_up="logs"),
     Spec("update_agent", UpdatePayload, "once", 3600, 1800, ("version_before", "version_after"), scope="admin",
-         proves=lambda payload, detail: detail.get("version_after") == payload.get("version")),
+         judge=evidence.updated, look_up="greetings"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Spec] = {spec.name: spec for spec in _CATALOGUE}
@@ -208,7 +196,7 @@ def lookup(name: str) -> Spec:
     spec = CATALOGUE.get(name)
     if spec is None and _CUSTOM.fullmatch(name):
         # The device's configuration decides how a custom command may repeat; the hub assumes the strictest.
-        spec = Spec(name, CustomPayload, "once", 60, 60, ("exit_status", "output"))
+        spec = Spec(name, CustomPayload, "once", 60, 60, ("exit_status", "output"), judge=evidence.exited)
     if spec is None:
         raise Invalid.field("command", f"Unknown command: {name[:60]}.", code="unknown_command")
     return spec
@@ -230,17 +218,6 @@ def check_payload(spec: Spec, payload: Mapping[str, Any] | None) -> dict[str, An
             errors.setdefault(".".join(["payload", *map(str, fault["loc"])]), []).append(fault["msg"])
         raise Invalid(errors=errors) from None
     return model.model_dump(mode="json", exclude_none=True)
-
-
-def check_evidence(spec: Spec, payload: Detail, detail: Detail | None) -> str | None:
-    """Why a claimed success is not believed, or None when its evidence holds."""
-    detail = detail or {}
-    missing = [key for key in spec.evidence if key not in detail]
-    if missing:
-        return f"The result lacks its evidence: {', '.join(missing)}."
-    if spec.proves is not None and not spec.proves(payload, detail):
-        return "The evidence in the result contradicts its success."
-    return None
 
 
 def supersedes(spec: Spec) -> bool:
@@ -266,7 +243,8 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A player's result, as the store takes it; times in Unix ms."""
+    """A player's result, as the store takes it; times in Unix ms. `boot_id` is of the boot in which it finished,
+    `revision` of the manifest that the player was last told of."""
 
     id: str
     status: str
@@ -275,3 +253,5 @@ class Outcome:
     error_message: str | None
     started_at: int | None
     finished_at: int
+    boot_id: str | None = None
+    revision: str | None = None

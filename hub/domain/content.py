@@ -268,6 +268,16 @@ def address(kind: str, text: str) -> str:
     return quote(text, safe=":/?#[]@!$&'()*+,;=%-._~")
 
 
+def leads_away(kind: str, stored: str) -> bool:
+    """Whether a stored address may go to players: without a scheme and a host they might look for it on their own
+    disks."""
+    try:
+        parts = urlsplit(stored)
+        return parts.scheme in SCHEMES.get(kind, ()) and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 def whole_seconds(duration_ms: int | None) -> int | None:
     """How long a file plays, in whole seconds and at least one; None when nobody knows."""
     return None if duration_ms is None else max(1, round(duration_ms / 1_000))

@@ -87,6 +87,8 @@ class Device:
     player_kind: str
     player_version: str
     capabilities: tuple[str, ...]
+    boot_id: str | None = None
+    agent_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

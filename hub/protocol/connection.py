@@ -33,6 +33,13 @@ class Limits:
     window: int = 8
     """Commands without an `ack`. Hides a round trip, yet little is re-sent after a cut."""
 
+    ack_s: float = 10
+    """Until a command without an `ack` is said again: a slow disk and a slow radio answer within that. Twice as long
+    each time after, up to `ack_longest_s`."""
+
+    ack_longest_s: float = 60
+    """A player whose disk is full is asked once a minute, which costs nothing and finds it well again soon enough."""
+
     upload_window: int = 4
     """Chunks beyond the last credit, see `upload.WINDOW_CHUNKS`."""
 
@@ -146,6 +153,9 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """The monotonic second at which to call `tick`; None when there is nothing to wait for."""
+        return self._liveness_deadline()
+
+    def _liveness_deadline(self) -> float | None:
         if self.closed:
             return None
         if self._heartbeat_s is None:
@@ -156,7 +166,7 @@ class Session:
 
     def tick(self, now: float) -> list[Any]:
         """Do what the deadline asks for; harmless before it."""
-        deadline = self.next_deadline()
+        deadline = self._liveness_deadline()
         if deadline is None or now < deadline:
             return []
         if self._heartbeat_s is None:

@@ -97,6 +97,15 @@ class UploadBroken:
 HubEvent = PlayerMessage | UploadChunk | UploadBroken | Suspect | Recovered | Silent
 
 
+@dataclass(slots=True)
+class _Unacked:
+    """A command that is on its way: what to say again at which monotonic second, and the pause before that."""
+
+    text: str
+    again_at: float
+    pause_s: float
+
+
 class NoRoom(Exception):
     """A command was handed over while `room` was 0."""
 
@@ -123,7 +132,7 @@ class HubSession(Session):
         super().__init__(limits, opening_by=now + limits.hello_timeout_s)
         self._state: Literal["waiting", "greeted", "open", "parting"] = "waiting"
         self._upload_window = limits.upload_window
-        self._unacked: set[str] | None = None
+        self._unacked: dict[str, _Unacked] | None = None
         self._progress: dict[str, float] | None = None
         self._uploads: dict[int, UploadReceiver] | None = None
         self._ended: deque[int] | None = None
@@ -178,6 +187,30 @@ class HubSession(Session):
             events.append(UploadChunk(receiver.upload, offset, piece, complete))
         return events
 
+    # Time
+
+    def next_deadline(self) -> float | None:
+        """As of every session; also that of a command which is to be said again."""
+        deadline = self._liveness_deadline()
+        if deadline is None or not self._unacked or not self._asks():
+            return deadline
+        return min(deadline, *(each.again_at for each in self._unacked.values()))
+
+    def tick(self, now: float) -> list[HubEvent]:
+        """Also say again what has had no answer for too long: the player may have been unable to write it down, and it
+        runs no id twice. One that does not answer pings is not asked."""
+        events: list[HubEvent] = super().tick(now)
+        if self._unacked and self._asks():
+            for each in self._unacked.values():
+                if each.again_at <= now:
+                    self._out.append(Text(each.text))
+                    each.pause_s = min(2 * each.pause_s, self._limits.ack_longest_s)
+                    each.again_at = now + each.pause_s
+        return events
+
+    def _asks(self) -> bool:
+        return self._state == "open" and not self._suspect and not self.closed
+
     # Sending
 
     @property
@@ -199,20 +232,25 @@ class HubSession(Session):
         self._upload_window = message.window
         self._start_liveness(self._limits.heartbeat_s, self._limits.silence_s)
 
-    def command(self, message: Command) -> None:
-        """Send a command; it takes room until its `ack` or `result`. Raises NoRoom, or MalformedMessage for a payload
-        that no frame can carry (such a command can never be sent)."""
+    def command(self, message: Command, now: float) -> None:
+        """Send a command; it takes room, and is said again from time to time, until its `ack` or `result`. Raises
+        NoRoom, or MalformedMessage for a payload that no frame can carry (such a command can never be sent)."""
         if self.room <= 0:
             raise NoRoom(message.id)
         text = encode(message)
         if self._unacked is None:
-            self._unacked = set()
-        self._unacked.add(message.id)
+            self._unacked = {}
+        pause_s = self._limits.ack_s
+        self._unacked[message.id] = _Unacked(text, now + pause_s, pause_s)
         self._out.append(Text(text))
 
     def cancel(self, id: str) -> None:
-        """Take a command back, if that is still possible; its result will tell."""
-        self._tell(Cancel(id=id))
+        """Take a command back, if that is still possible; its result will tell. From now on this is said again in the
+        command's place, so that one which was not written down yet never is."""
+        message = Cancel(id=id)
+        if self._unacked and (unacked := self._unacked.get(id)):
+            unacked.text = encode(message)
+        self._tell(message)
 
     def confirm_result(self, id: str) -> None:
         """The outcome is committed."""
@@ -290,7 +328,7 @@ class HubSession(Session):
             return False
         if isinstance(message, (Ack, Result)):
             if self._unacked:
-                self._unacked.discard(message.id)
+                self._unacked.pop(message.id, None)
         elif isinstance(message, Progress):
             return self._progress_due(message.id, now)
         elif isinstance(message, Upload):

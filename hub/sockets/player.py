@@ -261,7 +261,10 @@ class PlayerConnection:
                 self.player_id, self._epoch, requeue=plan.requeue, acked=plan.acked, lost=plan.lost
             )
         for result in plan.results:
-            await services.commands.record(self.player_id, _outcome(result))
+            told = None
+            if result.detail and "revision" in result.detail:
+                told = await services.programs.revision(self.team_id, self.player_id)
+            await services.commands.record(self.player_id, _outcome(result, told))
         settings = await services.presence.settings(self.player_id) if plan.results else connected.settings
         alerts = self._alerts.changes(await services.alerts.live_for_player(self.team_id, self.player_id))
         self.revision = await services.programs.revision(self.team_id, self.player_id)
@@ -307,7 +310,7 @@ class PlayerConnection:
             self._let_out()
 
     async def _record(self, result: m.Result) -> None:
-        await self._registry.services.commands.record(self.player_id, _outcome(result))
+        await self._registry.services.commands.record(self.player_id, _outcome(result, self.revision))
         self._session.confirm_result(result.id)
         self._pump()
         if self._drain_wanted:
@@ -358,7 +361,8 @@ class PlayerConnection:
                                 payload=row.payload,
                                 delivery=row.delivery,
                                 expires_at=rfc3339_ms(row.expires_at),
-                            )
+                            ),
+                            time.monotonic(),
                         )
                     except NoRoom:  # closed meanwhile: the claim ends with this connection, the next one requeues it
                         return
@@ -489,6 +493,8 @@ def _device(hello: m.Hello) -> Device:
         player_kind=hello.player.kind,
         player_version=hello.player.version,
         capabilities=tuple(dict.fromkeys(hello.capabilities)),
+        boot_id=hello.boot_id,
+        agent_version=hello.agent.version,
     )
 
 
@@ -506,7 +512,7 @@ def _showing(play: m.Play) -> Showing:
     )
 
 
-def _outcome(result: m.Result) -> Outcome:
+def _outcome(result: m.Result, revision: str | None) -> Outcome:
     return Outcome(
         id=result.id,
         status=result.status,
@@ -515,4 +521,6 @@ def _outcome(result: m.Result) -> Outcome:
         error_message=result.error.message if result.error else None,
         started_at=parse(result.started_at) if result.started_at else None,
         finished_at=parse(result.finished_at),
+        boot_id=result.boot_id,
+        revision=revision,
     )

@@ -2,7 +2,7 @@
 update that changed no row is followed by nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import commands as rules
+from hub.domain import evidence
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
@@ -19,10 +20,11 @@ from hub.store import events
 from hub.store.statements import Row, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
 
+MAX_ID = 2**63 - 1
 MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
 
 _ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
-    acked_at, error_code, cancel_requested_at"""
+    acked_at, error_code, cancel_requested_at, epoch"""
 
 UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
@@ -102,7 +104,15 @@ _UNSUPPORTED = Statement(f"""
     WHERE id = :id AND state = 'queued' RETURNING {_ROW}""")
 _QUEUED = partial(f"""
     SELECT id, command FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' ORDER BY id""")
-_SCREENSHOT = Statement("SELECT id FROM screenshot WHERE id = :id AND player_id = :player_id")
+_SCREENSHOT = Statement("SELECT command_id, sha256 FROM screenshot WHERE id = :id AND player_id = :player_id")
+_LOGS = Statement("SELECT key, sha256 FROM upload WHERE id = :id AND player_id = :player_id AND kind = 'logs'")
+_GREETINGS = Statement("""
+    SELECT epoch, boot_id, agent_version FROM player_session
+    WHERE player_id = :player_id AND epoch >= :epoch ORDER BY epoch DESC LIMIT 100""")
+_ASSET = Statement("SELECT id FROM asset WHERE id = :id AND team_id = :team_id AND name = :name")
+_ITEM = Statement("""
+    SELECT i.id FROM playlist_item i JOIN asset a ON a.id = i.asset_id
+    WHERE i.playlist_id = :id AND a.team_id = :team_id AND a.name = :name LIMIT 1""")
 _SETTINGS = Statement("SELECT settings FROM player WHERE id = :player_id")
 _KEEP_SETTINGS = Statement("UPDATE player SET settings = :settings WHERE id = :player_id")
 
@@ -242,13 +252,13 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
     spec = rules.lookup(row["command"])
     payload = orjson.loads(row["payload"])
     state, error_code, error_message = outcome.status, outcome.error_code, outcome.error_message
+    detail = outcome.detail
     if state == "succeeded":
-        doubt = rules.check_evidence(spec, payload, outcome.detail)
-        if doubt is None and spec.name == "take_screenshot":
-            stored = yield _SCREENSHOT(id=_number((outcome.detail or {}).get("screenshot_id")), player_id=player_id)
-            doubt = None if stored else "The screenshot that the result names was never stored."
-        if doubt is not None:
-            state, error_code, error_message = "failed", "no_evidence", doubt
+        verdict = yield from _judge(spec, payload, row, outcome)
+        if verdict.code is not None:
+            state, error_code, error_message = "failed", verdict.code, verdict.message
+        elif verdict.unverified:
+            detail = {**(detail or {}), evidence.UNVERIFIED: True}
     late = row["state"] in rules.FINAL
     rows = yield _FINISH(
         id=outcome.id,
@@ -257,7 +267,7 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
         now=now,
         started_at=outcome.started_at,
         finished_at=now,
-        detail=None if outcome.detail is None else orjson.dumps(outcome.detail).decode(),
+        detail=None if detail is None else orjson.dumps(detail).decode(),
         error_code=error_code,
         error_message=error_message,
         late=late,
@@ -270,6 +280,41 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
         yield _KEEP_SETTINGS(player_id=player_id, settings=orjson.dumps(settings).decode())
     yield from events.append(finished(rows[0], state, now, late=late, error=error_code))
     return rows[0]
+
+
+def _judge(spec: rules.Spec, payload: dict[str, Any], row: Row, outcome: Outcome) -> Unit:
+    """Hold a success against what is stored here. Answers the `Verdict`."""
+    detail, player_id = outcome.detail or {}, row["player_id"]
+    known = evidence.Known(epoch=row["epoch"], revision=outcome.revision)
+    if any(key not in detail for key in spec.evidence):
+        pass  # nothing to look up for
+    elif spec.look_up == "greetings" and row["epoch"] is not None:
+        found = yield _GREETINGS(player_id=player_id, epoch=row["epoch"])
+        greetings = [evidence.Greeting(one["epoch"], one["boot_id"], one["agent_version"]) for one in reversed(found)]
+        known = replace(known, greetings=greetings)
+    elif spec.look_up == "screenshot":
+        found = yield _SCREENSHOT(id=_number(detail["screenshot_id"]), player_id=player_id)
+        known = replace(known, stored=[evidence.Stored(one["command_id"], one["sha256"]) for one in found])
+    elif spec.look_up == "logs":
+        found = yield _LOGS(id=_text(detail["upload_id"]), player_id=player_id)
+        known = replace(known, stored=[evidence.Stored(_command_of(one["key"]), one["sha256"]) for one in found])
+    elif spec.look_up == "name" and (look := _named(payload)) is not None:
+        statement, id = look
+        name = _text(detail["current_content"])
+        known = replace(known, named=bool((yield statement(id=id, team_id=row["team_id"], name=name))))
+    claim = evidence.Claim(row["id"], player_id, payload, detail, outcome.boot_id, known)
+    return evidence.judge(spec.evidence, spec.judge, claim)
+
+
+def _command_of(key: str) -> str | None:
+    """The command that an upload was sent for: its key is player/kind/command/sha256."""
+    return key.split("/")[2] or None
+
+
+def _named(payload: dict[str, Any]) -> tuple[Statement, int] | None:
+    if "asset_id" in payload:
+        return _ASSET, _number(payload["asset_id"])
+    return (_ITEM, _number(payload["playlist_id"])) if "playlist_id" in payload else None
 
 
 def reconcile(
@@ -350,10 +395,14 @@ def event(
 
 
 def _number(value: Any) -> int:
-    try:
+    """The id that a result names, 0 for what cannot be one."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
-    except (TypeError, ValueError):
-        return 0
+    return value if type(value) is int and 0 < value <= MAX_ID else 0
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 async def get(session: AsyncSession, team_id: int, command_id: str) -> Command | None:

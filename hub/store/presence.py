@@ -87,7 +87,7 @@ def connect(
         yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
     yield _OPEN_SESSION(
         id=session_id, player_id=player_id, epoch=change.row.epoch, node=node, address=address, started_at=now,
-        ended_at=None, reason=None,
+        ended_at=None, reason=None, boot_id=device.boot_id, agent_version=device.agent_version,
     )  # fmt: skip
     facts = _facts(device)
     if any(row[name] != value for name, value in facts.items()):
@@ -124,7 +124,7 @@ def poll(player_id: int, session_id: str, address: str | None, grace: int, now: 
     yield _SEEN(player_id=player_id, last_seen_at=now, address=address)
     yield _OPEN_SESSION(
         id=session_id, player_id=player_id, epoch=before.epoch + 1, node=POLLING, address=address, started_at=now,
-        ended_at=None, reason=None,
+        ended_at=None, reason=None, boot_id=None, agent_version=None,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import program as rules
+from hub.domain.content import leads_away
 from hub.domain.errors import Invalid
 from hub.domain.events import Event
 from hub.domain.playback import Target
@@ -170,6 +171,8 @@ async def _assets(session: AsyncSession, team_id: int, wanted: set[int]) -> dict
         )
         rows: Iterable[tuple[Asset, StoredFile | None]] = await session.exec(query)
         for asset, file in rows:
+            if file is None and asset.source_url is not None and not leads_away(asset.type, asset.source_url):
+                continue
             found[asset.id or 0] = rules.Asset(
                 asset.id or 0,
                 asset.type,

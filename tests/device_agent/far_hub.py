@@ -197,7 +197,8 @@ class FarConnection:
     ):
         expires_at = write_time(time.time_ns() // 1_000_000 + round(in_s * 1000))
         self.session.command(
-            Command(id=id, command=command, payload=payload or {}, delivery=delivery, expires_at=expires_at)
+            Command(id=id, command=command, payload=payload or {}, delivery=delivery, expires_at=expires_at),
+            time.monotonic(),
         )
         await self.flush()
 

@@ -10,7 +10,8 @@ from device_agent.players.base import Banner
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.system.base import Rebooted
 from device_agent.system.simulated import SimulatedSystem
-from hub.domain.commands import check_evidence, lookup
+from hub.domain import evidence
+from hub.domain.commands import lookup
 from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, SettingsReport, Telemetry, Upload
 from hub.protocol.times import write_time
 
@@ -18,7 +19,9 @@ from hub.protocol.times import write_time
 def proven(result: Result, command: str, payload: dict | None = None) -> dict:
     """The detail of a success that the hub believes."""
     assert result.status == "succeeded", result.error
-    assert check_evidence(lookup(command), payload or {}, result.detail) is None
+    spec = lookup(command)
+    claim = evidence.Claim(result.id, 7, payload or {}, result.detail or {}, result.boot_id)
+    assert evidence.judge(spec.evidence, spec.judge, claim).code is None
     return result.detail
 
 
@@ -76,6 +79,7 @@ async def test_a_command_is_acked_then_done_with_evidence_that_the_hub_accepts(
         ("identify", {"seconds": 0}, "invalid_payload"),
         ("play", {"asset_id": 3}, "unsupported_source"),
         ("play", {"playlist_id": 3}, "unsupported_source"),
+        ("play", {"url": __file__}, "invalid_payload"),
     ],
 )
 async def test_what_makes_no_sense_here_is_rejected_with_the_reason(hub, start_agent, command, payload, code):
@@ -86,10 +90,17 @@ async def test_what_makes_no_sense_here_is_rejected_with_the_reason(hub, start_a
         assert (result.status, result.error.code) == ("rejected", code)
 
 
-async def test_what_the_player_cannot_play_fails_with_its_reason(hub, start_agent):
+@pytest.mark.parametrize(
+    "url", ["gopher://example.com/", "file://{own}", "{own}", "av://v4l2:/dev/video0", "http://{own}"]
+)
+async def test_what_the_player_cannot_play_fails_with_its_reason(hub, start_agent, tmp_path, url):
+    (tmp_path / "a:").mkdir()
+    own = tmp_path / "a:" / "own.png"  # `a://own.png` is the same file
+    own.touch()
     async with start_agent():
         connection = await hub.welcomed()
-        await connection.command("c1", "play", {"url": "gopher://example.com/"}, "idempotent")
+        own_path = str(own).replace("a:/", "a://")
+        await connection.command("c1", "play", {"url": url.format(own=own_path)}, "idempotent")
         result = await connection.hear(Result)
         assert (result.status, result.error.code) == ("failed", "unsupported_uri")
 

@@ -27,6 +27,7 @@ class Bench:
         self.acks: list[str] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
         self.started: asyncio.Queue[str] = asyncio.Queue()
+        self.rested = asyncio.Event()
         self.gates: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.mono = 0.0
         self.clock = HubClock(lambda: self.mono)
@@ -71,6 +72,7 @@ class Bench:
         raise self.fault
 
     async def rest(self, seconds):
+        self.rested.set()
         await asyncio.sleep(0)
 
     # the outlet
@@ -340,7 +342,7 @@ async def test_what_was_accepted_runs_once_the_time_is_known(life, ran):
             "p", Entry(id="c1", command="quick", payload={}, delivery="safe", expires_at=NOW + 1000)
         )
     async with life(welcomed=False) as bench:
-        assert [entry.state for entry in bench.runner.told()] == ["accepted"]
+        assert [entry.state for entry in await bench.runner.told()] == ["accepted"]
         await bench.runner.put(Cancel(id="c9"))
         await bench.outcome("c9")
         assert ran == []
@@ -383,10 +385,10 @@ async def test_what_may_be_repeated_but_is_too_late_now_was_interrupted(life, ra
 async def test_a_once_command_is_settled_by_its_evidence_before_the_first_hello(life, ran):
     await leave(life, "once", "once")
     async with life(welcomed=False, proof={"after": 2}) as bench:
-        (entry,) = bench.runner.told()
+        (entry,) = await bench.runner.told()
         assert (entry.result.status, entry.result.detail) == ("succeeded", {"after": 2})
     async with life(proof=None) as bench:  # judged once, for good
-        (entry,) = bench.runner.told()
+        (entry,) = await bench.runner.told()
         assert entry.result.status == "succeeded"
     assert ran == ["c1"]
 
@@ -395,7 +397,7 @@ async def test_a_once_command_is_settled_by_its_evidence_before_the_first_hello(
 async def test_a_once_command_without_evidence_was_interrupted(life, ran, command):
     await leave(life, command, "once")
     async with life() as bench:
-        (entry,) = bench.runner.told()
+        (entry,) = await bench.runner.told()
         assert (entry.result.status, entry.result.error.code) == ("failed", "interrupted")
     assert ran == ["c1"]
 

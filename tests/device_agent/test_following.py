@@ -113,6 +113,24 @@ async def test_it_fetches_what_the_hub_has_for_it_and_plays_it_in_turn(hub, star
         assert (await hub.welcomed()).hello.revision == "r2"
 
 
+@pytest.mark.parametrize(
+    "url", ["{own}", "file://{own}", "own.png", "//{own}", "av://lavfi:testsrc", "edl://{own}", "memory://x", "fd://0"]
+)
+async def test_an_address_that_leads_to_this_device_is_never_opened(hub, start_agent, screen, tmp_path, url):
+    (tmp_path / "own.png").write_bytes(b"x")
+    told = asset("Own", b"", "livestream") | {"url": url.format(own=tmp_path / "own.png"), "sha256": None, "size": None}
+    publish(hub, "r1", (1, (7, 1)), (2, (6, 3600)), files={7: (told, b"")} | {6: BOTH[6]})
+    async with start_agent(player=screen):
+        connection = await hub.welcomed()
+        film = str(tmp_path / "downloads" / digest(FILM))
+        assert await screen.next() == film
+        await connection.command("c1", "play", {"asset_id": 7}, "idempotent")
+        assert (await connection.hear(Result)).error.code == "unsupported_source"
+        await connection.command("c2", "play", {"playlist_id": 3}, "idempotent")
+        assert (await connection.hear(Result)).detail == {"current_content": "Film"}
+    assert screen.shown.empty()
+
+
 async def test_without_its_hub_it_plays_on_from_what_is_on_its_disk(hub, start_agent, screen, tmp_path):
     publish(hub, "r1", (1, (5, 3600)), files=BOTH)
     async with start_agent(player=screen):

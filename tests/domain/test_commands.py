@@ -52,30 +52,6 @@ def test_aliases_and_custom_names_are_found_and_nothing_else() -> None:
             rules.lookup(name)
 
 
-@pytest.mark.parametrize(
-    ("name", "payload", "detail", "believed"),
-    [
-        ("reboot", {}, {"boot_id_before": "a", "boot_id_after": "b", "seconds_away": 9}, True),
-        ("reboot", {}, {"boot_id_before": "a", "boot_id_after": "a", "seconds_away": 9}, False),
-        ("reboot", {}, {"boot_id_before": "a"}, False),
-        ("reboot", {}, None, False),
-        ("set_volume", {"volume": 40}, {"volume": 40}, True),
-        ("set_volume", {"volume": 40}, {"volume": 35}, False),
-        ("set_display", {"on": False}, {"on": None, "unverified": True}, True),
-        ("set_display", {"on": False}, {"on": True}, False),
-        ("restart_player", {}, {"pid_before": 1, "pid_after": 2, "started_at": "x"}, True),
-        ("restart_player", {}, {"pid_before": 1, "pid_after": 1, "started_at": "x"}, False),
-        ("unlock", {}, {"locked": False}, True),
-        ("unlock", {}, {"locked": True}, False),
-        ("identify", {}, {"shown": "Lobby"}, True),
-    ],
-)
-def test_a_success_is_believed_by_its_evidence(
-    name: str, payload: dict[str, object], detail: dict[str, object] | None, believed: bool
-) -> None:
-    assert (rules.check_evidence(rules.lookup(name), payload, detail) is None) is believed
-
-
 @pytest.mark.parametrize("state", rules.STATES)
 def test_a_result_settles_everything_but_the_players_own_word(state: str) -> None:
     own_word = state in ("succeeded", "failed", "rejected")

@@ -122,6 +122,27 @@ def test_no_file_name_is_a_path(given: str) -> None:
         assert is_seen(name)
 
 
+NO_ADDRESSES = (
+    "",
+    "/etc/passwd",
+    "etc/passwd",
+    "../passwd",
+    "//example.com/a",
+    "http:///etc/passwd",
+    "http:/etc/passwd",
+    "https://[::1/x",
+    "file:///etc/passwd",
+    "av://v4l2:/dev/video0",
+    "edl:///etc/passwd",
+    "memory://x",
+    "fd://0",
+    "archive:///etc/x.zip|/y",
+    "lavfi://testsrc",
+    "concat:/etc/passwd",
+    "data:text/plain,x",
+)
+
+
 def test_addresses_are_held_to_their_kind_and_fit_into_a_header() -> None:
     assert content.address("youtube", "https://youtu.be/dQw4w9WgXcQ") == "https://youtu.be/dQw4w9WgXcQ"
     assert content.address("web", " https://example.com/ä b".replace(" b", "?q=a%20b")) == (
@@ -144,9 +165,18 @@ def test_addresses_are_held_to_their_kind_and_fit_into_a_header() -> None:
         ("web", "https://example.com/\r\nSet-Cookie: a=b"),
         ("web", "https://example.com/" + "x" * 3_000),
         ("youtube", "https://youtube.com.evil.example/watch?v=1"),
+        *(("livestream", text) for text in NO_ADDRESSES),
     ):
         with pytest.raises(Invalid):
             content.address(kind, text)
+
+
+def test_only_what_leads_off_a_player_goes_to_one() -> None:
+    for kind in ("livestream", "web", "youtube", "image"):
+        assert not any(content.leads_away(kind, text) for text in NO_ADDRESSES)
+        assert content.leads_away(kind, "https://example.com/" + "%C3%A4" * 3_000) is (kind != "image")
+    assert content.leads_away("livestream", "rtsp://user:pw@10.0.0.1:554/cam")
+    assert not content.leads_away("web", "rtsp://10.0.0.1/cam")
 
 
 def test_folders_are_neither_inside_themselves_nor_too_deep() -> None:

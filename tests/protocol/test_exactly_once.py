@@ -84,6 +84,15 @@ class FailingWorld(RuleBasedStateMachine):
             case "power lost":
                 self.world.lose_power()
 
+    @rule(hangs_up=st.booleans())
+    def the_disk_is_full(self, hangs_up: bool) -> None:
+        self.world.disk_full, self.world.hangs_up_when_full = True, hangs_up
+
+    @precondition(lambda self: self.world.disk_full)
+    @rule()
+    def the_disk_has_room(self) -> None:
+        self.world.disk_has_room()
+
     @rule(fault=st.sampled_from(["lost", "kept for later", "repeated", "overtaken"]), pick=anything, up=st.booleans())
     def the_wire_misbehaves(self, fault: str, pick: int, up: bool) -> None:
         if not self.world.wires:
@@ -186,6 +195,22 @@ TestFailingWorld.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def test_three_seconds_of_a_full_disk_hold_nothing_back() -> None:
+    world = World()
+    world.connect()
+    world.frames_flow()
+    world.disk_full = True
+    ids = [world.order("set_volume", 3_600) for _ in range(12)]
+    world.frames_flow()
+    world.pass_time(3)
+    world.disk_has_room()
+    for _ in range(30):
+        world.pass_time(1)
+        world.frames_flow()
+    assert [world.rows[id].state for id in ids] == ["acked"] * 12
+    assert world.epoch == 1  # on the same connection
 
 
 def test_a_calm_world_does_everything_once_in_order() -> None:

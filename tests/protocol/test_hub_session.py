@@ -128,7 +128,7 @@ def test_a_welcome_that_comes_too_late_is_not_sent() -> None:
 
 def test_a_command_exchange() -> None:
     session = opened()
-    session.command(command("c-1"))
+    session.command(command("c-1"), 0.0)
     assert said(session) == [
         {
             "type": "command",
@@ -157,10 +157,10 @@ def test_a_command_exchange() -> None:
 def test_eight_commands_may_be_unacknowledged() -> None:
     session = opened()
     for number in range(8):
-        session.command(command(f"c-{number}"))
+        session.command(command(f"c-{number}"), 0.0)
     assert session.room == 0
     with pytest.raises(NoRoom):
-        session.command(command("c-8"))
+        session.command(command("c-8"), 0.0)
     assert len(said(session)) == 8
     session.receive_text(ACK, 1.0)
     assert session.room == 1
@@ -176,7 +176,7 @@ def test_a_command_that_no_frame_can_carry_takes_no_room() -> None:
         id="c", command="custom:x", payload={"x": "y" * 300_000}, delivery="safe", expires_at="2026-03-29T14:35:00Z"
     )
     with pytest.raises(MalformedMessage):
-        session.command(giant)
+        session.command(giant, 0.0)
     assert session.room == 8
     assert said(session) == []
 
@@ -216,18 +216,77 @@ def test_draining_before_welcome_closes_at_once() -> None:
 
 def test_after_the_close_nothing_goes_out_and_nothing_is_heard() -> None:
     session = opened()
-    session.command(command("c-1"))
+    session.command(command("c-1"), 0.0)
     session.close(CloseCode.REVOKED)
     session.close(CloseCode.DRAIN)
     session.cancel("c-1")
     session.error("x", "y")
     session.send(Sync(revision="r"))
     with pytest.raises(NoRoom):
-        session.command(command("c-2"))
+        session.command(command("c-2"), 0.0)
     frames = said(session)
     assert [getattr(frame, "code", None) for frame in frames] == [None, CloseCode.REVOKED]
     assert session.receive_text(ACK, 1.0) == session.receive_life(1.0) == session.tick(99.0) == []
     assert session.take_output() == []
+
+
+# What stays without an answer
+
+
+def heartbeat(session: HubSession, now: float) -> list:
+    """A sign of life, then the deadline of this second."""
+    session.receive_life(now)
+    session.tick(now)
+    return [frame for frame in said(session) if not isinstance(frame, Ping)]
+
+
+def test_a_command_without_an_ack_is_said_again_more_and_more_seldom() -> None:
+    session = opened()
+    session.command(command("c-1"), 0.0)
+    (first,) = said(session)
+    session.receive_life(5.0)
+    assert session.next_deadline() == 10.0
+    assert heartbeat(session, 9.9) == []
+    assert [now for now in range(10, 300) if heartbeat(session, float(now)) == [first]] == [10, 30, 70, 130, 190, 250]
+    assert session.receive_text(ACK, 300.0) == [Ack(id="c-1")]
+    assert session.room == 8
+    assert [frame for now in range(300, 400) for frame in heartbeat(session, float(now))] == []
+
+
+@pytest.mark.parametrize("answer", [ACK, RESULT])
+def test_what_is_answered_is_not_said_again(answer: str) -> None:
+    session = opened()
+    session.command(command("c-1"), 0.0)
+    session.command(command("c-2"), 4.0)
+    said(session)
+    session.receive_text(answer, 9.0)
+    assert [frame["id"] for now in range(9, 15) for frame in heartbeat(session, float(now))] == ["c-2"]
+
+
+def test_what_was_called_back_is_called_back_again() -> None:
+    session = opened()
+    session.command(command("c-1"), 0.0)
+    session.cancel("c-1")
+    said(session)
+    assert heartbeat(session, 10.0) == [{"type": "cancel", "id": "c-1"}]
+    session.cancel("c-9")  # one that it has in its journal
+    assert said(session) == [{"type": "cancel", "id": "c-9"}]
+    assert heartbeat(session, 20.0) == []
+
+
+def test_who_is_silent_or_leaves_is_not_asked_again() -> None:
+    session = opened()
+    session.command(command("c-1"), 0.0)
+    said(session)
+    session.tick(10.0)  # the ping and the question
+    assert [type(frame) for frame in said(session)] == [Ping, dict]
+    assert session.tick(15.0) == [Suspect()]
+    assert session.next_deadline() == 30.0  # the end of the silence, and no question before
+    assert session.tick(29.9) == said(session) == []
+    assert session.receive_life(29.9) == [Recovered()]
+    session.drain(100)
+    said(session)
+    assert heartbeat(session, 35.0) == []
 
 
 def test_a_close_reason_fits_its_frame() -> None:

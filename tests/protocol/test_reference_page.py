@@ -140,6 +140,7 @@ def test_the_known_events_are_listed() -> None:
                 f"{DEFAULT_LIMITS.suspect_after_s} s",
                 f"{DEFAULT_LIMITS.silence_s} s",
                 f"{DEFAULT_LIMITS.window} commands",
+                f"{DEFAULT_LIMITS.ack_s} s",
                 f"{DEFAULT_LIMITS.upload_window} chunks",
                 f"{DEFAULT_LIMITS.uploads} uploads",
                 f"{DEFAULT_LIMITS.malformed_per_minute} refused messages",

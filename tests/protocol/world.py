@@ -108,11 +108,14 @@ class World:
         self.journal: dict[str, Entry] = {}
         self.confirmed: set[str] = set()
         self.boot_id, self.pid = "boot-0", 100
+        self.disk_full = False
         # the agent's memory, gone when it dies
         self.agent_up = True
+        self.hangs_up_when_full = False
         self.link: Wire | None = None
         self.running: set[str] = set()
         self.acted: dict[str, dict[str, Any]] = {}
+        self.unwritten: dict[str, Result] = {}  # outcomes that the disk has refused
         self.waiting: set[str] = set()  # left by the last run, undecided until a welcome gives the time
         self.welcome_at: tuple[int, float] | None = None
         # both
@@ -162,7 +165,8 @@ class World:
                         payload={},
                         delivery=CATALOGUE[row.command],
                         expires_at=write_time(row.expires_at),
-                    )
+                    ),
+                    self.now,
                 )
         self.flush()
 
@@ -268,7 +272,11 @@ class World:
         self.wires = [wire for wire in self.wires if wire.up or wire.hub or wire.player][-4:]
 
     def settle(self, result: Result) -> None:
-        """Journal an outcome, then send it."""
+        """Journal an outcome, then send it. What the disk refuses is not told; it stays in the agent's memory."""
+        if self.disk_full:
+            self.unwritten.setdefault(result.id, result)
+            return
+        self.unwritten.pop(result.id, None)
         entry = self.journal[result.id]
         entry.state, entry.result = "finished", result
         assert result.id not in self.truth.outcomes, "the device changed its mind"
@@ -322,6 +330,10 @@ class World:
                 assert timely is not None
                 answer = on_command(self.known(event.id), confirmed=event.id in self.confirmed, in_time=timely)
                 if answer in ("accept", "reject"):
+                    if self.disk_full:  # no word of it; some agents end the connection
+                        if self.hangs_up_when_full:
+                            self.hang_up()
+                        return
                     self.journal[event.id] = Entry(event.command, expires_at)
                 if answer in ("accept", "ack"):
                     self.link.player.ack(event.id)
@@ -331,22 +343,22 @@ class World:
                     self.repeat(event.id)
             case Cancel():
                 verdict = on_cancel(self.known(event.id), confirmed=event.id in self.confirmed)
-                if verdict == "settle":
+                if verdict == "settle" and not self.disk_full and event.id not in self.unwritten:
                     self.journal.setdefault(event.id, Entry("unknown", 0))
                     self.settle(self.outcome(event.id, "cancelled"))
                 elif verdict == "result":
                     self.repeat(event.id)
             case ResultOk():
-                if event.id in self.journal and self.journal[event.id].state == "finished":
+                if event.id in self.journal and self.journal[event.id].state == "finished" and not self.disk_full:
                     del self.journal[event.id]
                     self.confirmed.add(event.id)
 
     def start(self) -> None:
         """Journal everything that may start now as running, with what must change if it happens."""
-        for id in self.next_in_order() if self.agent_up else []:
+        for id in self.next_in_order() if self.agent_up and not self.disk_full else []:
             entry = self.journal[id]
             timely = self.still_in_time(entry.expires_at)
-            if id in self.waiting or timely is None:
+            if id in self.waiting or id in self.unwritten or timely is None:
                 continue
             if not timely:  # a run that a crash broke off may have done something already
                 broken_off = entry.state == "running"
@@ -409,6 +421,7 @@ class World:
         self.hang_up()
         self.agent_up = False
         self.running, self.acted, self.waiting, self.welcome_at = set(), {}, set(), None
+        self.unwritten = {}
 
     def agent_starts(self) -> None:
         if self.agent_up:
@@ -439,6 +452,13 @@ class World:
             self.waiting.add(id)
         else:
             self.waiting.discard(id)
+
+    def disk_has_room(self) -> None:
+        """The agent writes again what was refused."""
+        self.disk_full = False
+        for result in list(self.unwritten.values()):
+            self.settle(result)
+        self.flush()
 
     # The wire
 
@@ -505,19 +525,24 @@ class World:
                     self.end(wire, at_hub=False)
         self.sweep_deadlines()
 
+    def frames_flow(self) -> None:
+        """Until nothing is under way."""
+        while any(wire.up or wire.down for wire in self.wires):
+            for wire in list(self.wires):
+                self.deliver(wire, up=True)
+                self.deliver(wire, up=False)
+
     # Peace
 
     def come_to_rest(self) -> None:
         """No more faults: everybody starts, connects anew, and works until nothing moves."""
         self.hang_up()
+        self.disk_has_room()
         for _ in range(50):
             self.agent_starts()
             if self.link is None or self.link.hub is None or self.link is not self.wires[-1]:
                 self.connect()
-            while any(wire.up or wire.down for wire in self.wires):
-                for wire in list(self.wires):
-                    self.deliver(wire, up=True)
-                    self.deliver(wire, up=False)
+            self.frames_flow()
             self.start()
             for id in list(self.running):
                 self.act(id)

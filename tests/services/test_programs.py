@@ -139,6 +139,22 @@ async def test_what_a_team_has_is_read_and_read_again_when_it_changes(db: Databa
         await stage.programs.now(99_999)
 
 
+async def test_an_address_that_could_be_read_from_a_players_disk_is_in_no_manifest(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    await stage.playlist("standard", is_default=True)
+    before = await stage.programs.manifest(stage.owner.team_id, stage.player)
+    async with db.transaction() as session:  # as a hub that judged less had stored it
+        asset = (await session.exec(select(Asset))).one()
+        asset.source_url = "/etc/passwd"
+        session.add(asset)
+    await stage.touch()
+    stage.bus.publish(("content", stage.owner.team_id))
+    after = await stage.programs.manifest(stage.owner.team_id, stage.player)
+    assert [asset["url"] for asset in before["assets"].values()] == ["https://example.com"]
+    assert after["assets"] == {}
+
+
 async def test_a_schedule_that_begins_to_play_is_one_event(db: Database) -> None:
     stage = Stage(db, await team_owner(db, "acme"))
     await stage.set()

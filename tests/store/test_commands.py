@@ -117,7 +117,7 @@ async def test_a_success_without_its_evidence_is_a_failure(cast: Cast) -> None:
     await cast.commands.record(cast.player_id, result(sent["command_id"], **same))
     story = await cast.commands.get(cast.actor, sent["command_id"])
     assert story["status"] == "failed"
-    assert story["error"]["code"] == "no_evidence"
+    assert story["error"]["code"] == "evidence_contradicted"
 
 
 async def test_a_screenshot_that_was_never_stored_is_no_success(cast: Cast) -> None:

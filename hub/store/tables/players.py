@@ -91,7 +91,7 @@ class Status(SQLModel, table=True):
 
 
 class Session(SQLModel, table=True):
-    """One connection of a player, for uptime and history."""
+    """One connection of a player, for uptime and history. `boot_id` and `agent_version` are what its hello said."""
 
     __tablename__ = "player_session"
     id: str = Field(primary_key=True)
@@ -102,6 +102,8 @@ class Session(SQLModel, table=True):
     started_at: int = c.time()
     ended_at: int | None = c.maybe_time()
     reason: str | None = None
+    boot_id: str | None = None
+    agent_version: str | None = None
     __table_args__ = (
         Index("ix_session_player", "player_id", "started_at"),
         c.index_where("ix_session_open", "node", where="ended_at IS NULL"),
