@@ -55,6 +55,11 @@ class PostgresServer:
         self._process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
         self._ended()
 
+    def crash(self, how: int = signal.SIGKILL) -> None:
+        """End it without a word to anybody; SIGQUIT is what PostgreSQL calls an immediate stop."""
+        self._process.send_signal(how)
+        self._ended()
+
     def _ended(self) -> None:
         try:
             self._process.wait(10)

@@ -130,6 +130,11 @@ def connect(row: Presence, *, node: str, hardware_id: str, now: int) -> Change:
     return replace(change, cloned=cloned)
 
 
+def trusted(row: Presence) -> Presence:
+    """Somebody has judged: a quarantine was lifted, or a new token given. What was before is evidence no more."""
+    return replace(row, hardware=(), replaced=())
+
+
 def disconnect(row: Presence, *, epoch: int, reason: Reason, graces: Graces, now: int) -> Change | None:
     """The connection of `epoch` has ended. None: it is not the current one, and nothing changes."""
     if row.epoch != epoch or row.node is None:

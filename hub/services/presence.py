@@ -135,13 +135,15 @@ class PresenceService:
     async def noticed(self, player_id: int, name: str, data: Mapping[str, Any]) -> None:
         """A device has noticed something by itself; `name` is one of DEVICE_TYPES."""
         team_id = await self._db.write(store.noticed, player_id, name, dict(data), self._clock(), key=player_id)
-        self._bus.publish(("events", team_id))
+        if team_id is not None:
+            self._bus.publish(("events", team_id))
 
     async def quarantine(self, player_id: int, reason: str) -> None:
         """Put a player out until somebody lifts it: its connection closes, and no other is let in."""
         team_id = await self._db.write(store.quarantine, player_id, reason, self._clock(), key=player_id)
         self._bus.publish(("player", player_id), "quarantined")
-        self._bus.publish(("events", team_id))
+        if team_id is not None:
+            self._bus.publish(("events", team_id))
 
     # For those who watch ---------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ class Registry:
         self._floods: dict[int, list[float]] = {}
         self.syncing = Syncing(services.programs, bus, self._welcomed)
         bus.subscribe(("alerts", None), self._alerts_changed)
+        bus.subscribe(("trusted", None), self._forget_floods)
 
     def __len__(self) -> int:
         return len(self._current)
@@ -127,12 +128,23 @@ class Registry:
         """A player sent more than its budget. Again and again means that it is broken: quarantined, until lifted."""
         now = time.monotonic()
         times = [at for at in self._floods.get(player_id, ()) if at > now - FLOOD_WINDOW_S] + [now]
-        self._floods[player_id] = times
+        self._floods[player_id] = times[-FLOODS:]
         if len(times) >= FLOODS:
-            del self._floods[player_id]
-            task = asyncio.get_running_loop().create_task(self.services.presence.quarantine(player_id, "flooding"))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self._spawn(self._quarantine(player_id))
+
+    def _forget_floods(self, player_id: int) -> None:
+        self._floods.pop(player_id, None)
+
+    async def _quarantine(self, player_id: int) -> None:
+        try:
+            await self.services.presence.quarantine(player_id, "flooding")
+        except HubError as error:  # its next flood asks again
+            log.warning("player %d is not in quarantine yet: %s", player_id, error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _welcomed(self) -> list[PlayerConnection]:
         return [connection for connection in self._current.values() if connection.welcomed]
@@ -141,9 +153,7 @@ class Registry:
         return self._current.get(player_id)
 
     def _alerts_changed(self, team_id: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._spread_alerts(team_id))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self._spawn(self._spread_alerts(team_id))
 
     async def _spread_alerts(self, team_id: int) -> None:
         """Bring the team's players up to date, with one look at the database for all of them."""

@@ -43,6 +43,7 @@ _DESCRIBE = Statement("""
            agent = :agent, player_kind = :player_kind, player_version = :player_version, capabilities = :capabilities
     WHERE id = :player_id""")
 _QUARANTINE = Statement("UPDATE player SET quarantined_at = :now WHERE id = :player_id AND quarantined_at IS NULL")
+_KEEP_HISTORY = Statement("UPDATE presence SET history = :history WHERE player_id = :player_id")
 _CRASHED_SESSIONS = Statement("""
     UPDATE player_session SET reason = 'crash', ended_at = COALESCE(
         (SELECT s.last_seen_at FROM player_status s
@@ -192,6 +193,12 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     return found[0]["team_id"]
 
 
+def trust(player_id: int) -> Unit:
+    """Unit: from now on it is looked afresh whether two devices share the player's token."""
+    found = yield _READ(player_id=player_id)
+    yield _KEEP_HISTORY(player_id=player_id, history=_history(rules.trusted(_presence(found[0]))))
+
+
 def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
     """Unit: log what a device noticed by itself. Answers its team, None when the player is gone."""
     found = yield _READ(player_id=player_id)
@@ -243,11 +250,14 @@ def _presence(row: Row) -> Presence:
     )
 
 
+def _history(row: Presence) -> str:
+    return orjson.dumps({"changes": row.changes, "hardware": row.hardware, "replaced": row.replaced}).decode()
+
+
 def _write(
     row: Row, before: Presence, change: Change, session_id: str | None, now: int, address: str | None = None
 ) -> Unit:
     after = change.row
-    history = {"changes": after.changes, "hardware": after.hardware, "replaced": after.replaced}
     written = yield _WRITE(
         player_id=row["player_id"],
         epoch_before=before.epoch,
@@ -259,7 +269,7 @@ def _write(
         offline_due_at=after.offline_due_at,
         reason=after.reason,
         flapping=after.flapping,
-        history=orjson.dumps(history).decode(),
+        history=_history(after),
         session_id=session_id,
     )
     if not written:
