@@ -51,7 +51,7 @@ def init(
     settings = _settings(config, data=data)
 
     async def create() -> tuple[int, str]:
-        db = Database(settings.database_url)
+        db = Database(settings.database_url, wait_s=settings.database.wait_s)
         await db.start()
         try:
             await prepare(db)
@@ -85,7 +85,7 @@ def password(
     settings = _settings(config, data=data)
 
     async def change() -> None:
-        db = Database(settings.database_url)
+        db = Database(settings.database_url, wait_s=settings.database.wait_s)
         await db.start()
         try:
             await set_password(db, email, new)
@@ -135,6 +135,8 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
     hub = HubServer(uvicorn_config, started)
     with _in_one_sentence(), _alone(server.data):
         hub.run()
+    if hub.superseded is not None:
+        _fail(hub.superseded)
     if not hub.started:
         sys.exit(1)
 

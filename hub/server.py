@@ -100,13 +100,15 @@ class HubServer(Server):
     """Players are sent away and their ends written down before any connection is closed.
 
     `ready` is called once with the port that is listened on (the system's choice where the setting is 0). Without
-    `signals` the process's own handlers stay, and `should_exit` ends it. Raises CannotStart.
+    `signals` the process's own handlers stay, and `should_exit` ends it. Raises CannotStart. `superseded` says why it
+    has ended by itself: another hub has taken its place.
     """
 
     def __init__(self, config: Config, ready: Callable[[int], None] | None = None, *, signals: bool = True) -> None:
         config.load()
         config.lifespan_class = Lifespan
         super().__init__(config)
+        self.superseded: str | None = None
         self._ready = ready
         self._signals = signals
 
@@ -118,8 +120,14 @@ class HubServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if (superseded := self.lifespan.state.get("superseded")) is not None:
+            superseded.add_done_callback(self._give_way)
         if self.started and self._ready is not None:
             self._ready(self.servers[0].sockets[0].getsockname()[1])
+
+    def _give_way(self, superseded: "asyncio.Future[str]") -> None:
+        self.superseded = superseded.result()
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

@@ -1,7 +1,6 @@
 """The whole hub when the ground gives way: refusals that say so, and recovery by itself."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,6 @@ from websockets.exceptions import InvalidStatus
 
 from tests.harness import running_hub, settings
 from tests.postgres import PostgresServer
-from tests.requirements import require
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
-    """A server that this test may stop."""
-    server = PostgresServer(require("postgres"))
-    yield server
-    server.stop()
 
 
 async def test_a_database_that_goes_and_returns(tmp_path: Path, own_postgres: PostgresServer) -> None:

@@ -50,8 +50,11 @@ class PresenceService:
         self.due = asyncio.Event()
         """Set when the grace of some player is over: time to `sweep`."""
 
-    async def connect(self, player_id: int, token_digest: str, address: str | None, device: Device) -> Connected:
-        """Register a connection: the epoch rises, older connections of the player lose their say.
+    async def connect(
+        self, player_id: int, token_digest: str, address: str | None, device: Device, *, replaces: bool = True
+    ) -> Connected:
+        """Register a connection: the epoch rises, older connections of the player lose their say. `replaces`: one that
+        the row may still name was alive until now.
 
         Raises Unauthenticated, Forbidden (quarantined), Unavailable.
         """
@@ -64,6 +67,7 @@ class PresenceService:
             address,
             device,
             self._clock(),
+            replaces=replaces,
             key=player_id,
         )
         self._bus.publish(("events", connected.team_id))
@@ -102,6 +106,11 @@ class PresenceService:
         """(player id, team id, epoch) of the connections that this node has, as the database knows it."""
         async with self._db.session() as session:
             return await store.held(session, self.node)
+
+    async def holds(self, player_id: int, epoch: int) -> bool:
+        """Whether the player's connection, as the database knows it, is the one of this epoch on this node."""
+        async with self._db.session() as session:
+            return await store.holder(session, player_id) == (self.node, epoch)
 
     async def settings(self, player_id: int) -> dict[str, Any]:
         """The desired settings of a player as they are now. Empty when it was deleted."""

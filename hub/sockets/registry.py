@@ -173,12 +173,18 @@ class Registry:
             await self._spread_alerts(team_id)
 
     async def audit(self) -> None:
-        """End what the database takes for a connection of this node and is none: the answer to its registration was
-        lost, or its end could not be written."""
-        for player_id, team_id, epoch in await self.services.presence.held():
+        """Be of one mind with the database about who is connected. What it takes for a connection of this node and is
+        none ends: the answer to its registration was lost, or its end could not be written. A connection whose row is
+        another's by now, since another hub was here, is closed: the player registers again."""
+        registered = [(one, one.epoch) for one in self._current.values() if one.epoch]
+        held = {player_id: (team_id, epoch) for player_id, team_id, epoch in await self.services.presence.held()}
+        for player_id, (team_id, epoch) in held.items():
             if player_id not in self._current:
                 log.warning("player %d counted as connected and was not, epoch %d", player_id, epoch)
                 await self.services.presence.disconnect(player_id, team_id, epoch, "lost")
+        for connection, epoch in registered:
+            if held.get(connection.player_id) != (connection.team_id, epoch):
+                connection.look_at_row()
 
     async def sweep(self) -> None:
         """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
@@ -193,6 +199,8 @@ class Registry:
 
     async def drain(self) -> None:
         """Send everybody away, spread over some seconds, and write the ends down; then nothing is connected."""
+        if self.draining:
+            return
         self.draining = True
         if not self._connections:
             return

@@ -64,9 +64,17 @@ _KEEP_TELEMETRY = Statement("""
 
 
 def connect(
-    player_id: int, token_digest: str, node: str, session_id: str, address: str | None, device: Device, now: int
+    player_id: int,
+    token_digest: str,
+    node: str,
+    session_id: str,
+    address: str | None,
+    device: Device,
+    now: int,
+    *,
+    replaces: bool = True,
 ) -> Unit:
-    """Unit: register a connection and raise the epoch. Answers `Connected`.
+    """Unit: register a connection and raise the epoch. Answers `Connected`. `replaces`: see `rules.connect`.
 
     Raises Unauthenticated when the token was replaced, revoked or its player deleted, Forbidden in quarantine.
     """
@@ -77,7 +85,7 @@ def connect(
     if row["quarantined_at"] is not None:
         raise Forbidden("This player is quarantined.", code="quarantined")
     before = _presence(row)
-    change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now)
+    change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now, replaces=replaces)
     if change.cloned:
         yield _QUARANTINE(player_id=player_id, now=now)
         for kind in ("player.cloned", "player.quarantined"):
@@ -212,6 +220,12 @@ async def held(session: AsyncSession, node: str) -> list[tuple[int, int, int]]:
     """(player id, team id, epoch) of the connections that this node holds, as the database has it."""
     query = select(PresenceRow.player_id, PresenceRow.team_id, PresenceRow.epoch).where(col(PresenceRow.node) == node)
     return [(player_id, team_id, epoch) for player_id, team_id, epoch in await session.exec(query)]
+
+
+async def holder(session: AsyncSession, player_id: int) -> tuple[str | None, int] | None:
+    """(node, epoch) of a player's latest connection; None: there is no such player. Node None: it has ended."""
+    query = select(PresenceRow.node, PresenceRow.epoch).where(col(PresenceRow.player_id) == player_id)
+    return (await session.exec(query)).first()
 
 
 async def settings(session: AsyncSession, player_id: int) -> dict[str, Any]:
