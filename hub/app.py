@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -23,6 +23,7 @@ from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
 from hub.config import Settings
+from hub.domain.errors import HubError
 from hub.domain.presence import Graces
 from hub.domain.times import SECOND, now_ms
 from hub.jobs import Job, Jobs
@@ -156,7 +157,13 @@ async def running(
     data = settings.server.data
     await asyncio.to_thread(open_data_folder, data)
     async with AsyncExitStack() as stack:
-        db = Database(settings.database_url, probe=probe, observe=metrics.observe_commit)
+        db = Database(
+            settings.database_url,
+            wait_s=settings.database.wait_s,
+            alone=True,
+            probe=probe,
+            observe=metrics.observe_commit,
+        )
         await db.start(make=bool(settings.database.url) or not has_run(data))
         stack.push_async_callback(db.stop)
         await prepare(db)
@@ -291,15 +298,21 @@ async def running(
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock))
         jobs.start()
-        stack.push_async_callback(analytics.beat)
-        stack.push_async_callback(services.access.flush)
-        stack.push_async_callback(presence.flush, everything=True)
+        stack.push_async_callback(_at_last, analytics.beat)
+        stack.push_async_callback(_at_last, services.access.flush)
+        stack.push_async_callback(_at_last, partial(presence.flush, everything=True))
         stack.push_async_callback(jobs.stop)
         stack.push_async_callback(_finish, registry)
         stack.callback(services.feed.close)
         stack.callback(operators.drain)
         checks.update(database=db.check, blobs=blobs.check)
-        yield {"services": services, "registry": registry, "operators": operators}
+        assert db.sole is not None
+        yield {
+            "services": services,
+            "registry": registry,
+            "operators": operators,
+            "superseded": db.sole.superseded,
+        }
 
 
 def _jobs(
@@ -349,7 +362,7 @@ def _jobs(
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
-        Job("connections", 60.0, registry.audit),
+        Job("connections", 60.0, registry.audit, wake=db.sole.returned if db.sole is not None else None),
         Job("keys", 30.0, services.access.flush),
         Job("logins", 600.0, services.accounts.sweep),
         Job("postpone", 5.0, postpone),
@@ -384,6 +397,14 @@ def _blobs(settings: Settings) -> Blobs:
         secret_access_key=blobs.secret_access_key.get_secret_value() if blobs.secret_access_key else None,
         allow_http=blobs.allow_http,
     )
+
+
+async def _at_last(write: Callable[[], Awaitable[Any]]) -> None:
+    """What is in memory is written, where that can be; what is lost are latest values."""
+    try:
+        await write()
+    except HubError as error:
+        log.warning("what was in memory at the end is not stored: %s", error)
 
 
 async def _finish(registry: Registry) -> None:

@@ -142,6 +142,8 @@ def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str],
         ]
         hub = HubServer(config, started, beside=beside)
         hub.run()
+    if hub.superseded is not None:
+        _fail(hub.superseded)
     if not hub.started:
         sys.exit(1)
 
@@ -284,7 +286,7 @@ async def _database(settings: Settings, *, make: bool) -> "AsyncIterator[Databas
 
     if not settings.database.url:
         open_data_folder(settings.server.data)
-    db = Database(settings.database_url)
+    db = Database(settings.database_url, wait_s=settings.database.wait_s)
     await db.start(make=make)
     try:
         yield db

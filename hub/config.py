@@ -140,6 +140,12 @@ class Database(Group):
         pattern=r"^(sqlite:///.+|postgresql(\+[a-z0-9]+)?://.+)?$",
         description="postgresql://user:password@host/name, or sqlite:///path; empty: hub.db in the data folder.",
     )
+    wait_s: int = Field(
+        60,
+        ge=0,
+        le=3_600,
+        description="Seconds that a start waits for a PostgreSQL server; one that starts with the machine needs ten.",
+    )
 
 
 class Blobs(Group):

@@ -130,7 +130,7 @@ class Demo:
             server={"data": self._folder / "hub", "port": port},
             players={"unclean_grace_s": GRACE_S},
         )
-        db = Database(settings.database_url)
+        db = Database(settings.database_url, wait_s=settings.database.wait_s)
         await db.start()
         await prepare(db)
         _, self._key = await create_team(db, name="Demo", email="demo@example.com", password=secrets.token_hex(16))

@@ -274,7 +274,8 @@ class HubServer(Server):
 
     `beside` are applications without a life of their own, served at other addresses meanwhile. `ready` is called once
     with the port that is listened on (the system's choice where the setting is 0). Without `signals` the process's own
-    handlers stay, and `should_exit` ends it. Raises CannotStart.
+    handlers stay, and `should_exit` ends it. Raises CannotStart. `superseded` says why it has ended by itself: another
+    hub has taken its place.
     """
 
     def __init__(
@@ -290,6 +291,7 @@ class HubServer(Server):
         config.lifespan_class = Lifespan
         super().__init__(config)
         self._beside = beside
+        self.superseded: str | None = None
         self._ready = ready
         self._signals = signals
 
@@ -318,8 +320,14 @@ class HubServer(Server):
             await self.lifespan.shutdown()
             raise
         self.started = True
+        if (superseded := self.lifespan.state.get("superseded")) is not None:
+            superseded.add_done_callback(self._give_way)
         if self._ready is not None:
             self._ready(self.ports[0])
+
+    def _give_way(self, superseded: "asyncio.Future[str]") -> None:
+        self.superseded = superseded.result()
+        self.should_exit = True
 
     @property
     def ports(self) -> list[int]:

@@ -20,6 +20,14 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that this test may stop."""
+    server = PostgresServer(require("postgres"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres_database(postgres: PostgresServer) -> str:
     """The URL of a database with the schema, for one test after another: a new one takes longer than many a test."""

@@ -26,10 +26,12 @@ class PostgresServer:
             os.chown(self._folder, account.pw_uid, account.pw_gid)
         data = self._folder / "data"
         self._run("initdb", "-D", str(data), "-U", "hub", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text("host all locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())  # one needs its password
         self.up()
 
     def up(self) -> None:
-        """Start the server, again after `down`."""
+        """Start the server, again after `down` or `crash`."""
         self._process = subprocess.Popen(
             self._command("postgres", "-D", str(self._folder / "data"), "-p", str(self._port), "-k", str(self._folder),
                           "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off"),
@@ -53,6 +55,11 @@ class PostgresServer:
     def down(self) -> None:
         """Stop the server; the databases stay."""
         self._process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
+        self._ended()
+
+    def crash(self, how: int = signal.SIGKILL) -> None:
+        """End it without a word to anybody; SIGQUIT is what PostgreSQL calls an immediate stop."""
+        self._process.send_signal(how)
         self._ended()
 
     def _ended(self) -> None:

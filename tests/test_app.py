@@ -1,7 +1,6 @@
 """The whole hub when the ground gives way: refusals that say so, and recovery by itself."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from hub.store.database import Database
 from hub.store.tables import Alert, Team
 from tests.harness import make_team, running_hub, settings
 from tests.postgres import PostgresServer
-from tests.requirements import require
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
-    """A server that this test may stop."""
-    server = PostgresServer(require("postgres"))
-    yield server
-    server.stop()
 
 
 async def test_an_alert_that_was_raised_while_the_clock_was_ahead_is_live_at_once(tmp_path: Path) -> None:

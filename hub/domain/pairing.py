@@ -20,6 +20,7 @@ INVITATION_S = 86_400  # of a code that somebody carries to a device: the day of
 INTERVAL_S = 5  # between two polls of a device, as RFC 8628 has it where nothing else is said
 SLOWER_S = 5  # longer after each poll that came too early (RFC 8628, section 3.5)
 EARLY_MS = SECOND  # a poll may come this much early: networks carry one faster than the other
+QUIET_S = 90  # since a device last asked: longer than any pause of one that backs off, so it shows its code no more
 OPEN_PER_ADDRESS = 5
 OPEN_IN_ALL = 10_000
 

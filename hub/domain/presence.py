@@ -111,9 +111,10 @@ class Connected:
     quarantined: bool = False
 
 
-def connect(row: Presence, *, node: str, hardware_id: str, now: int) -> Change:
-    """A player has connected and was let in."""
-    replaced = row.node is not None
+def connect(row: Presence, *, node: str, hardware_id: str, now: int, replaces: bool = True) -> Change:
+    """A player has connected and was let in. `replaces`: a connection that the row names was alive until now; one whose
+    end is only not written yet, since the database was away, is no sign of two devices."""
+    replaced = row.node is not None and replaces
     hardware = (*row.hardware, (hardware_id, now))[-3:]
     replacements = tuple(at for at in row.replaced if is_recent(at, now, CLONE_WINDOW)) + ((now,) if replaced else ())
     names = [name for name, _ in hardware]
@@ -130,6 +131,11 @@ def connect(row: Presence, *, node: str, hardware_id: str, now: int) -> Change:
     )
     change = _turn(row, online=True, reason=None, now=now) if not row.online else Change(row)
     return replace(change, cloned=cloned)
+
+
+def trusted(row: Presence) -> Presence:
+    """Somebody has judged: a quarantine was lifted, or a new token given. What was before is evidence no more."""
+    return replace(row, hardware=(), replaced=())
 
 
 def disconnect(row: Presence, *, epoch: int, reason: Reason, graces: Graces, now: int) -> Change | None:

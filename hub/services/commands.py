@@ -12,7 +12,7 @@ from hub.domain import commands as rules
 from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
-from hub.domain.errors import Invalid, NotFound
+from hub.domain.errors import Invalid, NotFound, Unavailable
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.services.waiting import set_within
 from hub.store import commands as store
@@ -143,8 +143,13 @@ class Commands:
     # For the player's socket -----------------------------------------------------------------------------------------
 
     async def claim(self, player_id: int, node: str, epoch: int, room: int) -> list[Outgoing]:
-        """Take up to `room` queued commands for this connection. They count as sent from now on, and only for it."""
-        rows: list[Row] = await self._db.write(store.claim, player_id, node, epoch, room, now_ms(), key=player_id)
+        """Take up to `room` queued commands for this connection. They count as sent from now on, and only for it.
+        Raises Unavailable when it is the player's no more."""
+        rows: list[Row] | None = await self._db.write(
+            store.claim, player_id, node, epoch, room, now_ms(), key=player_id
+        )
+        if rows is None:
+            raise Unavailable("The player's connection is another one by now.", code="moved", retry_after=1)
         for row in rows:
             self._count("sent")
             self.published(row["team_id"])

@@ -118,6 +118,7 @@ class PairingService:
         if isinstance(paired, str):
             raise BadRequest(rules.REFUSALS[paired], code=paired)
         self._bus.publish(("player", paired.player_id), "revoked")
+        self._bus.publish(("trusted", paired.player_id), paired.player_id)
         self._bus.publish(("events", paired.team_id))
         return {
             "access_token": secret,

@@ -15,7 +15,7 @@ from hub.domain.playback import checked_zone_name
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import PresenceService
 from hub.services.programs import Programs
-from hub.store import events
+from hub.store import events, presence
 from hub.store import players as store
 from hub.store.database import Database
 from hub.store.layouts import layout_of
@@ -102,9 +102,12 @@ class Players:
                 raise PreconditionFailed
             if "name" in changes:
                 player.name = changes["name"]
+            lifted = changes.get("quarantined") is False and player.quarantined_at is not None
             if changes.get("quarantined") is False:
                 actor.require("admin")
                 player.quarantined_at = None
+            if lifted:
+                await self._db.run(session, presence.trust(player_id))
             if "group_ids" in changes:
                 await self._join_groups(session, actor, player_id, changes["group_ids"])
             for name, table in (("location_id", Location), ("layout_id", Layout)):
@@ -123,6 +126,8 @@ class Players:
             data = {"changed": sorted(changes)}
             await self._db.run(session, events.append(player_event("player.updated", player, actor, face, now, **data)))
         self._bus.publish(("events", actor.team_id))
+        if lifted:
+            self._bus.publish(("trusted", player_id), player_id)
         if shown:
             self._bus.publish(("content", actor.team_id))
         return await self._detail(actor, player_id)
@@ -152,6 +157,7 @@ class Players:
             player = await store.get(session, actor.team_id, player_id)
             give_token(player, secret, now)
             session.add(player)
+            await self._db.run(session, presence.trust(player_id))
             await self._db.run(session, events.append(player_event("token.issued", player, actor, face, now)))
         self._bus.publish(("player", player_id), "revoked")
         self._bus.publish(("events", actor.team_id))

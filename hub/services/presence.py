@@ -50,8 +50,11 @@ class PresenceService:
         self.due = asyncio.Event()
         """Set when the grace of some player is over: time to `sweep`."""
 
-    async def connect(self, player_id: int, token_digest: str, address: str | None, device: Device) -> Connected:
-        """Register a connection: the epoch rises, older connections of the player lose their say.
+    async def connect(
+        self, player_id: int, token_digest: str, address: str | None, device: Device, *, replaces: bool = True
+    ) -> Connected:
+        """Register a connection: the epoch rises, older connections of the player lose their say. `replaces`: one that
+        the row may still name was alive until now.
 
         Raises Unauthenticated, Forbidden (quarantined), Unavailable.
         """
@@ -64,6 +67,7 @@ class PresenceService:
             address,
             device,
             self._clock(),
+            replaces=replaces,
             key=player_id,
         )
         self._bus.publish(("events", connected.team_id))
@@ -103,6 +107,11 @@ class PresenceService:
         async with self._db.session() as session:
             return await store.held(session, self.node)
 
+    async def holds(self, player_id: int, epoch: int) -> bool:
+        """Whether the player's connection, as the database knows it, is the one of this epoch on this node."""
+        async with self._db.session() as session:
+            return await store.holder(session, player_id) == (self.node, epoch)
+
     async def settings(self, player_id: int) -> dict[str, Any]:
         """The desired settings of a player as they are now. Empty when it was deleted."""
         async with self._db.session() as session:
@@ -135,13 +144,15 @@ class PresenceService:
     async def noticed(self, player_id: int, name: str, data: Mapping[str, Any]) -> None:
         """A device has noticed something by itself; `name` is one of DEVICE_TYPES."""
         team_id = await self._db.write(store.noticed, player_id, name, dict(data), self._clock(), key=player_id)
-        self._bus.publish(("events", team_id))
+        if team_id is not None:
+            self._bus.publish(("events", team_id))
 
     async def quarantine(self, player_id: int, reason: str) -> None:
         """Put a player out until somebody lifts it: its connection closes, and no other is let in."""
         team_id = await self._db.write(store.quarantine, player_id, reason, self._clock(), key=player_id)
         self._bus.publish(("player", player_id), "quarantined")
-        self._bus.publish(("events", team_id))
+        if team_id is not None:
+            self._bus.publish(("events", team_id))
 
     # For those who watch ---------------------------------------------------------------------------------------------
 

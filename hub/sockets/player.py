@@ -163,11 +163,25 @@ class PlayerConnection:
             self._session.send(message)
         self._pump()
 
+    def look_at_row(self) -> None:
+        """It seems that the database knows this connection no more."""
+        self._spawn(self._look_at_row())
+
     def sync(self, revision: str) -> None:
         """The player's manifest is this one now."""
         self.revision = revision
         self._session.send(m.Sync(revision=revision))
         self._pump()
+
+    @property
+    def epoch(self) -> int:
+        """0: not registered yet."""
+        return self._epoch
+
+    @property
+    def lives(self) -> bool:
+        """Whether it could still say something."""
+        return not self._left and not self._session.closed
 
     @property
     def welcomed(self) -> bool:
@@ -240,10 +254,13 @@ class PlayerConnection:
         registry = self._registry
         services = registry.services
         older = registry.enter(self)
+        replaces = older is not None and older is not self and older.lives
         if older is not None and older is not self:
             older.replaced()
         self._stop_listening = registry.bus.subscribe(("player", self.player_id), self._wake)
-        connected = await services.presence.connect(self.player_id, self._digest, self._address, _device(hello))
+        connected = await services.presence.connect(
+            self.player_id, self._digest, self._address, _device(hello), replaces=replaces
+        )
         if connected.quarantined:
             self._expel(CloseCode.QUARANTINED, "quarantined")
             return
@@ -387,6 +404,11 @@ class PlayerConnection:
         if found != self.player_id:
             self._expel(CloseCode.REVOKED, "revoked")
 
+    async def _look_at_row(self) -> None:
+        if self.lives and not await self._registry.services.presence.holds(self.player_id, self._epoch):
+            log.warning("player %d: epoch %d is not the row's any more", self.player_id, self._epoch)
+            self._close(CloseCode.SERVICE_RESTART)
+
     # The end
 
     def _expel(self, code: CloseCode, reason: Reason) -> None:
@@ -410,14 +432,18 @@ class PlayerConnection:
     async def _write_end(self) -> None:
         """Nothing says that a player is gone but its row, so this is tried until the database takes it; a hub that
         dies before is told by its next start."""
-        delay = 0.1
+        delay, said = 0.1, False
         while True:
             try:
                 await self._registry.services.presence.disconnect(
                     self.player_id, self.team_id, self._epoch, self._end_reason
                 )
             except HubError as error:
-                log.warning("the end of player %d is not stored yet: %s", self.player_id, error)
+                if error.code == "superseded":  # the hub that has taken over counts this connection as ended
+                    return
+                if not said:
+                    log.warning("the end of player %d is not stored yet: %s", self.player_id, error)
+                    said = True
                 await asyncio.sleep(delay)
                 delay = min(5.0, delay * 2)
             else:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ class Registry:
         self._floods: dict[int, list[float]] = {}
         self.syncing = Syncing(services.programs, bus, self._welcomed)
         bus.subscribe(("alerts", None), self._alerts_changed)
+        bus.subscribe(("trusted", None), self._forget_floods)
 
     def __len__(self) -> int:
         return len(self._current)
@@ -132,12 +133,23 @@ class Registry:
         """A player sent more than its budget. Again and again means that it is broken: quarantined, until lifted."""
         now = time.monotonic()
         times = [at for at in self._floods.get(player_id, ()) if at > now - FLOOD_WINDOW_S] + [now]
-        self._floods[player_id] = times
+        self._floods[player_id] = times[-FLOODS:]
         if len(times) >= FLOODS:
-            del self._floods[player_id]
-            task = asyncio.get_running_loop().create_task(self.services.presence.quarantine(player_id, "flooding"))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self._spawn(self._quarantine(player_id))
+
+    def _forget_floods(self, player_id: int) -> None:
+        self._floods.pop(player_id, None)
+
+    async def _quarantine(self, player_id: int) -> None:
+        try:
+            await self.services.presence.quarantine(player_id, "flooding")
+        except HubError as error:  # its next flood asks again
+            log.warning("player %d is not in quarantine yet: %s", player_id, error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _welcomed(self) -> list[PlayerConnection]:
         return [connection for connection in self._current.values() if connection.welcomed]
@@ -146,9 +158,7 @@ class Registry:
         return self._current.get(player_id)
 
     def _alerts_changed(self, team_id: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._spread_alerts(team_id))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self._spawn(self._spread_alerts(team_id))
 
     async def _spread_alerts(self, team_id: int) -> None:
         """Bring the team's players up to date, with one look at the database for all of them."""
@@ -168,12 +178,18 @@ class Registry:
             await self._spread_alerts(team_id)
 
     async def audit(self) -> None:
-        """End what the database takes for a connection of this node and is none: the answer to its registration was
-        lost, or its end could not be written."""
-        for player_id, team_id, epoch in await self.services.presence.held():
+        """Be of one mind with the database about who is connected. What it takes for a connection of this node and is
+        none ends: the answer to its registration was lost, or its end could not be written. A connection whose row is
+        another's by now, since another hub was here, is closed: the player registers again."""
+        registered = [(one, one.epoch) for one in self._current.values() if one.epoch]
+        held = {player_id: (team_id, epoch) for player_id, team_id, epoch in await self.services.presence.held()}
+        for player_id, (team_id, epoch) in held.items():
             if player_id not in self._current:
                 log.warning("player %d counted as connected and was not, epoch %d", player_id, epoch)
                 await self.services.presence.disconnect(player_id, team_id, epoch, "lost")
+        for connection, epoch in registered:
+            if held.get(connection.player_id) != (connection.team_id, epoch):
+                connection.look_at_row()
 
     async def sweep(self) -> None:
         """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
@@ -188,6 +204,8 @@ class Registry:
 
     async def drain(self) -> None:
         """Send everybody away, spread over some seconds, and write the ends down; then nothing is connected."""
+        if self.draining:
+            return
         self.draining = True
         if not self._connections:
             return

@@ -58,6 +58,7 @@ _CLAIM = partial(f"""
               ORDER BY id LIMIT :room)
           AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch AND node = :node)
     RETURNING id, team_id, player_id, batch_id, command, payload, delivery, state, expires_at""")
+_HOLDS = Statement("SELECT epoch FROM presence WHERE player_id = :player_id AND epoch = :epoch AND node = :node")
 _ACKNOWLEDGE = Statement(f"""
     UPDATE command SET state = 'acked', version = version + 1, acked_at = CAST(:now AS BIGINT),
            due_at = CAST(:now AS BIGINT) + CAST(finish_within_s AS BIGINT) * 1000
@@ -224,8 +225,11 @@ def queue(command: Draft, spec: rules.Spec, actor: Actor | None, now: int) -> Un
 
 
 def claim(player_id: int, node: str, epoch: int, room: int, now: int) -> Unit:
-    """Unit: take up to `room` queued commands for this connection, oldest first. Answers their rows."""
+    """Unit: take up to `room` queued commands for this connection, oldest first. Answers their rows; None: it is not
+    the player's connection any more."""
     rows = yield _CLAIM(player_id=player_id, node=node, epoch=epoch, room=room, now=now)
+    if not rows and not (yield _HOLDS(player_id=player_id, node=node, epoch=epoch)):
+        return None
     rows = sorted(rows, key=lambda row: str(row["id"]))
     for row in rows:
         yield from events.append(event("command.sent", row, "sent", now))

@@ -6,24 +6,24 @@ Two ways in, for two kinds of work:
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
 from sqlalchemy import URL, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import CannotStart, Unavailable
+from hub.store.failures import described, is_outage, warn
+from hub.store.postgres import CONNECT_S, place_of, reach
+from hub.store.sole import FileSole, PostgresSole, Sole
 from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SqliteFile, uri_of
 from hub.store.statements import Rows, Statement, Unit
 from hub.store.writer import (
     COMMAND_S,
-    CONNECT_S,
     TAKE_TURN,
     Observer,
     PostgresWriter,
@@ -50,21 +50,37 @@ class Database:
 
     `url` is `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`. All methods raise `Unavailable` when the
     database cannot be reached or cannot store; nothing is acknowledged then.
+
+    wait_s     how long a start waits for a server that is not there yet
+    alone      this is a hub, and a database has one: see `sole`; None otherwise
     """
 
-    def __init__(self, url: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        wait_s: float = 0,
+        alone: bool = False,
+        probe: Probe | None = None,
+        observe: Observer | None = None,
+    ) -> None:
         self.is_sqlite = url.startswith("sqlite:///")
+        self.sole: Sole | None = None
+        self._dsn = ""
+        self._wait_s = wait_s
         self._file: SqliteFile | None = None
         if self.is_sqlite:
             file = self._file = SqliteFile(url.removeprefix("sqlite:///"))
+            self.sole = FileSole(str(file.path)) if alone else None
             self._writer: Writer = SqliteWriter(file, probe=probe, observe=observe)
             self._readers = _sqlite_engine(
                 file, "BEGIN", pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=POOL_WAIT_S
             )
             self._writers = self._migrator = _sqlite_engine(file, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
         else:
-            dsn = "postgresql://" + url.partition("://")[2]
-            self._writer = PostgresWriter(dsn, probe=probe, observe=observe)
+            dsn = self._dsn = "postgresql://" + url.partition("://")[2]
+            sole = self.sole = PostgresSole(dsn) if alone else None
+            self._writer = PostgresWriter(dsn, sole=sole, probe=probe, observe=observe)
             address = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
             self._readers = self._writers = _engine(
                 address,
@@ -76,12 +92,18 @@ class Database:
             self._migrator = _engine(address, connect_args={"timeout": CONNECT_S})  # may take as long as it takes
 
     async def start(self, *, make: bool = True) -> None:
-        """Bring the schema up to date, then open for writing. A file that is not there is made, unless told not to.
-        Raises CannotStart."""
+        """Wait for the server, see that no other hub is there, bring the schema up to date, then open for writing. A
+        file that is not there is made, unless told not to. Raises CannotStart, Unavailable (a server that went away
+        meanwhile)."""
+        if not self.is_sqlite:
+            await reach(self._dsn, self._wait_s)
         try:
-            if self._file is not None:
-                await asyncio.to_thread(self._file.open, make=make)
-            await self._upgrade()
+            async with self._writer_errors():
+                if self._file is not None:
+                    await asyncio.to_thread(self._file.open, make=make)
+                if self.sole is not None:
+                    await self.sole.start()
+                await self._upgrade()
             await self._writer.start()
         except BaseException:
             await self.stop()
@@ -91,13 +113,15 @@ class Database:
         from hub.store.migrations import upgrade
 
         try:
-            async with self._writer_errors(), self._migrator.connect() as connection:
+            async with self._migrator.connect() as connection:
                 await connection.run_sync(upgrade)
                 await connection.commit()
-        except Unavailable as error:
-            if self._file is not None and isinstance(error.__cause__, DBAPIError):
-                raise CannotStart(f"The database {self._file.path} cannot be used: {error.__cause__.orig}.") from error
-            raise
+        except DBAPIError as error:
+            if self._file is not None:
+                raise CannotStart(f"The database {self._file.path} cannot be used: {error.orig}.") from error
+            if is_outage(error):
+                raise
+            raise CannotStart(f"The database {place_of(self._dsn)} cannot be used: {described(error)}") from error
         finally:
             if self._migrator is not self._writers:
                 await self._migrator.dispose()
@@ -109,6 +133,8 @@ class Database:
         await self._writers.dispose()
         if self._file is not None:
             await asyncio.to_thread(self._file.close)
+        if self.sole is not None:
+            await self.sole.stop()
 
     def submit(self, unit: UnitMaker, *args: Any, key: object = None, **kwargs: Any) -> "asyncio.Future[Any]":
         """Hand a unit to the writer now; the future ends after its commit. Units of one `key` keep their order."""
@@ -166,21 +192,16 @@ class Database:
 
     @asynccontextmanager
     async def _writer_errors(self) -> AsyncIterator[None]:
+        """Whatever a driver can raise, in every way but the writer's own: see `failures`."""
         try:
             yield
         except IntegrityError:
             raise
-        except (OperationalError, PoolTimeout, OSError, sqlite3.OperationalError) as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if not is_outage(error):
+                raise
+            warn(error)
             raise Unavailable(retry_after=1) from error
-        except DBAPIError as error:
-            if error.connection_invalidated or str(getattr(error.orig, "sqlstate", None))[:2] in _PASSING:
-                raise Unavailable(retry_after=1) from error
-            raise
-
-
-_PASSING = frozenset({"08", "40", "53", "57", "58"})
-"""Classes of PostgreSQL's error codes that say nothing against the statement: connection, rolled back by the server,
-resources, an administrator, the system."""
 
 
 def _engine(url: str | URL, **options: Any) -> AsyncEngine:

@@ -21,10 +21,14 @@ _INSERT = Statement(f"""
     INSERT INTO pairing ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{name}" for name in _COLUMNS)})
     ON CONFLICT DO NOTHING RETURNING id""")
 _REPLACE = Statement("""
-    DELETE FROM pairing WHERE state = 'pending' AND address = :address AND hardware_id = :hardware_id""")
+    DELETE FROM pairing WHERE state = 'pending' AND address = :address AND COALESCE(polled_at, created_at) <= :quiet
+        AND (hardware_id = :hardware_id OR EXISTS (
+            SELECT 1 FROM pairing younger WHERE younger.state = 'pending' AND younger.address = pairing.address
+                AND younger.hardware_id = pairing.hardware_id AND younger.id > pairing.id))""")
 _OPEN = Statement("""
-    SELECT COUNT(*) AS number, MIN(expires_at) AS first_end FROM pairing
-    WHERE state = 'pending' AND expires_at > :now AND address = :address""")
+    SELECT COUNT(*) AS number, MIN(expires_at) AS first_end,
+           MIN(CASE WHEN hardware_id = :hardware_id THEN COALESCE(polled_at, created_at) END) AS heard_at
+    FROM pairing WHERE state = 'pending' AND expires_at > :now AND address = :address""")
 _OPEN_IN_ALL = Statement("""
     SELECT COUNT(*) AS number, MIN(expires_at) AS first_end FROM pairing
     WHERE state = 'pending' AND expires_at > :now""")
@@ -82,18 +86,23 @@ class Paired:
 
 
 def authorize(new: Pairing, user_digests: Sequence[str], spending: Spending, now: int) -> Unit:
-    """Unit: open a code for a device; an open one of the same device at the same address gives way to it.
+    """Unit: open a code for a device. One that it has left behind, when it started again, gives way: of the same
+    hardware id at the same address, which nobody asks with any more. One that is asked with is another machine's, since
+    hardware ids are not always one's own.
 
     Answers which of `user_digests` it got: the first that no other device shows. Raises TooMany, Unavailable.
     """
     yield from spend([spending], now)
-    yield _REPLACE(address=new.address, hardware_id=new.hardware_id)
-    here = yield _OPEN(address=new.address, now=now)
+    yield _REPLACE(address=new.address, hardware_id=new.hardware_id, quiet=now - rules.QUIET_S * SECOND)
+    here = yield _OPEN(address=new.address, hardware_id=new.hardware_id, now=now)
     if here[0]["number"] >= rules.OPEN_PER_ADDRESS:
+        room_at = here[0]["first_end"]
+        if here[0]["heard_at"] is not None:
+            room_at = min(room_at, here[0]["heard_at"] + rules.QUIET_S * SECOND)
         raise TooMany(
             f"{rules.OPEN_PER_ADDRESS} devices at this address wait for approval. Approve or refuse them first.",
             code="too_many_codes",
-            retry_after=_seconds(here[0]["first_end"] - now),
+            retry_after=_seconds(room_at - now),
         )
     everywhere = yield _OPEN_IN_ALL(now=now)
     if everywhere[0]["number"] >= rules.OPEN_IN_ALL:

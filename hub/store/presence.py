@@ -43,6 +43,7 @@ _DESCRIBE = Statement("""
            agent = :agent, player_kind = :player_kind, player_version = :player_version, capabilities = :capabilities
     WHERE id = :player_id""")
 _QUARANTINE = Statement("UPDATE player SET quarantined_at = :now WHERE id = :player_id AND quarantined_at IS NULL")
+_KEEP_HISTORY = Statement("UPDATE presence SET history = :history WHERE player_id = :player_id")
 _CRASHED_SESSIONS = Statement("""
     UPDATE player_session SET reason = 'crash', ended_at = COALESCE(
         (SELECT s.last_seen_at FROM player_status s
@@ -63,9 +64,17 @@ _KEEP_TELEMETRY = Statement("""
 
 
 def connect(
-    player_id: int, token_digest: str, node: str, session_id: str, address: str | None, device: Device, now: int
+    player_id: int,
+    token_digest: str,
+    node: str,
+    session_id: str,
+    address: str | None,
+    device: Device,
+    now: int,
+    *,
+    replaces: bool = True,
 ) -> Unit:
-    """Unit: register a connection and raise the epoch. Answers `Connected`.
+    """Unit: register a connection and raise the epoch. Answers `Connected`. `replaces`: see `rules.connect`.
 
     Raises Unauthenticated when the token was replaced, revoked or its player deleted, Forbidden in quarantine.
     """
@@ -76,7 +85,7 @@ def connect(
     if row["quarantined_at"] is not None:
         raise Forbidden("This player is quarantined.", code="quarantined")
     before = _presence(row)
-    change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now)
+    change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now, replaces=replaces)
     if change.cloned:
         yield _QUARANTINE(player_id=player_id, now=now)
         for kind in ("player.cloned", "player.quarantined"):
@@ -192,6 +201,12 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     return found[0]["team_id"]
 
 
+def trust(player_id: int) -> Unit:
+    """Unit: from now on it is looked afresh whether two devices share the player's token."""
+    found = yield _READ(player_id=player_id)
+    yield _KEEP_HISTORY(player_id=player_id, history=_history(rules.trusted(_presence(found[0]))))
+
+
 def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
     """Unit: log what a device noticed by itself. Answers its team, None when the player is gone."""
     found = yield _READ(player_id=player_id)
@@ -205,6 +220,12 @@ async def held(session: AsyncSession, node: str) -> list[tuple[int, int, int]]:
     """(player id, team id, epoch) of the connections that this node holds, as the database has it."""
     query = select(PresenceRow.player_id, PresenceRow.team_id, PresenceRow.epoch).where(col(PresenceRow.node) == node)
     return [(player_id, team_id, epoch) for player_id, team_id, epoch in await session.exec(query)]
+
+
+async def holder(session: AsyncSession, player_id: int) -> tuple[str | None, int] | None:
+    """(node, epoch) of a player's latest connection; None: there is no such player. Node None: it has ended."""
+    query = select(PresenceRow.node, PresenceRow.epoch).where(col(PresenceRow.player_id) == player_id)
+    return (await session.exec(query)).first()
 
 
 async def settings(session: AsyncSession, player_id: int) -> dict[str, Any]:
@@ -243,11 +264,14 @@ def _presence(row: Row) -> Presence:
     )
 
 
+def _history(row: Presence) -> str:
+    return orjson.dumps({"changes": row.changes, "hardware": row.hardware, "replaced": row.replaced}).decode()
+
+
 def _write(
     row: Row, before: Presence, change: Change, session_id: str | None, now: int, address: str | None = None
 ) -> Unit:
     after = change.row
-    history = {"changes": after.changes, "hardware": after.hardware, "replaced": after.replaced}
     written = yield _WRITE(
         player_id=row["player_id"],
         epoch_before=before.epoch,
@@ -259,7 +283,7 @@ def _write(
         offline_due_at=after.offline_due_at,
         reason=after.reason,
         flapping=after.flapping,
-        history=orjson.dumps(history).decode(),
+        history=_history(after),
         session_id=session_id,
     )
     if not written:

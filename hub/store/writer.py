@@ -21,6 +21,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from hub.domain.errors import HubError, Unavailable
+from hub.store.failures import is_outage, warn
+from hub.store.postgres import CONNECT_S, connect
+from hub.store.sole import PostgresSole
 from hub.store.sqlite import SqliteFile
 from hub.store.statements import Call, Rows, Statement, Unit
 
@@ -29,7 +32,6 @@ log = logging.getLogger(__name__)
 QUEUE_LIMIT = 20_000  # units; some seconds of work at full speed: past it callers are told to come back
 BATCH_LIMIT = 1_000  # units a transaction: keeps one commit below some tens of milliseconds
 GATHER_TURNS = 3  # of the loop, for which a unit waits at most for others; a turn of an idle loop takes some 20 us
-CONNECT_S = 5.0  # to a database server
 COMMAND_S = 15.0  # for one statement there; the longest of ours, over an aged database, take less than one
 TURN_LIMIT_S = 15.0  # how long an ordinary session may hold the single writer's turn
 
@@ -69,13 +71,9 @@ class _Turn:
 
 def _told(error: BaseException) -> BaseException:
     """What a caller is told: the database's own failures are the hub's, everything else stays what it is."""
-    if isinstance(error, sqlite3.Error | OSError) and not isinstance(error, sqlite3.IntegrityError):
+    if is_outage(error):
         return Unavailable(retry_after=1)
     return error
-
-
-def _warn(error: BaseException) -> None:
-    log.warning("the database failed: %s: %s", type(error).__name__, error)
 
 
 def _observed(observe: Observer | None, units: int, seconds: float) -> None:
@@ -252,7 +250,7 @@ class SqliteWriter:
                     self._probe(f"after commit {work.name}")
         except Exception as error:  # the whole batch failed: none of it is stored, each caller is told
             if not isinstance(error, HubError):
-                _warn(error)
+                warn(error)
             for work in batch:
                 work.error = work.error or _told(error)
             try:
@@ -278,7 +276,7 @@ class SqliteWriter:
         except Exception as error:
             work.error = _told(error)
             if work.error is not error:
-                _warn(error)
+                warn(error)
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction (disk full): so must the batch
             return not wrote
@@ -295,8 +293,16 @@ class PostgresWriter:
     """One connection, owned by one task. The units of a batch advance side by side: the calls of one statement that
     many units make at the same step travel as one message. Units with the same key never run side by side."""
 
-    def __init__(self, dsn: str, *, probe: Probe | None = None, observe: Observer | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        sole: PostgresSole | None = None,
+        probe: Probe | None = None,
+        observe: Observer | None = None,
+    ) -> None:
         self._dsn = dsn
+        self._sole = sole
         self._probe = probe
         self._observe = observe
         self._waiting: deque[_Work] = deque()
@@ -311,8 +317,6 @@ class PostgresWriter:
 
     async def stop(self) -> None:
         """Everything submitted so far is committed first."""
-        import asyncpg
-
         self._stopping = True
         self._wake.set()
         if self._task is not None:
@@ -321,7 +325,7 @@ class PostgresWriter:
         if self._connection is not None:
             try:
                 await self._connection.close(timeout=CONNECT_S)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except Exception:  # whatever it is: it was of no more use
                 self._connection.terminate()
             self._connection = None
 
@@ -338,6 +342,8 @@ class PostgresWriter:
         """PostgreSQL's own lock gives the turn, see TAKE_TURN; nobody keeps it for long."""
         if self._task is None or self._stopping:
             raise Unavailable(retry_after=1)
+        if self._sole is not None:
+            await self._sole.verify()
         try:
             async with asyncio.timeout(TURN_LIMIT_S):
                 yield
@@ -372,28 +378,24 @@ class PostgresWriter:
             if error is not None:
                 self._fail([work], error)
 
-    def _fail(self, works: list[_Work], error: Exception) -> None:
+    def _fail(self, works: list[_Work], error: BaseException) -> None:
         import asyncpg
 
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):
             error = sqlite3.IntegrityError(str(error))  # one name for both databases
-        elif isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
-            _warn(error)
+        elif is_outage(error):
+            warn(error)
             error = Unavailable(retry_after=1)
         for work in works:
             work.error = copy(error)  # each is raised in a place of its own
 
-    async def _attempt(self, batch: list[_Work]) -> Exception | None:
+    async def _attempt(self, batch: list[_Work]) -> BaseException | None:
         """Run the batch in one transaction. Answers what went wrong, if anything; none of it is stored then. When there
         is no connection afterwards the database itself is away, and perhaps the answer to a commit with it: then it is
         not known what is stored, and nothing is run again."""
-        import asyncpg
-
         committing = False
         try:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = None
-                self._connection = await asyncpg.connect(self._dsn, timeout=CONNECT_S, command_timeout=COMMAND_S)
+            await self._connect()
             for work in batch:
                 work.answer = work.error = None
             await self._connection.execute(f"BEGIN; {TAKE_TURN}")
@@ -407,11 +409,23 @@ class PostgresWriter:
             if self._probe is not None:
                 for work in batch:
                     self._probe(f"after commit {work.name}")
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not is_outage(error):
+                raise
             if committing or isinstance(error, OSError) or not await self._rolled_back():
                 self._terminate()
             return error
         return None
+
+    async def _connect(self) -> None:
+        """Be connected, as the database's one hub where we are to be that."""
+        if self._sole is not None:
+            self._sole.check()
+        if self._connection is None or self._connection.is_closed():
+            self._connection = None
+            self._connection = await connect(self._dsn, timeout=CONNECT_S, command_timeout=COMMAND_S)
+            if self._sole is not None:  # what ended the last connection may have ended the lock too
+                await self._sole.verify()
 
     async def _rolled_back(self) -> bool:
         """Whether the connection is as good as new again."""

@@ -12,7 +12,9 @@ from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.commands import lookup
 from hub.domain.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from hub.domain.pairing import QUIET_S
 from hub.domain.presence import Graces
+from hub.domain.times import SECOND
 from hub.services.commands import Origin, new_row
 from hub.services.events import Events
 from hub.services.licences import Licences
@@ -288,9 +290,44 @@ async def test_the_limit_of_an_address_holds_when_all_ask_at_once(stage: Stage) 
 async def test_a_device_that_starts_again_gives_up_its_old_code(stage: Stage) -> None:
     first = await stage.ask()
     for _ in range(8):
+        stage.now += QUIET_S * SECOND
         latest = await stage.ask()
     assert await stage.told(first) == "invalid_grant"
     assert await stage.told(latest, after_s=0) == "authorization_pending"
+
+
+async def test_two_machines_of_one_hardware_id_keep_their_codes_and_become_two_players(stage: Stage) -> None:
+    """As copied cards have it, and boards whose maker has filled in nothing."""
+    machines = [await stage.ask("To be filled by O.E.M.") for _ in range(2)]
+    for _ in range(QUIET_S // 5):
+        assert [await stage.told(one, after_s=2.5) for one in machines] == ["authorization_pending"] * 2
+    for number in range(2):
+        await stage.ask(f"pi-{number}")  # whoever asks meanwhile
+    made = [(await stage.approve(one["user_code"]))["player_id"] for one in machines]
+    assert [(await stage.poll(one))["player_id"] for one in machines] == made
+    assert made[0] != made[1]
+
+
+async def test_five_machines_of_one_hardware_id_wait_at_a_time(stage: Stage) -> None:
+    """The sixth may come when one of them has not asked for a while."""
+    machines = [await stage.ask() for _ in range(5)]
+    with pytest.raises(TooMany) as refused:
+        await stage.ask()
+    assert refused.value.retry_after == QUIET_S
+    for one in machines[1:]:
+        assert await stage.told(one) == "authorization_pending"
+    stage.now = START + QUIET_S * SECOND
+    await stage.ask()
+    assert await stage.told(machines[0]) == "invalid_grant"
+    assert [await stage.told(one) for one in machines[1:]] == ["authorization_pending"] * 4
+
+
+async def test_what_a_device_has_left_behind_takes_no_place_of_another(stage: Stage) -> None:
+    for _ in range(5):
+        await stage.ask()
+    stage.now += QUIET_S * SECOND
+    await stage.ask("pi-2")
+    assert len([await stage.ask(f"pi-{number}") for number in range(3, 6)]) == 3
 
 
 async def test_requests_are_paced_for_a_whole_ipv6_network(stage: Stage) -> None:

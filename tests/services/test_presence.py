@@ -1,6 +1,7 @@
 """Who is there, on both kinds of database, with a clock of our own: no lie after an outage, a restart or a jump."""
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -47,9 +48,15 @@ class Stage:
         self.tokens[player_id] = await self.players.issue_token(self.owner, player_id, face="test")
         return player_id
 
-    async def connect(self, player_id: int) -> None:
-        connected = await self.service.connect(player_id, ids.digest(self.tokens[player_id]), "192.0.2.1", DEVICE)
+    async def connect(self, player_id: int, hardware_id: str = DEVICE.hardware_id) -> bool:
+        """Whether it was let in."""
+        device = replace(DEVICE, hardware_id=hardware_id)
+        connected = await self.service.connect(player_id, ids.digest(self.tokens[player_id]), "192.0.2.1", device)
         self.epochs[player_id] = connected.epoch
+        return not connected.quarantined
+
+    async def lift(self, player_id: int) -> None:
+        await self.players.update(self.owner, player_id, {"quarantined": False}, version=None, face="test")
 
     async def lose(self, player_id: int, reason: Reason = "lost") -> None:
         await self.service.disconnect(player_id, self.owner.team_id, self.epochs[player_id], reason)
@@ -131,6 +138,37 @@ async def test_a_clock_that_jumps_back_keeps_nobody_online(stage: Stage, lost: i
     stage.now -= HOUR
     await stage.pass_time(GRACES.crash + SECOND)
     assert await stage.status(lost) == "offline"
+
+
+async def test_after_a_quarantine_only_what_follows_its_lifting_counts(stage: Stage) -> None:
+    player_id = await stage.player()
+    assert [await stage.connect(player_id, name) for name in ("good", "copy", "good")] == [True, True, False]
+    await stage.lift(player_id)
+    assert await stage.connect(player_id, "good")  # not the third of before
+    assert [await stage.connect(player_id, name) for name in ("copy", "good")] == [True, False]
+
+
+async def test_replacements_of_before_the_lifting_are_no_evidence_after_it(stage: Stage) -> None:
+    """Two devices whose hardware ids are one, as those of copied cards."""
+    player_id = await stage.player()
+    assert [await stage.connect(player_id) for _ in range(6)] == [True] * 5 + [False]
+    await stage.lift(player_id)
+    assert [await stage.connect(player_id) for _ in range(5)] == [True] * 4 + [False]
+
+
+async def test_lifting_what_is_not_there_forgets_nothing(stage: Stage) -> None:
+    player_id = await stage.player()
+    assert [await stage.connect(player_id, name) for name in ("good", "copy")] == [True, True]
+    await stage.lift(player_id)
+    assert not await stage.connect(player_id, "good")
+
+
+async def test_a_new_token_is_no_copy_of_the_old_one(stage: Stage) -> None:
+    """Its owner has seen the copy first, and gives the good device another token."""
+    player_id = await stage.player()
+    assert [await stage.connect(player_id, name) for name in ("good", "copy")] == [True, True]
+    stage.tokens[player_id] = await stage.players.issue_token(stage.owner, player_id, face="test")
+    assert await stage.connect(player_id, "good")
 
 
 async def test_what_a_player_reports_survives_a_database_that_is_away(database_url: str) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from hub.sockets.registry import FLOODS
 from tests.harness import Hub, running_hub, settings
 
 
@@ -438,6 +439,18 @@ async def test_a_stopping_hub_sends_its_players_away_first(tmp_path: Path) -> No
         async with hub.connected(token):
             page = (await hub.client.get("/api/v1/events", params={"limit": 1000})).json()["data"]
             assert "player.offline" not in [event["event"] for event in page]
+
+
+async def test_floods_of_before_the_lifting_of_a_quarantine_do_not_count(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    for _ in range(FLOODS - 1):
+        hub.registry.flooded(player_id)
+    await hub.services.presence.quarantine(player_id, "cloned")
+    await hub.client.patch(f"/api/v1/players/{player_id}", json={"quarantined": False})
+    hub.registry.flooded(player_id)
+    await asyncio.gather(*hub.registry.tasks)
+    async with hub.connected(token):
+        pass
 
 
 async def test_a_player_that_floods_is_sent_off_and_the_third_time_quarantined(hub: Hub) -> None:

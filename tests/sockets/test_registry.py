@@ -1,12 +1,21 @@
 """The table of connections and what the database says of them."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
+from hub.bus.local import LocalBus
 from hub.domain.errors import Unavailable
+from hub.domain.presence import CLONE_REPLACEMENTS, Device, Graces
+from hub.services.presence import PresenceService
+from hub.store.database import Database
+from hub.store.tables import Player as PlayerRow
 from tests.harness import running_hub, settings
+
+DEVICE = Device("hw-1", "NUC", "12", None, "agent 1", "simulated", "1", ("identify",))
 
 
 async def test_a_connection_that_only_the_database_knows_is_ended(tmp_path: Path, database_url: str) -> None:
@@ -57,3 +66,65 @@ async def test_behind_a_proxy_only_addresses_are_believed(tmp_path: Path) -> Non
                 await hub.services.presence.flush()
                 told = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
                 assert told["ip_address"] == believed
+
+
+async def taken_over(database_url: str, player_id: int) -> None:
+    """What another hub on the database leaves behind, that was there for a moment and took our players for lost."""
+    db = Database(database_url)
+    await db.start()
+    other = PresenceService(db, LocalBus(), "hub", Graces())
+    await other.recover()
+    async with db.session() as session:
+        player = await session.get(PlayerRow, player_id)
+    assert player is not None
+    assert player.token_digest is not None
+    connected = await other.connect(player_id, player.token_digest, None, DEVICE)
+    await other.disconnect(player_id, connected.team_id, connected.epoch, "drain")
+    await db.stop()
+
+
+async def test_a_connection_whose_row_another_hub_has_changed_is_closed(tmp_path: Path, database_url: str) -> None:
+    async with running_hub(settings(tmp_path, database_url)) as hub:
+        player_id, token = await hub.player()
+        stays_id, stays_token = await hub.player("Stays")
+        async with hub.connected(token) as player:
+            await taken_over(database_url, player_id)
+            async with hub.connected(stays_token) as stays:
+                await hub.registry.audit()
+                assert (await player.closed())[0] == 1012
+                command_id = await hub.command(stays_id, "identify")
+                assert (await stays.until("command"))["id"] == command_id
+        async with hub.connected(token):
+            await hub.registry.audit()
+            told = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
+            assert (told["status"], told["connected"]) == ("online", True)
+
+
+async def test_a_command_finds_out_that_the_connection_is_the_rows_no_more(tmp_path: Path, database_url: str) -> None:
+    async with running_hub(settings(tmp_path, database_url)) as hub:
+        player_id, token = await hub.player()
+        async with hub.connected(token) as player:
+            await taken_over(database_url, player_id)
+            command_id = await hub.command(player_id, "identify")
+            assert (await player.closed())[0] == 1012
+        async with hub.connected(token) as player:
+            assert (await player.until("command"))["id"] == command_id
+
+
+async def test_a_player_whose_ends_could_not_be_written_is_no_copy_of_itself(tmp_path: Path, database_url: str) -> None:
+    """A database that goes and comes takes connections with it, and the rows go on naming them."""
+
+    def probe(point: str) -> None:
+        if away and point == "before commit presence.disconnect":
+            raise ConnectionResetError("away")
+
+    away = [True]
+    async with running_hub(settings(tmp_path, database_url), probe=probe) as hub:
+        _, token = await hub.player()
+        welcomed = 0
+        while welcomed < 2 * CLONE_REPLACEMENTS:
+            with suppress(ConnectionClosed):  # of the same commit as an end
+                async with hub.connected(token) as player:
+                    welcomed += 1
+                    player.vanish()
+        away.clear()

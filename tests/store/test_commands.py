@@ -9,7 +9,7 @@ import pytest
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome
-from hub.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
+from hub.domain.errors import Conflict, Invalid, NotFound, Unauthenticated, Unavailable
 from hub.domain.presence import Device, Graces
 from hub.domain.times import now_ms
 from hub.services.access import Access
@@ -94,8 +94,10 @@ async def test_a_connection_that_is_not_the_current_one_claims_nothing(cast: Cas
     old = await cast.connect()
     new = await cast.connect()
     await cast.commands.send(cast.origin, cast.player_id, "reboot")
-    assert await cast.commands.claim(cast.player_id, "node-1", old, 8) == []
-    assert await cast.commands.claim(cast.player_id, "node-2", new, 8) == []
+    for node, epoch in (("node-1", old), ("node-2", new)):
+        with pytest.raises(Unavailable) as refusal:
+            await cast.commands.claim(cast.player_id, node, epoch, 8)
+        assert refusal.value.code == "moved"
     assert len(await cast.commands.claim(cast.player_id, "node-1", new, 8)) == 1
 
 
