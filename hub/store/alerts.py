@@ -43,12 +43,6 @@ async def find(
     return list((await session.exec(query)).all()), int((await session.exec(total)).one())
 
 
-async def open_ones(session: AsyncSession, team_id: int) -> int:
-    """How many of the team's alerts are not over."""
-    query = select(func.count()).select_from(Alert).where(col(Alert.team_id) == team_id)
-    return int((await session.exec(query.where(col(Alert.cleared_at).is_(None)))).one())
-
-
 async def remember(session: AsyncSession, alert: Alert, source: str | None) -> None:
     """This message was done, by this alert. Raises IntegrityError when it was done before."""
     if source is not None:
