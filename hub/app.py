@@ -40,7 +40,7 @@ from hub.services.cap import Cap
 from hub.services.clock import ClockWatch
 from hub.services.commands import Commands
 from hub.services.content import Content
-from hub.services.deliveries import Deliverer
+from hub.services.deliveries import Deliverer, delivery_places
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
@@ -62,6 +62,7 @@ from hub.services.polling import Polling
 from hub.services.presence import PresenceService
 from hub.services.probing import Prober
 from hub.services.programs import Programs
+from hub.services.quotas import Places, TeamQuotas
 from hub.services.releases import Releases
 from hub.services.retention import Retention
 from hub.services.schedules import Schedules
@@ -74,6 +75,7 @@ from hub.services.uploads import Uploads
 from hub.services.watching import Watch
 from hub.services.weather import Weather
 from hub.services.webhooks import Webhooks
+from hub.sockets.operators import MOST as OPERATORS
 from hub.sockets.operators import Operators
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
@@ -91,6 +93,9 @@ DESCRIPTION = (
 
 ENTRIES = (*V1, *HANGAR, *HANGAR_MEDIA, *ADCAST, *OAUTH)
 """Every call of every face."""
+
+STREAMS = 1_000  # event streams at one time; each costs a write for every event of its team
+WAITS = 2_000  # requests that wait at one time; each costs a question for every event of its team
 
 Probe = Callable[[str], None]
 
@@ -176,9 +181,11 @@ async def running(
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
-        intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes)
-        content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads)
-        alerts, releases, licences = Alerts(db, bus), Releases(db, bus), Licences(db, bus)
+        quotas = settings.quotas.limits
+        intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
+        content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads, quotas=quotas)
+        alerts, releases = Alerts(db, bus, quotas=quotas), Releases(db, bus, quotas=quotas)
+        licences = Licences(db, bus, quotas=quotas)
         uploads = Uploads(
             db,
             bus,
@@ -187,8 +194,9 @@ async def running(
             screenshots.url_of,
             keep_per_player=settings.screenshots.keep_per_player,
             retention_days=settings.screenshots.retention_days,
+            quotas=quotas,
         )
-        access = Access(db, bus)
+        access = Access(db, bus, quotas=quotas)
         accounts = Accounts(
             db,
             bus,
@@ -206,22 +214,27 @@ async def running(
         weather = _weather(settings, bus)
         programs = Programs(db, bus, weather, settings.server.public_url)
         events = Events(db, bus)
+        streams = Places("event_streams", STREAMS, quotas)
+        waits = Places("waiting_requests", WAITS, quotas)
+        deliveries = delivery_places(quotas)
+        operator_places = Places("operator_sockets", OPERATORS, quotas)
+        shared = (intake.places, uploads.places, streams, waits, deliveries, operator_places)
         services = Services(
             access=access,
             accounts=accounts,
-            members=Members(db, bus, accounts),
+            members=Members(db, bus, accounts, quotas=quotas),
             tokens=Tokens(db, access),
-            players=Players(db, bus, presence, programs),
+            players=Players(db, bus, presence, programs, quotas=quotas),
             presence=presence,
             programs=programs,
             commands=commands,
-            batches=Batches(db, bus, commands),
+            batches=Batches(db, bus, commands, quotas=quotas),
             uploads=uploads,
             screenshots=screenshots,
-            pairing=PairingService(db, bus, licences, settings.server.public_url),
+            pairing=PairingService(db, bus, licences, settings.server.public_url, quotas=quotas),
             events=events,
             feed=Feed(db, bus, events),
-            webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks),
+            webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks, quotas=quotas),
             polling=Polling(
                 db,
                 bus,
@@ -239,23 +252,28 @@ async def running(
             ),
             alerts=alerts,
             cap=Cap(db, alerts),
-            alert_rules=AlertRules(db, bus, has_mail=bool(settings.smtp.host)),
+            alert_rules=AlertRules(db, bus, has_mail=bool(settings.smtp.host), quotas=quotas),
             incidents=Incidents(db, bus),
             releases=releases,
             licences=licences,
             oauth=OAuth(db, bus, access, accounts, secret, settings.server.public_url),
-            oauth_clients=OAuthClients(db, bus),
+            oauth_clients=OAuthClients(db, bus, quotas=quotas),
             content=content,
             downloads=downloads,
-            folders=Folders(db, bus, content),
-            tickets=Tickets(db, content, secret, settings.server.public_url, lifetime_s=settings.content.ticket_s),
-            playlists=Playlists(db, bus, downloads),
-            layouts=Layouts(db, bus),
-            schedules=Schedules(db, bus),
-            locations=Locations(db, bus),
-            campaigns=Campaigns(db, bus),
+            folders=Folders(db, bus, content, quotas=quotas),
+            tickets=Tickets(
+                db, content, secret, settings.server.public_url, lifetime_s=settings.content.ticket_s, quotas=quotas
+            ),
+            playlists=Playlists(db, bus, downloads, quotas=quotas),
+            layouts=Layouts(db, bus, quotas=quotas),
+            schedules=Schedules(db, bus, quotas=quotas),
+            locations=Locations(db, bus, quotas=quotas),
+            campaigns=Campaigns(db, bus, quotas=quotas),
             analytics=analytics,
-            exports=Exports(db, blobs, data / "exports", secret, settings.server.public_url),
+            exports=Exports(db, blobs, data / "exports", secret, settings.server.public_url, quotas=quotas),
+            quotas=TeamQuotas(db, quotas, {places.name: places.held for places in shared}),
+            streams=streams,
+            waits=waits,
         )
         registry = Registry(
             services,
@@ -283,6 +301,7 @@ async def running(
             silence_s=players.silence_s,
             proxies=settings.server.proxies,
             metrics=metrics,
+            places=operator_places,
         )
         metrics.players_connected.set_function(lambda: len(registry))
         metrics.operators_connected.set_function(lambda: len(operators))
@@ -291,7 +310,7 @@ async def running(
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
-        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE)
+        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         watch = Watch(db, bus, graces.crash)
@@ -354,7 +373,7 @@ def _jobs(
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
         Job("incidents", 2.0, watch.look),
-        Job("mail", 2.0, Mailer(db, settings.smtp).work),
+        Job("mail", 2.0, Mailer(db, settings.smtp, quotas=settings.quotas.limits).work),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
         Job("weather", 5.0, services.programs.weather.refresh),

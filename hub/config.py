@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from hub.client_address import ForwardedHeader, Network, TrustedProxies
+from hub.domain import quotas
 from hub.domain.hosts import host_name
 from hub.domain.ratelimit import SECOND_US, Rule
 
@@ -31,6 +32,7 @@ DEFAULT_FILE = Path("config/hub.toml")
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Requests = Annotated[int, Field(ge=1, le=1_000_000)]
+Amount = Annotated[int, Field(ge=0, le=2**53)]
 
 HANGAR_REFILL_US = 5 * SECOND_US  # as its document has it
 
@@ -309,6 +311,72 @@ class RateLimits(Group):
         }
 
 
+class PlanLimits(Group):
+    """How much of something a team may have, by its plan."""
+
+    free: Amount
+    pro: Amount
+    business: Amount
+    unlimited: Amount
+
+
+def _quota(name: str) -> Any:
+    quota = quotas.QUOTAS[name]
+    limits = PlanLimits(**quota.limits._asdict())
+    return Field(limits, description=f"{quota.what[:1].upper()}{quota.what[1:]}, of one team: {quota.reason}.")
+
+
+class QuotaSettings(Group):
+    """Of each quota a limit for each plan; plans that are not named keep the limit that they have."""
+
+    players: PlanLimits = _quota("players")
+    groups: PlanLimits = _quota("groups")
+    members: PlanLimits = _quota("members")
+    api_keys: PlanLimits = _quota("api_keys")
+    oauth_clients: PlanLimits = _quota("oauth_clients")
+    webhooks: PlanLimits = _quota("webhooks")
+    alert_rules: PlanLimits = _quota("alert_rules")
+    alerts: PlanLimits = _quota("alerts")
+    licences: PlanLimits = _quota("licences")
+    releases: PlanLimits = _quota("releases")
+    assets: PlanLimits = _quota("assets")
+    stored_bytes: PlanLimits = _quota("stored_bytes")
+    player_bytes: PlanLimits = _quota("player_bytes")
+    folders: PlanLimits = _quota("folders")
+    playlists: PlanLimits = _quota("playlists")
+    layouts: PlanLimits = _quota("layouts")
+    schedules: PlanLimits = _quota("schedules")
+    locations: PlanLimits = _quota("locations")
+    holidays: PlanLimits = _quota("holidays")
+    campaigns: PlanLimits = _quota("campaigns")
+    paced_batches: PlanLimits = _quota("paced_batches")
+    upload_urls: PlanLimits = _quota("upload_urls")
+    exports: PlanLimits = _quota("exports")
+    mails_per_hour: PlanLimits = _quota("mails_per_hour")
+    uploads: PlanLimits = _quota("uploads")
+    player_uploads: PlanLimits = _quota("player_uploads")
+    operator_sockets: PlanLimits = _quota("operator_sockets")
+    event_streams: PlanLimits = _quota("event_streams")
+    waiting_requests: PlanLimits = _quota("waiting_requests")
+    deliveries: PlanLimits = _quota("deliveries")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_others_stay(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: quotas.QUOTAS[name].limits._asdict() | limits
+            if name in quotas.QUOTAS and isinstance(limits, dict)
+            else limits
+            for name, limits in given.items()
+        }
+
+    @property
+    def limits(self) -> quotas.Quotas:
+        return quotas.Quotas({name: quotas.Limits(**limits.model_dump()) for name, limits in self})
+
+
 class Content(Group):
     max_upload_bytes: int = Field(
         5_368_709_120,
@@ -419,6 +487,7 @@ class Settings(BaseSettings):
     screenshots: Screenshots = Screenshots()
     content: Content = Content()
     rate_limits: RateLimits = RateLimits()
+    quotas: QuotaSettings = QuotaSettings()
     analytics: Analytics = Analytics()
     weather: Weather = Weather()
     incidents: Incidents = Incidents()

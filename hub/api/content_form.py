@@ -5,8 +5,9 @@ from typing import Any
 
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
-from hub.api.multipart import read_form
+from hub.api.multipart import OVERHEAD, read_form
 from hub.api.origin import face
+from hub.api.reading import declared_length
 from hub.domain.errors import Invalid
 
 
@@ -21,7 +22,8 @@ async def new_content(
     content = call.services.content
     if call.body is not None:
         return await without_file(call, call.body)
-    async with content.receiving() as incoming:
+    expected = max(0, (declared_length(dict(call.scope["headers"])) or 0) - OVERHEAD)
+    async with content.receiving(call.actor.team_id, expected) as incoming:
         form = await read_form(call, incoming.write, content.max_bytes)
         fields = form.fields
         if not form.has_file:

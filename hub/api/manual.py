@@ -34,6 +34,7 @@ PAGES: Final = (
     "webhooks",
     "operator-feed",
     "analytics",
+    "limits",
     "operations",
     "features",
     "player-protocol",

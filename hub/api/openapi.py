@@ -398,6 +398,8 @@ def _error_statuses(entry: Endpoint) -> set[int]:
         statuses |= {400, 409}
     if entry.versioned:
         statuses.add(412)
+    if 201 in entry.answers:  # a quota of what it makes may be used up
+        statuses.add(409)
     return statuses
 
 

@@ -24,7 +24,7 @@ MAX_PARAMETERS: Final = 100  # of one query string or form; the busiest route ha
 MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
 BODY_S: Final = 30.0  # seconds for a whole body to arrive: 256 KiB over the slowest mobile link
 IDLE_S: Final = 60.0  # seconds without a byte of a file: a mobile link between two cells takes less
-SLOWEST: Final = 2_000  # bytes a second of a file, on the whole; less would hold a place among uploads for days
+SLOWEST: Final = 2_000  # bytes a second of a file, over any minute; less would hold a place among uploads for days
 
 _SUSPECT = re.compile(rb"\\u0000|\d{19}")  # only bodies with one of these are searched value by value
 
@@ -53,13 +53,19 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int
     return bytes(body)
 
 
+def declared_length(headers: Mapping[bytes, bytes]) -> int | None:
+    """What Content-Length says; None without one, or where it is no number of bytes."""
+    declared = headers.get(b"content-length", b"")
+    return int(declared) if declared.isdigit() and len(declared) <= 18 else None
+
+
 def is_multipart(headers: Mapping[bytes, bytes]) -> bool:
     return headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"multipart/form-data"
 
 
 async def pieces(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> AsyncIterator[bytes]:
     """The body as it comes, for what is too large to be held. Raises TooLarge, BadRequest (nothing came for IDLE_S, or
-    less than SLOWEST on the whole), UnsupportedMedia, ClientDisconnect."""
+    for longer less than SLOWEST: what came faster before is no credit), UnsupportedMedia, ClientDisconnect."""
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("Send the body without a content encoding.")
     declared = headers.get(b"content-length", b"")
@@ -69,10 +75,10 @@ async def pieces(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -
         return
     received, more = 0, True
     clock = asyncio.get_running_loop().time
-    began = clock()
+    deadline = clock() + IDLE_S
     while more:
         try:
-            async with asyncio.timeout_at(min(clock(), began + received / SLOWEST) + IDLE_S):
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
             raise BadRequest("The body did not arrive in time.", code="body_timeout") from None
@@ -83,7 +89,9 @@ async def pieces(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -
         received += len(piece)
         if received > limit:
             raise _too_large(limit)
+        came = clock()
         yield piece
+        deadline = min(deadline + len(piece) / SLOWEST, came + IDLE_S) + clock() - came  # our own disk's time is ours
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -6,6 +6,7 @@ type (415), body and query (400, 422), handler.
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import Any, Final
 
@@ -135,6 +136,14 @@ def _preferred_wait(headers: Iterable[Header]) -> int:
         if name == b"prefer" and (found := _WAIT.search(value.decode("latin-1"))):
             return min(int(found[1]), MAX_WAIT_S)
     return 0
+
+
+def _waiting(call: Call) -> AbstractContextManager[None]:
+    """The place that a call has which waits. Raises TooMany, Unavailable."""
+    if not call.prefer_wait or call.caller is None:
+        return nullcontext()
+    place: AbstractContextManager[None] = call.services.waits.taking(call.actor.team_id, call.actor.plan)
+    return place
 
 
 def _idempotency_key(key: str) -> str:
@@ -306,7 +315,8 @@ class RouteTable(BaseRoute):
             return answer, answer.encoded()
         try:
             call = await prepared.read(scope, receive, turn)
-            answer = await prepared.endpoint.handler(call)
+            with _waiting(call):
+                answer = await prepared.endpoint.handler(call)
             if isinstance(answer, Response):
                 return answer, b""
             if call.prefer_wait:

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from hub.domain.errors import Invalid
 
-MAX_RULES: Final = 100  # of a team: each is judged against each of its players
 MAX_EMAILS: Final = 20  # of a rule; more people than that are a list that the mail server keeps
 MAX_MINUTES: Final = 7 * 24 * 60
 

@@ -13,8 +13,10 @@ from hub.domain import ids
 from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable, require_over
 from hub.domain.errors import Invalid
 from hub.domain.events import Event
+from hub.domain.quotas import Quotas
 from hub.domain.times import is_due, now_ms, rfc3339, rfc3339_or_none
 from hub.store import events, people, players, teams
+from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.people import Use
 from hub.store.tables import ApiKey
@@ -44,8 +46,11 @@ class Access:
     ("user", id) or ("team", id) for all of theirs.
     """
 
-    def __init__(self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms, quotas: Quotas | None = None
+    ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._clock = clock
         self._lookups: dict[CredentialKind, Lookup] = {}
@@ -184,6 +189,7 @@ class Access:
             expires_at=expires_at,
         )
         async with self._db.transaction() as session:
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "api_keys", now))
             session.add(key)
             await session.flush()
             await self._db.run(session, events.append(_event("key.created", key, actor, face, now)))

@@ -8,8 +8,9 @@ import orjson
 from hub.bus.base import Bus
 from hub.domain import alert_rules as rules
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, Invalid
+from hub.domain.errors import Invalid
 from hub.domain.mails import checked_address
+from hub.domain.quotas import Quotas
 from hub.domain.targets import Targets, after_changes
 from hub.domain.times import now_ms, rfc3339
 from hub.services.changes import change, check_version
@@ -26,8 +27,11 @@ class AlertRules:
     """`has_mail`: whether there is a mail server. Without one no rule may have addresses: it would look as if somebody
     were told."""
 
-    def __init__(self, db: Database, bus: Bus, *, has_mail: bool, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self, db: Database, bus: Bus, *, has_mail: bool, clock: Callable[[], int] = now_ms, quotas: Quotas | None = None
+    ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._has_mail = has_mail
         self._clock = clock
@@ -71,8 +75,7 @@ class AlertRules:
         rules.check_rule(kind, for_minutes=for_minutes, everyone=everyone, targets=targets)
         kept = rules.checked_thresholds(kind, thresholds)
         async with change(self._db, self._bus, actor, face, shown=False) as made:
-            if await store.count(made.session, actor.team_id) >= rules.MAX_RULES:
-                raise Conflict(f"A team has at most {rules.MAX_RULES} alert rules.", code="too_many_rules")
+            await made.check(self._quotas, "alert_rules")
             now = self._clock()
             rule = AlertRule(
                 team_id=actor.team_id,

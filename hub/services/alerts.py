@@ -12,17 +12,18 @@ from hub.domain.access import Actor
 from hub.domain.alerts import Raised, SourcePart
 from hub.domain.errors import Conflict, Invalid, PreconditionFailed
 from hub.domain.events import Event
+from hub.domain.quotas import Quotas
 from hub.domain.targets import KINDS, Targets, after_changes
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.targets import aim
 from hub.store import alerts as store
 from hub.store import events
+from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.tables import Alert
 from hub.store.targets import OF_ALERTS
 from hub.store.teams import touch_content
 
-OPEN_LIMIT = 100  # alerts of a team that are not over: each is asked for at every connection
 SHOWN_LIMIT = (
     20  # alerts a player is told of at once, the gravest: more fit neither a screen nor the frame of a welcome
 )
@@ -43,8 +44,11 @@ class Standing:
 class Alerts:
     """Publishes ("alerts", team) with the team's id when what its players show has changed, here or on another node."""
 
-    def __init__(self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms, quotas: Quotas | None = None
+    ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._clock = clock
         self._standing: dict[int, set[tuple[int, int]]] | None = None  # by team: (alert, version) of all live ones
@@ -103,8 +107,7 @@ class Alerts:
         _check_aim(alert, targets)
         _check_end(alert, now)
         async with self._db.transaction() as session:
-            if await store.open_ones(session, actor.team_id) >= OPEN_LIMIT:
-                raise Conflict(f"{OPEN_LIMIT} alerts are not over. Clear some of them first.", code="too_many_alerts")
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "alerts", now))
             session.add(alert)
             await session.flush()
             await store.remember(session, alert, source)

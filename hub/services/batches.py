@@ -12,6 +12,7 @@ from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Replay
 from hub.domain.errors import HubError, Invalid, NotFound, Unavailable
+from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.commands import Commands, Origin, new_row
 from hub.store import batches as store
@@ -23,8 +24,9 @@ from hub.store.tables import Batch
 
 
 class Batches:
-    def __init__(self, db: Database, bus: Bus, commands: Commands) -> None:
+    def __init__(self, db: Database, bus: Bus, commands: Commands, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._commands = commands
         self._touched: set[str] = set()
@@ -116,7 +118,7 @@ class Batches:
         }
         try:
             replay: Replay | None = await self._db.write(
-                store.create, batch, rows, spec, actor, now, idempotency, orjson.dumps(answer).decode()
+                store.create, batch, rows, spec, actor, now, idempotency, orjson.dumps(answer).decode(), self._quotas
             )
         except sqlite3.IntegrityError:
             raise Unavailable("The group changed at the same moment.", code="moved", retry_after=1) from None

@@ -6,6 +6,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict
 from hub.domain.playback import checked_currency, checked_span, price, price_micros
+from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.changes import change, check_version
 from hub.services.playlists import named as playlist_named
@@ -19,8 +20,9 @@ class Campaigns:
     """Their names and prices show nowhere on a screen, so only deleting one, which changes playlists, is told to
     players."""
 
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(
@@ -45,6 +47,7 @@ class Campaigns:
         as a decimal number, `start_date`, `end_date`. Raises Invalid."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face, shown=False) as made:
+            await made.check(self._quotas, "campaigns")
             campaign = Campaign(team_id=actor.team_id, name=fields["name"], created_at=made.now)
             _set(campaign, fields)
             made.session.add(campaign)

@@ -11,8 +11,9 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import PreconditionFailed
 from hub.domain.events import Event
+from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms
-from hub.store import events
+from hub.store import events, quotas
 from hub.store.database import Database
 from hub.store.teams import touch_content
 
@@ -32,6 +33,10 @@ class Change:
         """Write an event of this change."""
         event = Event(kind, self.actor.team_id, self.now, data, actor=self.actor, face=self.face)
         await self.db.run(self.session, events.append(event))
+
+    async def check(self, limits: Quotas, name: str, more: int = 1) -> None:
+        """Before something is added that a quota counts. Raises Conflict or TooMany when it does not fit."""
+        await self.db.run(self.session, quotas.check(limits, self.actor.team_id, name, self.now, more))
 
 
 @asynccontextmanager

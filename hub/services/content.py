@@ -5,23 +5,27 @@ all races: a deletion removes exactly the blobs of the rows that it removed, so 
 have a row and a blob of their own.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from hub.bus.base import Bus
 from hub.domain import content as rules
 from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
-from hub.services.intake import Incoming, Intake
+from hub.services.intake import Incoming, Intake, Sender
 from hub.services.probing import Probed, Prober
 from hub.store import content as store
+from hub.store import quotas as team_quotas
 from hub.store.blobs import Blobs
 from hub.store.content import Found
 from hub.store.database import Database
@@ -49,12 +53,15 @@ class Content:
         prober: Prober,
         downloads: Downloads,
         *,
+        quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
         self._bus = bus
         self._blobs = blobs
         self._intake = intake
+        self._quotas = quotas or Quotas()
+        self._examining: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._prober = prober
         self._describe = downloads.describe
         self._clock = clock
@@ -118,9 +125,15 @@ class Content:
 
     # Adding ----------------------------------------------------------------------------------------------------------
 
-    def receiving(self) -> AbstractAsyncContextManager[Incoming]:
-        """A place for a file on its way in: write to it, then `add_file`, all inside the block."""
-        return self._intake.receiving()
+    @asynccontextmanager
+    async def receiving(self, team_id: int, expected: int = 0) -> AsyncIterator[Incoming]:
+        """A place for a file of the team on its way in, of `expected` bytes at least: write to it, then `add_file`, all
+        inside the block. Raises TooMany, Unavailable, or Conflict when there is no room for it."""
+        async with self._db.session() as session:
+            plan = await self._db.run(session, team_quotas.plan_of(team_id))
+            stored = await self._db.run(session, team_quotas.used(team_id, "stored_bytes", self._clock()))
+        async with self._intake.receiving(Sender(team_id, plan, stored), expected) as incoming:
+            yield incoming
 
     async def add_address(
         self,
@@ -160,8 +173,8 @@ class Content:
         """An asset from a file that has arrived. `type` is what the caller takes it for; it must agree with the
         content, as must the media type that was `announced`. Without a name it is called by its file.
 
-        Raises Invalid, on `file` for what cannot be shown, or Unavailable when it cannot be stored. Nothing is left of
-        it then.
+        Raises Invalid, on `file` for what cannot be shown, Conflict when the team has no room for it, or Unavailable
+        when it cannot be stored. Nothing is left of it then.
         """
         actor.require("write:content")
         await incoming.finish()
@@ -175,7 +188,8 @@ class Content:
                 await _check_folder(session, actor, folder_id)
                 file = await store.file_of(session, actor.team_id, incoming.sha256)
             if file is None:
-                probed = await self._prober.probe(incoming.path)
+                async with self._examining.setdefault(actor.team_id, asyncio.Lock()):  # one at a time of each team
+                    probed = await self._prober.probe(incoming.path)
                 _agree(probed.mime, type, announced)
                 file = await self._store(actor.team_id, incoming, probed)
             else:
@@ -313,12 +327,14 @@ class Content:
         _Vanished when `file` was such a row and is gone."""
         async with change(self._db, self._bus, actor, face) as made:
             await _check_folder(made.session, actor, asset.folder_id)
+            await made.check(self._quotas, "assets")
             kept = None
             if file is not None:
                 kept = await store.file_of(made.session, actor.team_id, file.sha256)
                 if kept is None:
                     if file.id is not None:
                         raise _Vanished
+                    await made.check(self._quotas, "stored_bytes", file.size)
                     made.session.add(file)
                     await made.session.flush()
                     kept = file

@@ -20,9 +20,11 @@ from hub.bus.base import Bus
 from hub.domain import webhooks as rules
 from hub.domain.errors import HubError
 from hub.domain.hosts import Network
+from hub.domain.quotas import Quotas, share
 from hub.domain.times import DAY, SECOND, now_ms
 from hub.domain.webhooks import Window
 from hub.services.outbound import Outbound, Unreached
+from hub.services.quotas import Places
 from hub.services.waiting import set_within
 from hub.store import deliveries as store
 from hub.store import events
@@ -54,13 +56,19 @@ class DeliverySettings(Protocol):
     def retention_days(self) -> int: ...
 
 
+def delivery_places(quotas: Quotas | None = None) -> Places:
+    """One team takes three quarters of them at most."""
+    return Places("deliveries", AT_ONCE, quotas, weight=3)
+
+
 class DeliveryMetrics(Protocol):
     webhook_deliveries: prometheus_client.Counter
 
 
 class Deliverer:
     """Makes the deliveries that are due, until stopped. It hears of new events from the bus, and looks by itself now
-    and then. `node` names this hub process; `outbound` is how it reaches receivers, by default as the settings say."""
+    and then. `node` names this hub process, `places` are what teams share of it, `outbound` is how it
+    reaches receivers, by default as the settings say."""
 
     def __init__(
         self,
@@ -70,6 +78,7 @@ class Deliverer:
         metrics: DeliveryMetrics | None = None,
         *,
         node: str = "hub",
+        places: Places | None = None,
         outbound: Outbound | None = None,
         clock: Callable[[], int] = now_ms,
         chance: Callable[[], float] = random.random,
@@ -85,11 +94,13 @@ class Deliverer:
         self._wake = asyncio.Event()
         self.replays = asyncio.Event()
         """Set when a replay was asked for."""
+        self._places = places or delivery_places()
         self._busy: Counter[int] = Counter()
         self._windows: dict[int, Window] = {}
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
         self._loop: asyncio.Task[None] | None = None
         self._unsubscribe: list[Callable[[], None]] = []
+        self._replayed = 0  # the webhook whose replay went on last
         self._log_id = ""
 
     async def start(self) -> None:
@@ -118,10 +129,12 @@ class Deliverer:
 
     async def replay(self) -> bool:
         """Go on with a replay that somebody asked for; answers whether there may be more."""
-        more: bool = await self._db.write(store.replay, self._clock(), REPLAY_ROWS)
-        if more:
-            self._nudge()
-        return more
+        number: int | None = await self._db.write(store.replay, self._replayed, self._clock(), REPLAY_ROWS)
+        if number is None:
+            return False
+        self._replayed = number
+        self._nudge()
+        return True
 
     async def prune(self) -> bool:
         """Forget deliveries whose time is over; answers whether there may be more."""
@@ -147,30 +160,38 @@ class Deliverer:
         now = self._clock()
         pause_s = POLL_S
         rooms: list[tuple[int, int]] = []
+        taken: Counter[int] = Counter()  # by team, places that no delivery has yet
         due: list[store.Due] = await self._db.write(store.due)
         windows = {webhook.webhook_id: self._window(webhook) for webhook in due}
         self._windows = windows | {number: self._windows[number] for number in self._busy.keys() - windows.keys()}
-        places = AT_ONCE - len(self._under_way)
-        doubtful = DOUBTFUL_AT_ONCE - sum(self._busy[number] for number, one in self._windows.items() if one.room == 1)
+        doubtful: Counter[int] = Counter()  # by team, places among receivers that fail
+        for claimed in self._under_way.values():
+            if (known := self._windows.get(claimed.webhook_id)) is not None and known.room == 1:
+                doubtful[claimed.team_id] += 1
         for webhook in sorted(due, key=lambda webhook: (self._busy[webhook.webhook_id], webhook.next_at)):
             if webhook.next_at > now:
                 pause_s = min(pause_s, (webhook.next_at - now) / SECOND)
                 continue
             window = windows[webhook.webhook_id]
-            room = min(places, window.room - self._busy[webhook.webhook_id])
+            room = min(self._places.room(webhook.team_id, webhook.plan), window.room - self._busy[webhook.webhook_id])
             if window.room == 1:
-                room = min(room, doubtful)
-                doubtful -= max(room, 0)
+                room = min(room, share(doubtful[webhook.team_id], DOUBTFUL_AT_ONCE - doubtful.total()))
+                doubtful[webhook.team_id] += max(room, 0)
             if room > 0:
+                self._places.take(webhook.team_id, webhook.plan, room)
+                taken[webhook.team_id] += room
                 rooms.append((webhook.webhook_id, room))
-                places -= room
-        if rooms:
+        try:
             until = now + int((self._settings.timeout_s + LEASE_MARGIN_S) * SECOND)
-            for claimed in await self._claim(rooms, now, until):
+            for claimed in await self._claim(rooms, now, until) if rooms else ():
+                taken[claimed.team_id] -= 1
                 self._busy[claimed.webhook_id] += 1
                 task = asyncio.create_task(self._deliver(claimed), name=f"delivery {claimed.id}")
                 self._under_way[task] = claimed
                 task.add_done_callback(self._ended)
+        finally:
+            for team_id, number in taken.items():
+                self._places.give_back(team_id, number)
         return pause_s
 
     def _window(self, webhook: store.Due) -> Window:
@@ -196,6 +217,7 @@ class Deliverer:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         claimed = self._under_way.pop(task)
+        self._places.give_back(claimed.team_id)
         self._busy[claimed.webhook_id] -= 1
         if not self._busy[claimed.webhook_id]:
             del self._busy[claimed.webhook_id]

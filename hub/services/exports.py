@@ -9,17 +9,18 @@ from typing import Any
 from hub.domain import ids, signing
 from hub.domain.access import Actor
 from hub.domain.analytics import Range, line
-from hub.domain.errors import Conflict, Gone, HubError, Invalid, NotFound, TooMany
+from hub.domain.errors import Conflict, Gone, HubError, Invalid, NotFound
+from hub.domain.quotas import Quotas
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.analytics import describe_play
 from hub.store import analytics, exports
+from hub.store import quotas as team_quotas
 from hub.store.blobs import Blobs, Content
 from hub.store.database import Database
 from hub.store.tables import Export
 
 PAGE = 5_000  # plays read and written at once: some tens of milliseconds of a thread
 ROWS_LIMIT = 5_000_000  # of one file; about half a gigabyte
-PENDING_LIMIT = 20  # of one team
 CLAIM_MS = MINUTE  # a page takes far less; a file whose maker died is begun again after it
 STORE_MS = 10 * MINUTE  # to bring a whole file to a bucket
 WAIT_S = 5.0  # how long a link waits for its file before it says to come back
@@ -43,9 +44,11 @@ class Exports:
         secret: str,
         public_url: str = "",
         *,
+        quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._blobs = blobs
         self._folder = folder
         self._secret = secret.encode()
@@ -69,8 +72,7 @@ class Exports:
             if await analytics.number_of_plays(session, actor.team_id, span) > ROWS_LIMIT:
                 raise Invalid.field("to", f"A file has at most {ROWS_LIMIT:,} plays; ask for a shorter range.")
         async with self._db.transaction() as session:
-            if await exports.pending(session, actor.team_id) >= PENDING_LIMIT:
-                raise TooMany(f"{PENDING_LIMIT} files are in the making; wait for them.", retry_after=30)
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "exports", now))
             await exports.create(session, export, {"since": span[0], "until": span[1]})
         link = signing.signed(self._secret, "GET", _path(export.id), export.expires_at)
         return {

@@ -6,6 +6,7 @@ from hub.bus.base import Bus
 from hub.domain import content as rules
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict
+from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.changes import change, check_version
 from hub.services.content import Content
@@ -20,8 +21,9 @@ class Folders:
     """A folder is told as {id, name, parent_id, assets_count, created_at, version}; the count is of the assets right
     in it."""
 
-    def __init__(self, db: Database, bus: Bus, content: Content) -> None:
+    def __init__(self, db: Database, bus: Bus, content: Content, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._content = content
 
@@ -40,6 +42,7 @@ class Folders:
         """Raises Invalid for a parent that is not there, Conflict when the tree would be too deep."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face, shown=False) as made:
+            await made.check(self._quotas, "folders")
             rules.place(await store.parents(made.session, actor.team_id), None, parent_id)
             folder = Folder(team_id=actor.team_id, name=name, parent_id=parent_id, created_at=made.now)
             made.session.add(folder)

@@ -4,13 +4,17 @@ import hashlib
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 from hub.domain.errors import Invalid, TooLarge, Unavailable
+from hub.domain.quotas import Quotas
+from hub.services.quotas import Places
 from hub.services.threads import in_thread
 
 log = logging.getLogger(__name__)
@@ -20,25 +24,37 @@ KEEP_FREE_BYTES = 256 << 20  # of the disk, for the database: an upload must not
 AT_ONCE = 32  # files on their way in; more would only slow one another down
 
 
+@dataclass(slots=True)
+class Sender:
+    """The team that a file comes from; `stored` are the bytes of its assets when the file began to arrive."""
+
+    team_id: int
+    plan: str
+    stored: int
+
+
 class Incoming:
     """A file that is arriving. After `finish`, `size` and `sha256` are those of the whole. It is gone from the disk
     when the block that made it ends."""
 
-    def __init__(self, path: Path, limit: int, keep_free: int) -> None:
+    def __init__(self, intake: "Intake", sender: Sender, path: Path) -> None:
         self.path = path
         self.size = 0
         self.sha256 = ""
-        self._limit = limit
-        self._keep_free = keep_free
+        self._intake = intake
+        self._sender = sender
         self._gathered = bytearray()
         self._hasher = hashlib.sha256()
         self._file: BinaryIO | None = None
 
     async def write(self, data: bytes) -> None:
-        """Take the next bytes in. Raises TooLarge, or Unavailable when the disk does not take them."""
+        """Take the next bytes in. Raises TooLarge, Conflict when the team has no room for them, or Unavailable when the
+        disk does not take them."""
         self.size += len(data)
-        if self.size > self._limit:
-            raise TooLarge(f"A file has at most {self._limit:,} bytes.", code="file_too_large")
+        self._intake.arrived[self._sender.team_id] += len(data)
+        if self.size > self._intake.max_bytes:
+            raise TooLarge(f"A file has at most {self._intake.max_bytes:,} bytes.", code="file_too_large")
+        self._intake.check(self._sender)
         self._gathered += data
         if len(self._gathered) >= FLUSH_BYTES:
             await self._flush()
@@ -64,7 +80,7 @@ class Incoming:
     def _append(self, data: bytes) -> None:
         if self._file is None:
             self._file = self.path.open("xb", buffering=0)
-        if shutil.disk_usage(self.path.parent).free < self._keep_free + len(data):
+        if shutil.disk_usage(self.path.parent).free < self._intake.keep_free + len(data):
             raise OSError("the disk is full but for what the database needs")
         view = memoryview(data)
         while view:
@@ -80,27 +96,38 @@ class Incoming:
 class Intake:
     """`folder` is for temporary files, on a local disk; what an earlier process left there is removed."""
 
-    def __init__(self, folder: Path, *, max_bytes: int, keep_free: int = KEEP_FREE_BYTES) -> None:
+    def __init__(
+        self, folder: Path, *, max_bytes: int, keep_free: int = KEEP_FREE_BYTES, quotas: Quotas | None = None
+    ) -> None:
         self.max_bytes = max_bytes
+        self.keep_free = keep_free
+        self.places = Places("uploads", AT_ONCE, quotas)
         self._folder = folder
-        self._keep_free = keep_free
-        self._under_way = 0
+        self._quotas = quotas or Quotas()
+        self.arrived: Counter[int] = Counter()  # bytes of each team's files that are on their way in
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("*.part"):
             path.unlink(missing_ok=True)
 
+    def check(self, sender: Sender, more: int = 0) -> None:
+        """Raise Conflict unless so many bytes more fit beside what the team has stored and what is arriving."""
+        self._quotas.check("stored_bytes", sender.plan, sender.stored + self.arrived[sender.team_id], more)
+
     @asynccontextmanager
-    async def receiving(self) -> AsyncIterator[Incoming]:
-        """A place for one file. Raises Unavailable when too many are under way."""
-        if self._under_way >= AT_ONCE:
-            raise Unavailable("Too many uploads are under way.", code="uploads_full", retry_after=10)
-        self._under_way += 1
-        incoming = Incoming(self._folder / f"{uuid4().hex}.part", self.max_bytes, self._keep_free)
-        try:
-            yield incoming
-        finally:
-            self._under_way -= 1
-            await incoming.discard()
+    async def receiving(self, sender: Sender, expected: int = 0) -> AsyncIterator[Incoming]:
+        """A place for one file, of `expected` bytes at least. Raises TooMany or Unavailable when too many are under
+        way, Conflict when the team has no room for it."""
+        if expected <= self.max_bytes:  # else the file is too large for any team
+            self.check(sender, expected)
+        with self.places.taking(sender.team_id, sender.plan):
+            incoming = Incoming(self, sender, self._folder / f"{uuid4().hex}.part")
+            try:
+                yield incoming
+            finally:
+                self.arrived[sender.team_id] -= incoming.size
+                if not self.arrived[sender.team_id]:
+                    del self.arrived[sender.team_id]
+                await incoming.discard()
 
 
 def _disk(error: OSError) -> Unavailable:

@@ -7,6 +7,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid
 from hub.domain.playback import checked_zones
+from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.changes import Change, change, check_version
 from hub.services.schedules import named as schedule_named
@@ -17,8 +18,9 @@ from hub.store.tables import Asset, Layout, Player, PlayerGroup, Playlist, Zone
 
 
 class Layouts:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(
@@ -51,6 +53,7 @@ class Layouts:
         """A new layout; `width` and `height` in pixels, `zones` as `checked_zones` takes them. Raises Invalid."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face) as made:
+            await made.check(self._quotas, "layouts")
             layout = Layout(
                 team_id=actor.team_id,
                 name=name,

@@ -5,7 +5,8 @@ from typing import Any
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, Invalid
+from hub.domain.errors import Invalid
+from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.changes import change, check_version
 from hub.store import licences as store
@@ -13,13 +14,13 @@ from hub.store.database import Database
 from hub.store.ownership import of_team
 from hub.store.tables import Licence, Player
 
-LICENCES_LIMIT = 10_000  # a team: one for each player of the largest group
 ATTEMPTS = 5  # keys tried; of a million million, one that is taken is a rare sight
 
 
 class Licences:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(self, actor: Actor) -> list[dict[str, Any]]:
@@ -38,8 +39,7 @@ class Licences:
         actor.require("admin")
         wanted = [ids.licence_key() for _ in range(ATTEMPTS)] if key is None else [_normal(key)]
         async with change(self._db, self._bus, actor, face, shown=False) as made:
-            if len(await store.find(made.session, actor.team_id)) >= LICENCES_LIMIT:
-                raise Conflict(f"A team keeps at most {LICENCES_LIMIT} licences.", code="too_many_licences")
+            await made.check(self._quotas, "licences")
             taken = await store.taken(made.session, wanted)
             free = next((one for one in wanted if one not in taken), None)
             if free is None:

@@ -10,6 +10,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Invalid
 from hub.domain.opening_hours import parse_hours, read_hours, told
 from hub.domain.playback import checked_day, checked_zone_name
+from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.changes import Change, change, check_version
 from hub.store import locations as store
@@ -20,8 +21,9 @@ from hub.store.tables import Holiday, Location
 
 
 class Locations:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(
@@ -56,6 +58,7 @@ class Locations:
         `to` each; None: always open. Raises Invalid."""
         actor.require("write:players")
         async with change(self._db, self._bus, actor, face) as made:
+            await made.check(self._quotas, "locations")
             location = Location(
                 team_id=actor.team_id,
                 name=name,
@@ -146,6 +149,7 @@ class Locations:
         """A day off at one location, or without one everywhere. Raises Invalid."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face) as made:
+            await made.check(self._quotas, "holidays")
             await _check_location(made, location_id)
             day = checked_day("date", day)
             holiday = Holiday(team_id=actor.team_id, day=day, name=name, location_id=location_id)

@@ -13,6 +13,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from hub.domain.mails import MAX_ERROR, after_failure, compose
+from hub.domain.quotas import Quotas
 from hub.domain.text import one_line
 from hub.domain.times import SECOND, now_ms
 from hub.services.threads import in_thread
@@ -66,9 +67,11 @@ class Mailer:
         settings: SmtpSettings,
         *,
         tls: ssl.SSLContext | None = None,
+        quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._settings = settings
         self._tls = tls
         self._clock = clock
@@ -78,9 +81,10 @@ class Mailer:
         """Send what is due. Answers whether there may be more."""
         now = self._clock()
         until = now + lease_ms(self._settings.timeout_s)
-        claimed: list[Claimed] = await self._db.write(store.claim, now, until, AT_ONCE)
+        claimed: list[Claimed]
+        claimed, more = await self._db.write(store.claim, now, until, AT_ONCE, self._quotas)
         if not claimed:
-            return False
+            return bool(more)
         outcomes: dict[int, Outcome] = {}
         try:
             await self._send(claimed, outcomes)
@@ -92,7 +96,7 @@ class Mailer:
                 self._db.submit(store.settle, fates, self._clock()),
                 self._db.submit(store.release, left, self._clock()),
             )
-        return len(claimed) == AT_ONCE
+        return bool(more)
 
     async def _send(self, claimed: Sequence[Claimed], outcomes: dict[int, Outcome]) -> None:
         if not self._settings.host:

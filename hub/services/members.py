@@ -11,6 +11,7 @@ from hub.domain import ids
 from hub.domain.access import Actor, require_over
 from hub.domain.errors import Conflict, Forbidden, Invalid
 from hub.domain.playback import checked_zone_name
+from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339
 from hub.services.access import key_facts
 from hub.services.accounts import (
@@ -30,8 +31,9 @@ from hub.store.tables import User
 
 
 class Members:
-    def __init__(self, db: Database, bus: Bus, accounts: Accounts) -> None:
+    def __init__(self, db: Database, bus: Bus, accounts: Accounts, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._accounts = accounts
 
@@ -69,6 +71,7 @@ class Members:
                 raise email_taken()
         try:
             async with self._change(actor, face) as made:
+                await made.check(self._quotas, "members")
                 user = User(
                     team_id=actor.team_id,
                     name=name,

@@ -8,20 +8,19 @@ import orjson
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import Actor, Credential, grantable
-from hub.domain.errors import Conflict
 from hub.domain.oauth import checked_redirect
+from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.changes import change, check_version
 from hub.store import oauth as store
 from hub.store.database import Database
 from hub.store.tables import OAuthClient, OAuthGrant
 
-CLIENTS_LIMIT = 100  # a team
-
 
 class OAuthClients:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(self, actor: Actor) -> list[dict[str, Any]]:
@@ -58,8 +57,7 @@ class OAuthClients:
                 secret_digest=None if secret is None else ids.digest(secret),
                 created_at=made.now,
             )
-            if len(await store.clients(made.session, actor.team_id)) >= CLIENTS_LIMIT:
-                raise Conflict(f"A team has at most {CLIENTS_LIMIT} clients.", code="too_many_clients")
+            await made.check(self._quotas, "oauth_clients")
             made.session.add(client)
             await made.session.flush()
             await made.say("client.created", **_named(client))

@@ -9,6 +9,7 @@ from hub.domain import ids
 from hub.domain import pairing as rules
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
+from hub.domain.quotas import Quotas
 from hub.domain.ratelimit import network
 from hub.domain.text import is_seen
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
@@ -16,6 +17,7 @@ from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
 from hub.store import events, players, polling
 from hub.store import pairing as store
+from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.pairing import Paired, Spending
 from hub.store.tables import Pairing, Player, PollingDevice
@@ -35,10 +37,12 @@ class PairingService:
         licences: Licences,
         public_url: str = "",
         *,
+        quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
         new_code: Callable[[], str] = ids.user_code,
     ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._licences = licences
         self._public_url = public_url.rstrip("/")
@@ -176,6 +180,7 @@ class PairingService:
             return await self._adopt(actor, found, name or _called(found.model), face, now)
         async with self._db.transaction() as session:
             if player_id is None:
+                await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "players", now))
                 player = new_player(actor.team_id, name or _called(found.model), now)
                 await players.create(session, player)
                 event = player_event("player.created", player, actor, face, now)
@@ -202,6 +207,7 @@ class PairingService:
     async def _adopt(self, actor: Actor, device: PollingDevice, name: str, face: str, now: int) -> dict[str, Any]:
         """A device that polls becomes a player at once."""
         async with self._db.transaction() as session:
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "players", now))
             if not await self._db.run(session, polling.adopt(device, actor.team_id, now)):
                 raise _decided()
             player = await players.create(session, polling.player_of(device, actor.team_id, name, now))

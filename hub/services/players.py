@@ -12,11 +12,13 @@ from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
+from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import PresenceService
 from hub.services.programs import Programs
 from hub.store import events, presence
 from hub.store import players as store
+from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.layouts import layout_of
 from hub.store.ownership import of_team
@@ -33,8 +35,17 @@ MEMBERS_LIMIT = 10_000  # players of one group: what one batch can carry
 class Players:
     """Without `programs` nobody knows what plays."""
 
-    def __init__(self, db: Database, bus: Bus, presence: PresenceService, programs: Programs | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        presence: PresenceService,
+        programs: Programs | None = None,
+        *,
+        quotas: Quotas | None = None,
+    ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._presence = presence
         self._programs = programs
@@ -81,6 +92,7 @@ class Players:
         actor.require("admin")
         now = now_ms()
         async with self._db.transaction() as session:
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "players", now))
             player = await store.create(session, new_player(actor.team_id, name, now))
             await self._db.run(session, events.append(player_event("player.created", player, actor, face, now)))
         self._bus.publish(("events", actor.team_id))
@@ -206,6 +218,7 @@ class Players:
         actor.require("write:players")
         now = now_ms()
         async with self._db.transaction() as session:
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "groups", now))
             group = PlayerGroup(team_id=actor.team_id, name=name, created_at=now)
             session.add(group)
             await session.flush()

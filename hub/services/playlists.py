@@ -7,6 +7,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid
 from hub.domain.playback import MAX_ITEMS
+from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
@@ -20,8 +21,9 @@ from hub.store.tables import Asset, Campaign, Playlist, PlaylistItem
 class Playlists:
     """Wherever a `base_url` is taken, it is the hub's address as the caller knows it, for the links to assets."""
 
-    def __init__(self, db: Database, bus: Bus, downloads: Downloads) -> None:
+    def __init__(self, db: Database, bus: Bus, downloads: Downloads, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._describe_asset = downloads.describe
 
@@ -56,6 +58,7 @@ class Playlists:
         """A new playlist. `items` as `replace_items` takes them. Raises Invalid."""
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face) as made:
+            await made.check(self._quotas, "playlists")
             if is_default:
                 await self._unmark(made)
             playlist = Playlist(

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid
+from hub.domain.quotas import Quotas
 from hub.domain.releases import order
 from hub.domain.times import rfc3339
 from hub.services.changes import change, check_version
@@ -16,12 +17,11 @@ from hub.store import releases as store
 from hub.store.database import Database
 from hub.store.tables import Release
 
-RELEASES_LIMIT = 500  # a team: all are compared to find the newest
-
 
 class Releases:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(self, actor: Actor) -> list[dict[str, Any]]:
@@ -59,8 +59,7 @@ class Releases:
         async with change(self._db, self._bus, actor, face, shown=False) as made:
             release = Release(team_id=actor.team_id, version_name="", url="", sha256="", created_at=made.now)
             _apply(release, fields)
-            if len(await store.find(made.session, actor.team_id)) >= RELEASES_LIMIT:
-                raise Conflict(f"A team keeps at most {RELEASES_LIMIT} releases.", code="too_many_releases")
+            await made.check(self._quotas, "releases")
             await _refuse_twin(made.session, release)
             made.session.add(release)
             await made.session.flush()

@@ -10,6 +10,7 @@ from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound
 from hub.domain.playback import MAX_TARGETS, Target
+from hub.domain.quotas import Quotas
 from hub.domain.schedules import parse_rule, read_rule
 from hub.domain.times import rfc3339
 from hub.services.changes import Change, change, check_version
@@ -26,8 +27,9 @@ class Schedules:
     """`fields` are, all optional but one of the first two: `playlist_id` or `layout_id`; `name` (else that of what it
     plays); those of `hub.domain.schedules.read_rule`; `priority` (-1000 to 1000, the highest wins); `is_active`."""
 
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, quotas: Quotas | None = None) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
 
     async def listing(
@@ -66,6 +68,7 @@ class Schedules:
         actor.require("write:content")
         rule = read_rule(**{name: fields.get(name) for name in RULE})
         async with change(self._db, self._bus, actor, face) as made:
+            await made.check(self._quotas, "schedules")
             playlist_id, layout_id = fields.get("playlist_id"), fields.get("layout_id")
             plays = await self._checked(made, playlist_id, layout_id)
             schedule = Schedule(

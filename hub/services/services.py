@@ -30,6 +30,7 @@ from hub.services.playlists import Playlists
 from hub.services.polling import Polling
 from hub.services.presence import PresenceService
 from hub.services.programs import Programs
+from hub.services.quotas import Places, TeamQuotas
 from hub.services.releases import Releases
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
@@ -76,3 +77,6 @@ class Services:
     campaigns: Campaigns
     analytics: Analytics
     exports: Exports
+    quotas: TeamQuotas
+    streams: Places
+    waits: Places

@@ -13,11 +13,13 @@ from hub.domain import content as rules
 from hub.domain import ids, signing
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid, NotFound
+from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, SECOND, now_ms, rfc3339
 from hub.services.changes import Change
 from hub.services.content import Content
 from hub.services.intake import Incoming
 from hub.store import content as store
+from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.tables import Asset, UploadTicket
 
@@ -32,10 +34,12 @@ class Tickets:
         secret: str,
         public_url: str = "",
         *,
+        quotas: Quotas | None = None,
         lifetime_s: int = 900,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._content = content
         self._secret = secret.encode()
         self._public_url = public_url.rstrip("/")
@@ -83,6 +87,7 @@ class Tickets:
         async with self._db.transaction() as session:
             if folder_id is not None and not await store.has_folder(session, actor.team_id, folder_id):
                 raise Invalid.field("folder_id", "There is no such folder.")
+            await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "upload_urls", now))
             session.add(ticket)
         link = signing.signed(self._secret, "PUT", _path(ticket.key), ticket.expires_at)
         return {

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,14 @@ from typing import Literal
 from hub.bus.base import Bus
 from hub.domain import content, ids
 from hub.domain.access import Actor
-from hub.domain.errors import Invalid, Unavailable
+from hub.domain.errors import Conflict, Invalid, Unavailable
+from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.services import pictures
+from hub.services.intake import KEEP_FREE_BYTES
+from hub.services.quotas import Places
 from hub.services.threads import in_thread
+from hub.store import quotas as team_quotas
 from hub.store import uploads as store
 from hub.store.blobs import Blobs, Content
 from hub.store.database import Database
@@ -35,6 +40,8 @@ FLUSH_BYTES = 256 << 10  # gathered in memory before a write: a usual screenshot
 GATHERED_LIMIT = 64 << 20  # bytes in memory over all uploads; past it every chunk is written at once
 KEEP_UNFINISHED_MS = HOUR  # a player that was away longer starts anew
 TEMPORARY_LIMIT = 2 << 30  # bytes that all unfinished uploads may become
+IDLE_S = 60.0  # seconds without a byte, after which an upload gives way to others that want its room
+SLOWEST = 2_000  # bytes a second over any minute; who is slower gives way too
 ORPHANS_EVERY_MS = DAY  # between looks at every blob
 SWEEP_ROWS = 500  # uploads removed in one transaction
 SWEEP_TURNS = 40  # of those in one sweep; the next one goes on
@@ -73,11 +80,21 @@ class Handle:
     captured_at: int
     source: str
     path: Path
+    deadline: float
     received: int = 0
     replaced: bool = False
     gathered: bytearray = field(default_factory=bytearray)
     hasher: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Bytes that wait on the disk for the rest of their upload."""
+
+    team_id: int
+    size: int
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,7 @@ class Uploads:
         *,
         keep_per_player: int = 50,
         retention_days: int = 30,
+        quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
@@ -114,8 +132,10 @@ class Uploads:
         self._keep = keep_per_player
         self._retention_ms = retention_days * DAY
         self._clock = clock
+        self._quotas = quotas or Quotas()
+        self.places = Places("player_uploads", TEMPORARY_LIMIT, quotas)
         self._open: dict[str, Handle] = {}
-        self._announced = 0
+        self._left: dict[str, _Left] = {}
         self._gathered = 0
         self._orphans_due_at = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,15 +155,18 @@ class Uploads:
     ) -> Begun:
         """Announce an upload. `mime` is the sender's word and decides nothing: the content does.
 
-        Raises UploadRefused, or Unavailable when too much is under way.
+        Raises UploadRefused, Conflict when the player has too much stored, or TooMany or Unavailable when too much is
+        under way.
         """
         if not 0 < size <= SIZE_LIMITS[kind]:
             raise UploadRefused("too_large", f"{kind}: between 1 and {SIZE_LIMITS[kind]} bytes, not {size}.")
         key = f"{player_id}/{kind}/{command_id or ''}/{sha256}"
+        async with self._db.session() as session:
+            plan = await self._db.run(session, team_quotas.plan_of(team_id))
+        await self._make_room(team_id, plan, key, size)
         before = self._open.get(key)
-        announced = self._announced + size - (before.size if before else 0)
-        if announced > TEMPORARY_LIMIT:
-            raise Unavailable("Too many uploads are under way.", code="uploads_full", retry_after=60)
+        self._take(team_id, plan, size, self._held_under(key))
+        self._left.pop(key, None)
         handle = Handle(
             key=key,
             player_id=player_id,
@@ -155,9 +178,9 @@ class Uploads:
             captured_at=min(captured_at_ms, self._clock()),  # a device's clock may be ahead, its picture is not
             source=source,
             path=self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.part",
+            deadline=_now() + IDLE_S,
         )
         self._open[key] = handle
-        self._announced = announced
         async with handle.lock:
             try:
                 if before is not None:
@@ -178,17 +201,22 @@ class Uploads:
                 raise UploadRefused("bad_chunk", f"Byte {handle.received} of {handle.size} is next, not {offset}.")
             handle.gathered += data
             handle.received += len(data)
+            handle.deadline = min(handle.deadline + len(data) / SLOWEST, _now() + IDLE_S)
             self._gathered += len(data)
             if len(handle.gathered) >= FLUSH_BYTES or self._gathered > GATHERED_LIMIT:
                 await self._write_out(handle)
 
     async def finish(self, handle: Handle) -> Finished:
-        """All bytes were sent: check, store, record. Raises UploadRefused (nothing is kept of it), NotFound when the
-        player was deleted, or Unavailable (the bytes stay for another try)."""
+        """All bytes were sent: check, store, record. Raises UploadRefused, or Conflict when the player has too much
+        stored (nothing is kept of it), NotFound when the player was deleted, or Unavailable (the bytes stay for another
+        try)."""
         async with handle.lock:
             self._check_open(handle)
             try:
                 return await self._store(handle)
+            except Unavailable:
+                self._forget(handle, left=handle.received)
+                raise
             finally:
                 self._forget(handle)
 
@@ -199,7 +227,7 @@ class Uploads:
                 try:
                     await self._write_out(handle)
                 finally:
-                    self._forget(handle)
+                    self._forget(handle, left=handle.received)
 
     async def discard(self, handle: Handle) -> None:
         """The upload was broken; nothing of it is of use."""
@@ -219,11 +247,15 @@ class Uploads:
     async def sweep(self, now: int) -> None:
         """Remove unfinished uploads that nobody continued, pictures and logs past their time, and, once a day, blobs
         that no row knows (left by a crash, or by a deleted player)."""
-        await in_thread(self._sweep_folder, now)
+        removed = await in_thread(self._sweep_folder, now)
+        for key in [key for key, left in self._left.items() if left.path in removed]:
+            left = self._left.pop(key)
+            self.places.give_back(left.team_id, left.size)
         for _ in range(SWEEP_TURNS):
             async with self._db.session() as session:
                 gone = await store.expired(session, now - self._retention_ms, SWEEP_ROWS)
                 gone += await store.surplus(session, self._keep, SWEEP_ROWS)
+                gone += await store.heaviest(session, self._quotas.by_plan("player_bytes"), SWEEP_ROWS)
             gone = list({upload.id: upload for upload in gone}.values())
             await self._blobs.delete(*(upload.blob for upload in gone))
             if gone:
@@ -236,7 +268,15 @@ class Uploads:
 
     async def _resume(self, handle: Handle) -> Begun:
         self._check_open(handle)
-        kept: Kept | None = await self._db.write(store.find, handle.key, key=handle.player_id)
+        kept: Kept | None = await self._db.write(
+            store.find_or_check,
+            handle.key,
+            handle.player_id,
+            handle.team_id,
+            handle.size,
+            self._quotas,
+            key=handle.player_id,
+        )
         if kept is not None:
             if kept.screenshot_id is not None and handle.command_id is None:
                 await self._db.write(
@@ -280,7 +320,12 @@ class Uploads:
             source=handle.source,
             captured_at=handle.captured_at,
         )
-        kept: Kept = await self._db.write(store.record, new, self._clock(), key=handle.player_id)
+        try:
+            kept: Kept = await self._db.write(store.record, new, self._clock(), self._quotas, key=handle.player_id)
+        except Conflict:  # no room
+            await self._blobs.delete(blob)
+            await in_thread(handle.path.unlink, missing_ok=True)
+            raise
         if kept.screenshot_id is not None:
             self._bus.publish(("events", handle.team_id))
         await in_thread(handle.path.unlink, missing_ok=True)
@@ -297,12 +342,42 @@ class Uploads:
         if handle.replaced or self._open.get(handle.key) is not handle:
             raise UploadRefused("replaced", "This upload has ended, or goes on in another connection.")
 
-    def _forget(self, handle: Handle) -> None:
+    def _forget(self, handle: Handle, left: int = 0) -> None:
+        """It is not under way any more; so many bytes stay on the disk, and count until they are gone."""
         self._gathered -= len(handle.gathered)
         handle.gathered.clear()
         if self._open.get(handle.key) is handle:
             del self._open[handle.key]
-            self._announced -= handle.size
+            self.places.give_back(handle.team_id, handle.size - left)
+            if left:
+                self._left[handle.key] = _Left(handle.team_id, left, handle.path)
+
+    def _held_under(self, key: str) -> int:
+        """Bytes that count for an earlier beginning of the same upload."""
+        if (before := self._open.get(key)) is not None:
+            return before.size
+        return self._left[key].size if key in self._left else 0
+
+    def _take(self, team_id: int, plan: str, size: int, held: int) -> None:
+        if size > held:
+            self.places.take(team_id, plan, size - held)
+        else:
+            self.places.give_back(team_id, held - size)
+
+    async def _make_room(self, team_id: int, plan: str, key: str, size: int) -> None:
+        """What keeps no pace, of any team, and then what the team itself has left behind, gives way to an upload that
+        would find no room."""
+        if size <= self.places.room(team_id, plan) + self._held_under(key):
+            return
+        now = _now()
+        for handle in [one for one in self._open.values() if one.deadline < now and one.key != key]:
+            await self.discard(handle)
+        for other in [one for one, left in self._left.items() if left.team_id == team_id and one != key]:
+            if size <= self.places.room(team_id, plan) + self._held_under(key):
+                return
+            if (left := self._left.pop(other, None)) is not None:
+                self.places.give_back(team_id, left.size)
+                await in_thread(left.path.unlink, missing_ok=True)
 
     async def _write_out(self, handle: Handle) -> None:
         """Append what was gathered to the file, and to the hash."""
@@ -317,7 +392,7 @@ class Uploads:
             self._forget(handle)
             raise _disk(error) from error
 
-    def _sweep_folder(self, now: int) -> None:
+    def _sweep_folder(self, now: int) -> set[Path]:
         busy = {handle.path for handle in list(self._open.values())}
         found: list[tuple[int, int, Path]] = []
         for path in self._folder.glob("*.part"):
@@ -327,11 +402,14 @@ class Uploads:
                 continue
             if path not in busy:
                 found.append((status.st_mtime_ns // 1_000_000, status.st_size, path))
+        removed: set[Path] = set()
         room = TEMPORARY_LIMIT
         for changed_at, size, path in sorted(found, reverse=True):  # the newest stay
             room -= size
             if changed_at < now - KEEP_UNFINISHED_MS or room < 0:
                 path.unlink(missing_ok=True)
+                removed.add(path)
+        return removed
 
     async def _sweep_orphans(self, now: int) -> None:
         removed = 0
@@ -345,6 +423,10 @@ class Uploads:
                 removed += len(orphans)
         if removed:
             log.info("removed %d files that belonged to nobody", removed)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _take_up(handle: Handle) -> int:
@@ -364,6 +446,8 @@ def _take_up(handle: Handle) -> int:
 
 
 def _append(handle: Handle, data: bytes) -> None:
+    if shutil.disk_usage(handle.path.parent).free < KEEP_FREE_BYTES + len(data):
+        raise OSError("the disk is full but for what the database needs")
     with handle.path.open("ab") as file:
         file.write(data)
     handle.hasher.update(data)

@@ -13,6 +13,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid
 from hub.domain.events import SUBSCRIBABLE, Event, number_of
 from hub.domain.hosts import Network
+from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_ms, rfc3339_or_none
 from hub.services.changes import change, check_version
 from hub.services.waiting import set_within
@@ -21,8 +22,6 @@ from hub.store import webhooks as store
 from hub.store.database import Database
 from hub.store.tables import Delivery, EventRow, Webhook
 
-WEBHOOKS_LIMIT = 100  # a team; each is asked for at every event
-
 
 class Webhooks:
     """Use cases of the registry; all need the scope `webhooks`.
@@ -30,8 +29,11 @@ class Webhooks:
     Publishes ("events", team) when there is something to deliver, and hears ("delivery", id) after each attempt.
     """
 
-    def __init__(self, db: Database, bus: Bus, *, allow_networks: Sequence[Network] = ()) -> None:
+    def __init__(
+        self, db: Database, bus: Bus, *, allow_networks: Sequence[Network] = (), quotas: Quotas | None = None
+    ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._allow_networks = allow_networks
 
@@ -52,8 +54,7 @@ class Webhooks:
                 secret=secret,
                 created_at=doing.now,
             )
-            if await store.count(doing.session, actor.team_id) >= WEBHOOKS_LIMIT:
-                raise Conflict(f"A team has at most {WEBHOOKS_LIMIT} webhooks.", code="too_many_webhooks")
+            await doing.check(self._quotas, "webhooks")
             await store.create(doing.session, row)
             await doing.say("webhook.created", **_facts(row))
             await store.subscribe(doing.session, row)  # last: it does not hear of itself

@@ -13,6 +13,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.protocol.closecodes import CloseCode
 from hub.services.access import concerns
+from hub.services.quotas import Places
 from hub.services.services import Services
 from hub.sockets.frames import framed
 from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam
@@ -36,9 +37,11 @@ class Operators:
         silence_s: float,
         proxies: TrustedProxies = NO_PROXIES,
         metrics: Any = None,
+        places: Places | None = None,
     ) -> None:
         self.services = services
         self.proxies = proxies
+        self.places = places or Places("operator_sockets", MOST)
         self.draining = False
         self._heartbeat_s = heartbeat_s
         self._silence_s = silence_s
@@ -54,17 +57,17 @@ class Operators:
     async def admit(self, seam: Seam, token: str | None, address: str | None) -> OperatorConnection:
         """Check a credential before the handshake is answered.
 
-        Raises Unauthenticated, Forbidden (a player's token), Unavailable (draining, too many, database).
+        Raises Unauthenticated, Forbidden (a player's token), TooMany (of this team), Unavailable (draining, too many,
+        database).
         """
         if self.draining:
             raise Unavailable("This hub is going away.", code="draining", retry_after=random.randint(1, 10))
-        if len(self._connections) >= MOST:
-            raise Unavailable("Too many operators are connected.", code="overloaded", retry_after=30)
         actor = await self.actor(token, address) if token else None
         if token is None or actor is None:
             raise Unauthenticated
         if actor.kind not in ("key", "user"):
             raise Forbidden
+        self.places.take(actor.team_id, actor.plan)
         connection = OperatorConnection(self, seam, token, actor, address, asyncio.get_running_loop().time())
         self._connections.add(connection)
         return connection
@@ -73,7 +76,9 @@ class Operators:
         return await self.services.access.authenticate(token, address=address, agent="signalbox.operator.v1")
 
     def leave(self, connection: OperatorConnection) -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.places.give_back(connection.actor.team_id)
 
     def closed(self, code: int) -> None:
         if self._metrics is not None:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from hub.bus.base import Bus
 from hub.client_address import NO_PROXIES, TrustedProxies
-from hub.domain.errors import Forbidden, HubError, Unauthenticated, Unavailable
+from hub.domain.errors import Forbidden, HubError, TooMany, Unauthenticated, Unavailable
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
 from hub.services.services import Services
@@ -22,6 +23,7 @@ SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of se
 DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its players
 DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
 
+CONNECTIONS_MOST = 10  # of one player: the newest is let in, older ones take some seconds to end
 FLOODS = 3  # closes for sending too much within the window, after which a player is put in quarantine
 FLOOD_WINDOW_S = 600.0  # the agent backs off 60 s after each
 
@@ -61,6 +63,7 @@ class Registry:
         self.draining = False
         self.tasks: set[asyncio.Task[Any]] = set()
         self._connections: set[PlayerConnection] = set()
+        self._of_player: Counter[int] = Counter()
         self._current: dict[int, PlayerConnection] = {}
         self._allowance = float(settings.admissions_per_s)
         self._allowed_at = time.monotonic()
@@ -81,7 +84,8 @@ class Registry:
     async def admit(self, seam: Seam, token: str | None, address: str | None) -> PlayerConnection:
         """Check a credential before the handshake is answered.
 
-        Raises Unauthenticated, Forbidden (quarantined), Unavailable (draining, pacing, database) with `retry_after`.
+        Raises Unauthenticated, Forbidden (quarantined), TooMany (of this player), Unavailable (draining, pacing,
+        database) with `retry_after`.
         """
         if self.draining:
             raise _going_away()
@@ -95,6 +99,10 @@ class Registry:
         player_id, digest, quarantined = found
         if quarantined:
             raise Forbidden("This player is quarantined.", code="quarantined")
+        if self._of_player[player_id] >= CONNECTIONS_MOST:
+            text = f"This player has {CONNECTIONS_MOST} connections already."
+            raise TooMany(text, code="too_many_connections", retry_after=10)
+        self._of_player[player_id] += 1
         connection = PlayerConnection(self, seam, player_id, digest, address, time.monotonic())
         self._connections.add(connection)
         return connection
@@ -123,7 +131,11 @@ class Registry:
         return older
 
     def leave(self, connection: PlayerConnection) -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._of_player[connection.player_id] -= 1
+            if not self._of_player[connection.player_id]:
+                del self._of_player[connection.player_id]
         if self._current.get(connection.player_id) is connection:
             del self._current[connection.player_id]
         if not self._connections:

@@ -44,12 +44,6 @@ async def find(
     return list((await session.exec(query)).all()), int((await session.exec(total)).one())
 
 
-async def open_ones(session: AsyncSession, team_id: int) -> int:
-    """How many of the team's alerts are not over."""
-    query = select(func.count()).select_from(Alert).where(col(Alert.team_id) == team_id)
-    return int((await session.exec(query.where(col(Alert.cleared_at).is_(None)))).one())
-
-
 async def remember(session: AsyncSession, alert: Alert, part: SourcePart | None) -> None:
     """This part of a message was done, by this alert. Raises IntegrityError when it was done before."""
     if part is not None:

@@ -11,8 +11,9 @@ from hub.domain import commands as rules
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey
 from hub.domain.events import Event
+from hub.domain.quotas import Quotas
 from hub.domain.times import MINUTE, SECOND
-from hub.store import commands, events
+from hub.store import commands, events, quotas
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Batch, Command, Player, PresenceRow
 
@@ -50,12 +51,16 @@ def create(
     now: int,
     idempotency: IdempotencyKey | None,
     answer: str,
+    limits: Quotas,
 ) -> Unit:
-    """Unit: store a batch with all its commands. Answers None, or the Replay of an earlier request with the key."""
+    """Unit: store a batch with all its commands. Answers None, or the Replay of an earlier request with the key.
+    Raises TooMany for a paced one when the team has too many."""
     if idempotency is not None:
         earlier = yield from commands.keep_key(batch.team_id, idempotency, 202, answer, now)
         if earlier is not None:
             return earlier
+    if batch.release_at is not None:
+        yield from quotas.check(limits, batch.team_id, "paced_batches", now)
     yield _INSERT(**{name: getattr(batch, name) for name in _INSERT.names})
     for row in rows:
         yield from commands.queue(row, spec, actor, now)

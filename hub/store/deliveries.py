@@ -19,9 +19,9 @@ from hub.store.statements import Row, Statement, Unit
 from hub.store.tables import Delivery, EventRow
 
 _DUE = Statement("""
-    SELECT w.id, w.failing_since, (
+    SELECT w.id, w.team_id, t.plan, w.failing_since, (
         SELECT MIN(d.next_at) FROM delivery d WHERE d.webhook_id = w.id AND d.next_at IS NOT NULL) AS next_at
-    FROM webhook w WHERE w.disabled_at IS NULL AND w.paused_at IS NULL""")
+    FROM webhook w JOIN team t ON t.id = w.team_id WHERE w.disabled_at IS NULL AND w.paused_at IS NULL""")
 _CLAIM = Statement("""
     UPDATE delivery SET next_at = :until, taken_by = :node
     WHERE next_at <= :now AND id IN (
@@ -56,7 +56,8 @@ _PING = Statement("""
     ON CONFLICT (webhook_id, event_id) DO UPDATE SET next_at = excluded.next_at RETURNING id""")
 _REPLAYS = Statement("""
     SELECT id, team_id, replay_after, replay_upto, replay_all FROM webhook
-    WHERE replay_upto IS NOT NULL AND disabled_at IS NULL ORDER BY id LIMIT 1""")
+    WHERE replay_upto IS NOT NULL AND disabled_at IS NULL
+    ORDER BY CASE WHEN id > :last THEN 0 ELSE 1 END, id LIMIT 1""")
 _TO_REPLAY = Statement("""
     SELECT id, type FROM event WHERE team_id = :team_id AND id > :after AND id <= :upto ORDER BY id LIMIT :limit""")
 _REPLAY = Statement(f"""{events.HEARD}
@@ -85,6 +86,8 @@ class Due:
     """A webhook with deliveries to make, the first at `next_at`."""
 
     webhook_id: int
+    team_id: int
+    plan: str
     failing: bool
     next_at: int
 
@@ -125,7 +128,9 @@ def due() -> Unit:
     """Unit: the enabled webhooks that have something to come, as `Due`."""
     rows = yield _DUE()
     return [
-        Due(row["id"], row["failing_since"] is not None, row["next_at"]) for row in rows if row["next_at"] is not None
+        Due(row["id"], row["team_id"], row["plan"], row["failing_since"] is not None, row["next_at"])
+        for row in rows
+        if row["next_at"] is not None
     ]
 
 
@@ -208,9 +213,10 @@ def ping(webhook_id: int, event: Event) -> Unit:
     return made[0]["id"]
 
 
-def replay(now: int, limit: int) -> Unit:
-    """Unit: go on with the replay of one webhook by at most `limit` events. Answers whether there may be more."""
-    found = yield _REPLAYS()
+def replay(last: int, now: int, limit: int) -> Unit:
+    """Unit: go on by at most `limit` events with the replay of the webhook that comes after the one numbered `last`, so
+    that a long one keeps no other waiting. Answers its number while there may be more, else None."""
+    found = yield _REPLAYS(last=last)
     for webhook in found:
         rows = yield _TO_REPLAY(
             team_id=webhook["team_id"], after=webhook["replay_after"], upto=webhook["replay_upto"], limit=limit
@@ -231,7 +237,7 @@ def replay(now: int, limit: int) -> Unit:
             after=rows[-1]["id"] if more else None,
             upto=webhook["replay_upto"] if more else None,
         )
-    return bool(found)
+    return found[0]["id"] if found else None
 
 
 async def log(

@@ -3,8 +3,6 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import func
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
@@ -62,11 +60,6 @@ async def create(session: AsyncSession, export: Export, parameters: dict[str, An
     export.parameters = orjson.dumps(parameters).decode()
     session.add(export)
     await session.flush()
-
-
-async def pending(session: AsyncSession, team_id: int) -> int:
-    query = select(func.count()).select_from(Export)
-    return int((await session.exec(query.where(col(Export.team_id) == team_id, col(Export.state) == "pending"))).one())
 
 
 async def get(session: AsyncSession, export_id: str) -> Export:

@@ -11,8 +11,13 @@ import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.domain.errors import TooMany
 from hub.domain.mails import Mail
+from hub.domain.pairing import Allowance
+from hub.domain.quotas import Quotas, exceeded
 from hub.domain.times import HOUR
+from hub.store.pairing import Spending, spend
+from hub.store.quotas import plan_of
 from hub.store.statements import Row, Statement, Unit
 from hub.store.tables import IncidentMail
 
@@ -39,9 +44,11 @@ _CLAIM = Statement("""
         ORDER BY m.next_at, m.id LIMIT :room)
     RETURNING id""")
 _READ = Statement("""
-    SELECT m.id, m.address, m.about, m.created_at, m.attempts, m.incident_id, i.rule_name, i.severity, i.title,
-           i.message, i.player_id, i.name, i.opened_at, i.resolved_at, i.resolved_by, i.resolved_note, i.reason
+    SELECT m.id, m.address, m.about, m.created_at, m.attempts, m.incident_id, i.team_id, i.rule_name, i.severity,
+           i.title, i.message, i.player_id, i.name, i.opened_at, i.resolved_at, i.resolved_by, i.resolved_note, i.reason
     FROM incident_mail m JOIN incident i ON i.id = m.incident_id WHERE m.id = :id""")
+_WITHHOLD = Statement("""
+    UPDATE incident_mail SET state = 'withheld', next_at = NULL, last_error = :error WHERE id = :id""")
 _SETTLE = Statement("""
     UPDATE incident_mail SET state = :state, attempts = attempts + 1, next_at = :next_at, sent_at = :sent_at,
            last_error = :error
@@ -94,14 +101,34 @@ def resolved(incident_id: int, now: int) -> Unit:
     yield _RESOLVED(incident_id=incident_id, now=now)
 
 
-def claim(now: int, until: int, room: int) -> Unit:
+def claim(now: int, until: int, room: int, quotas: Quotas) -> Unit:
     """Unit: take mail that is due, at most `room`, oldest first; of one incident to one address never the second before
-    the first has its fate. Answers `Claimed` rows."""
+    the first has its fate. What is over a team's quota is withheld. Answers (`Claimed` rows, whether there may be
+    more)."""
     taken = yield _CLAIM(now=now, until=until, room=room)
     claimed: list[Claimed] = []
     for mail_id in sorted(row["id"] for row in taken):
-        claimed += [_claimed(row, until) for row in (yield _READ(id=mail_id))]
-    return claimed
+        for row in (yield _READ(id=mail_id)):
+            refusal = None if row["attempts"] else (yield from _over_quota(row["team_id"], quotas, now))
+            if refusal is None:
+                claimed.append(_claimed(row, until))
+            else:
+                yield _WITHHOLD(id=mail_id, error=refusal)
+    return claimed, len(taken) == room
+
+
+def _over_quota(team_id: int, quotas: Quotas, now: int) -> Unit:
+    """Count one more mail of the team. Answers why it may not be sent, or None. After a pause a whole hour's mails may
+    go at once."""
+    plan = yield from plan_of(team_id)
+    limit = quotas.limit("mails_per_hour", plan)
+    try:
+        if limit == 0:
+            raise TooMany
+        yield from spend([Spending(f"mails of team {team_id}", Allowance(HOUR // limit, limit))], now)
+    except TooMany:
+        return exceeded("mails_per_hour", plan, limit).message
+    return None
 
 
 def settle(fates: Sequence[Fate], now: int) -> Unit:

@@ -3,17 +3,20 @@ an owner is told."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
 from hub.domain.events import Event
+from hub.domain.quotas import Limits, Quotas
 from hub.domain.times import rfc3339_ms
 from hub.store import events
+from hub.store.quotas import plan_of
 from hub.store.statements import Statement, Unit, insert_into
-from hub.store.tables import Player, Screenshot, Upload
+from hub.store.tables import Player, Screenshot, Team, Upload
 
 _PLAYER = Statement("SELECT team_id, screen_id, name FROM player WHERE id = :player_id")
 _KEEP = Statement("""
@@ -28,6 +31,10 @@ _SEEN_AGAIN = Statement("""
     WHERE id = :screenshot_id AND captured_at < :captured_at""")
 _FORGET_SCREENSHOT = Statement("DELETE FROM screenshot WHERE id = :screenshot_id")
 _FORGET = Statement("DELETE FROM upload WHERE id = :id")
+_STORED = Statement("SELECT COALESCE(SUM(size), 0) AS used FROM upload WHERE player_id = :player_id")
+_HEAVY = text("""
+    SELECT u.player_id FROM upload u GROUP BY u.player_id HAVING SUM(u.size) > :least ORDER BY u.player_id LIMIT 100""")
+_ROOM_LEFT = 0.75  # of a player's quota: what is stored beyond gives way to what comes until the next look
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,24 @@ class Kept:
     screenshot_id: int | None
 
 
-def record(new: NewUpload, now: int) -> Unit:
+def _check(quotas: Quotas, team_id: int, player_id: int, size: int) -> Unit:
+    plan = yield from plan_of(team_id)
+    stored = (yield _STORED(player_id=player_id))[0]["used"]
+    quotas.check("player_bytes", plan, int(stored), size)
+
+
+def find_or_check(key: str, player_id: int, team_id: int, size: int, quotas: Quotas) -> Unit:
+    """Unit: what is kept under the key; without it None, and Conflict when the player has no room for it."""
+    kept = yield from find(key)
+    if kept is None:
+        yield from _check(quotas, team_id, player_id, size)
+    return kept
+
+
+def record(new: NewUpload, now: int, quotas: Quotas) -> Unit:
     """Unit: the rows of an upload whose blob is stored, and `screenshot.created`. Answers what is kept under the key:
-    of two that finish at once the first. Raises NotFound when the player was deleted meanwhile."""
+    of two that finish at once the first. Raises NotFound when the player was deleted meanwhile, Conflict when it
+    has no room for it."""
     players = yield _PLAYER(player_id=new.player_id)
     if not players:
         raise NotFound("The player was deleted.")
@@ -69,6 +91,7 @@ def record(new: NewUpload, now: int) -> Unit:
     )  # fmt: skip
     if not ours:
         return (yield from find(new.key))
+    yield from _check(quotas, player["team_id"], new.player_id, 0)
     if new.kind != "screenshot":
         return Kept(new.id, new.blob, None)
     rows = yield _SCREENSHOT(
@@ -133,6 +156,29 @@ async def surplus(session: AsyncSession, keep: int, limit: int) -> list[Kept]:
     ranked = select(col(Screenshot.id), place.label("place")).where(col(Screenshot.command_id).is_(None)).subquery()
     query = select(Upload).join(ranked, ranked.c.id == col(Upload.screenshot_id)).where(ranked.c.place > keep)
     return [_kept(upload) for upload in await session.exec(query.limit(limit))]
+
+
+async def heaviest(session: AsyncSession, limits: Limits, limit: int) -> list[Kept]:
+    """The oldest pictures and logs of players that have nearly as many bytes of them as they may."""
+    connection = await session.connection()
+    found = await connection.execute(_HEAVY, {"least": int(min(limits) * _ROOM_LEFT)})
+    heavy: list[Kept] = []
+    for (player_id,) in found.all():
+        age = func.coalesce(col(Screenshot.stored_at), col(Upload.created_at))
+        query: Any = (
+            select(Upload, Team.plan)
+            .join(Player, col(Player.id) == col(Upload.player_id))
+            .join(Team, col(Team.id) == col(Player.team_id))
+            .join(Screenshot, col(Screenshot.id) == col(Upload.screenshot_id), isouter=True)
+            .where(col(Upload.player_id) == player_id)
+            .order_by(age.desc(), col(Upload.id).desc())
+        )
+        size = 0
+        for upload, plan in await session.exec(query):
+            size += upload.size
+            if size > Quotas({"player_bytes": limits}).limit("player_bytes", plan) * _ROOM_LEFT:
+                heavy.append(_kept(upload))
+    return heavy[:limit]
 
 
 async def owned(session: AsyncSession, upload_ids: Iterable[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """Webhooks: who is told of which events. Their deliveries are in `deliveries`."""
 
 import orjson
-from sqlalchemy import delete, func
+from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,11 +23,6 @@ async def subscribe(session: AsyncSession, webhook: Webhook) -> None:
         Subscription(webhook_id=webhook.id, name=name, team_id=webhook.team_id) for name in orjson.loads(webhook.events)
     )
     await session.flush()
-
-
-async def count(session: AsyncSession, team_id: int) -> int:
-    query = select(func.count()).select_from(Webhook).where(col(Webhook.team_id) == team_id)
-    return int((await session.exec(query)).one())
 
 
 async def listing(session: AsyncSession, team_id: int) -> list[Webhook]:

@@ -20,6 +20,7 @@ from hub.domain.access import SCOPES
 from hub.domain.commands import CATALOGUE, STATES
 from hub.domain.errors import HubError
 from hub.domain.events import TYPES
+from hub.domain.quotas import QUOTAS
 from hub.metrics import Metrics
 
 DOCUMENT = openapi_document()
@@ -130,6 +131,7 @@ def test_the_pages_name_every_command_scope_error_event_and_metric():
 
     assert not missing("players", [*CATALOGUE, *STATES])
     assert not missing("calling", SCOPES)
+    assert not missing("limits", QUOTAS)
     statuses = {error.status for error in HubError.__subclasses__()}
     assert not [
         status for status in statuses if not re.search(rf"^\| [^|]*\b{status}\b", manual.source("calling"), re.M)

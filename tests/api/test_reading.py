@@ -324,3 +324,20 @@ async def test_a_streamed_body_is_handed_on_as_it_comes_and_given_up_when_it_sta
     with pytest.raises(BadRequest) as trickled:
         [piece async for piece in reading.pieces(trickle, {b"transfer-encoding": b"chunked"}, 1_000)]
     assert trickled.value.code == "body_timeout"
+
+
+async def test_what_came_fast_is_no_credit_for_what_drips_then(monkeypatch):
+    """A place among uploads is held only as long as the rate is kept, whatever came before."""
+    monkeypatch.setattr(reading, "IDLE_S", 0.2)
+    monkeypatch.setattr(reading, "SLOWEST", 2_000_000)
+    numbers = itertools.count()
+
+    async def receive():
+        await asyncio.sleep(0)
+        number = next(numbers)
+        body = bytes(20_000_000) if number == 0 else b"x"  # ten seconds' worth, then far too little
+        return {"type": "http.request", "body": body, "more_body": number < 100_000}
+
+    with pytest.raises(BadRequest) as dripped:
+        [piece async for piece in reading.pieces(receive, {b"transfer-encoding": b"chunked"}, 30_000_000)]
+    assert dripped.value.code == "body_timeout"

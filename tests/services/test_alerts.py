@@ -8,7 +8,8 @@ from sqlmodel import col, select
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict
-from hub.services.alerts import OPEN_LIMIT, SHOWN_LIMIT, Alerts
+from hub.domain.quotas import QUOTAS
+from hub.services.alerts import SHOWN_LIMIT, Alerts
 from hub.store import events, players
 from hub.store.database import Database
 from hub.store.tables import Location, Player, PlayerGroup, Team
@@ -138,9 +139,9 @@ async def test_every_node_wakes_a_team_whose_live_alerts_have_changed_and_no_oth
 
 async def test_open_alerts_are_bounded_and_a_screen_gets_the_gravest(stage: Stage) -> None:
     lobby = await player_of(stage.db, stage.owner)
-    numbers = [await stage.raise_(severity="minor") for _ in range(OPEN_LIMIT - 1)]
+    numbers = [await stage.raise_(severity="minor") for _ in range(QUOTAS["alerts"].limits.unlimited - 1)]
     gravest = await stage.raise_(severity="extreme")
-    with pytest.raises(Conflict, match="not over"):
+    with pytest.raises(Conflict, match="quota alerts"):
         await stage.raise_()
     assert await stage.shown(lobby) == [gravest, *reversed(numbers)][:SHOWN_LIMIT]
     await stage.alerts.clear(stage.owner, gravest, face="signalbox")

@@ -23,6 +23,7 @@ from hub.store.database import Database
 from hub.store.exports import claim, finish
 from hub.store.tables import Campaign, Downtime, Play, PlaySum, Session
 from tests.cast import player_of, team_owner
+from tests.quotas import all_plans
 
 NOW = parse("2026-11-10T12:07:30Z")
 
@@ -282,12 +283,11 @@ async def test_a_file_is_made_in_pieces_and_gone_after_its_hour(
     monkeypatch.setattr(service, "ROWS_LIMIT", 80)
     with pytest.raises(Invalid):
         await exports.ask(owner, (NOW - DAY, NOW))
-    monkeypatch.setattr(service, "PENDING_LIMIT", 1)
-    await exports.ask(stranger, (NOW - DAY, NOW))
-    with pytest.raises(TooMany):
-        await exports.ask(stranger, (NOW - DAY, NOW))
+    few = Exports(db, blobs, tmp_path / "exports", "secret", quotas=all_plans(exports=1), clock=clock)
+    await few.ask(stranger, (NOW - DAY, NOW))
+    with pytest.raises(TooMany, match="quota exports"):
+        await few.ask(stranger, (NOW - DAY, NOW))
 
-    monkeypatch.setattr(service, "PENDING_LIMIT", 9)
     for actor in (owner, owner, stranger):
         clock.now += 1
         await exports.ask(actor, (NOW - 9 * DAY, NOW - 8 * DAY))

@@ -44,7 +44,7 @@ class Place:
     owner: Actor
 
     async def add(self, data: bytes, actor: Actor | None = None, **more: Any) -> dict[str, Any]:
-        async with self.content.receiving() as incoming:
+        async with self.content.receiving(self.owner.team_id) as incoming:
             await incoming.write(data)
             return await self.content.add_file(actor or self.owner, incoming, **{"face": FACE, **more})
 
@@ -183,7 +183,7 @@ async def test_an_upload_that_fails_leaves_nothing(here: Place) -> None:
             await here.add(data, **more)
         assert (await here.rows(Asset), await here.rows(StoredFile), await here.kept(), here.left()) == ([], [], [], [])
     with pytest.raises(asyncio.CancelledError):  # whoever sends goes away
-        async with here.content.receiving() as incoming:
+        async with here.content.receiving(here.owner.team_id) as incoming:
             await incoming.write(bytes(LIMIT))
             raise asyncio.CancelledError
     assert here.left() == []
@@ -214,7 +214,7 @@ async def test_only_so_many_uploads_are_under_way_and_leftovers_go_at_the_start(
     (tmp_path / "incoming" / "old.part").write_bytes(b"cut off by a crash")
     here = place(sqlite_db, await team_owner(sqlite_db, "acme"), blobs, tmp_path / "incoming")
     assert here.left() == []
-    async with here.content.receiving():
+    async with here.content.receiving(here.owner.team_id):
         with pytest.raises(Unavailable):
             await here.add(picture())
     await here.add(picture())
@@ -242,7 +242,7 @@ async def test_a_ticket_makes_one_asset_whoever_comes_first(here: Place) -> None
         await here.tickets.confirm(here.owner, issued["asset_key"], {}, face=FACE)
 
     async def redeem(content: bytes) -> tuple[dict[str, Any], bool]:
-        async with here.content.receiving() as incoming:
+        async with here.content.receiving(here.owner.team_id) as incoming:
             await incoming.write(content)
             return await here.tickets.redeem(ticket, incoming)
 

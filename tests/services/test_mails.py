@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from hub.config import Smtp
 from hub.domain.errors import Invalid
 from hub.domain.mails import Mail, checked_address, compose
+from hub.domain.quotas import Quotas
 from hub.domain.times import HOUR, MINUTE, SECOND
 from hub.services.alert_rules import AlertRules
 from hub.services.mails import AT_ONCE, LEASE_MARGIN_S, TURN_S, Mailer
@@ -24,6 +25,7 @@ from hub.store.database import Database
 from tests.cast import team_owner
 from tests.certificates import certificates
 from tests.mail_server import OK, MailServer
+from tests.quotas import all_plans
 from tests.texts import REAL
 from tests.watched import Stage
 
@@ -33,9 +35,11 @@ ANN, BOB = "ann@acme.example", "bob@acme.example"
 class Post(Stage):
     """A team with one player and a rule that tells Ann, or Ann and Bob, when it is away."""
 
-    def mailer(self, port: int, *, tls: ssl.SSLContext | None = None, **settings: Any) -> Mailer:
+    def mailer(
+        self, port: int, *, tls: ssl.SSLContext | None = None, quotas: Quotas | None = None, **settings: Any
+    ) -> Mailer:
         values = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "hub@signs.example", "timeout_s": 5}
-        return Mailer(self.db, Smtp(**values | settings), tls=tls, clock=self.clock)
+        return Mailer(self.db, Smtp(**values | settings), tls=tls, quotas=quotas, clock=self.clock)
 
     async def open(self, *emails: str) -> int:
         """The number of a new incident."""
@@ -197,7 +201,7 @@ async def test_what_a_process_took_and_died_with_is_sent_by_another(on_both: Pos
     post = on_both
     await post.open()
     lease_ms = int((TURN_S + 5 + LEASE_MARGIN_S) * SECOND)
-    [taken] = await post.db.write(store.claim, post.now, post.now + lease_ms, 10)
+    [taken], _ = await post.db.write(store.claim, post.now, post.now + lease_ms, 10, Quotas())
     mailer = post.mailer(server.port)
     assert not await mailer.work()
     post.now += lease_ms
@@ -372,3 +376,19 @@ def test_a_domain_is_kept_as_it_is_in_the_dns() -> None:
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(Invalid):
         checked_address("emails.0", address)
+
+
+async def test_a_team_has_a_quota_of_mails_and_what_is_over_it_is_withheld(on_both: Post, server: MailServer) -> None:
+    post = on_both
+    await post.open(ANN, BOB)
+    mailer = post.mailer(server.port, quotas=all_plans(mails_per_hour=1))
+    while await mailer.work():
+        pass
+    assert [state for _, _, state, _ in await post.fates()] == ["sent", "withheld"]
+    [_, withheld] = (await post.found())[-1]["mails"]
+    assert "quota mails_per_hour" in withheld["last_error"]
+    await post.over()
+    post.now += HOUR
+    while await mailer.work():
+        pass
+    assert [state for _, _, state, _ in await post.fates()] == ["sent", "withheld", "sent"]

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import io
+import itertools
 import os
 import struct
 import zlib
@@ -16,10 +17,10 @@ from sqlmodel import select
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import Forbidden, HubError, NotFound, Unavailable
+from hub.domain.errors import Conflict, Forbidden, HubError, NotFound, TooMany, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.services import uploads as service
-from hub.services.uploads import Begun, Finished, Uploads
+from hub.services.uploads import Begun, Finished, UploadRefused, Uploads
 from hub.store import events, players
 from hub.store import uploads as store
 from hub.store.blobs import Blobs
@@ -28,6 +29,7 @@ from hub.store.tables import Player, Screenshot, Upload
 from tests.cast import player_of, team_owner
 from tests.media import png_chunk
 from tests.object_storage import make_bucket, object_storage
+from tests.quotas import all_plans
 
 CHUNK = 65_536
 
@@ -501,15 +503,66 @@ async def test_a_broken_upload_is_thrown_away(stage: Stage) -> None:
 
 async def test_what_may_become_too_much_is_put_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TEMPORARY_LIMIT", 1_000_000)
-    first = await stage.begin(b"", size=600_000, sha256="1" * 64)
+    uploads = stage.restarted()
+    first = await stage.begin(b"", uploads, size=400_000, sha256="1" * 64)
 
-    with pytest.raises(Unavailable):
-        await stage.begin(b"", size=600_000, sha256="2" * 64)
+    with pytest.raises(Unavailable):  # half of the room is for other teams
+        await stage.begin(b"", uploads, size=400_000, sha256="2" * 64)
 
-    await stage.begin(b"", size=600_000, sha256="1" * 64)  # the same one again is not more
-    await stage.uploads.release(first.handle)
+    await stage.begin(b"", uploads, size=400_000, sha256="1" * 64)  # the same one again is not more
+    await uploads.release(first.handle)
     with pytest.raises(Unavailable):
-        await stage.begin(b"", size=600_000, sha256="2" * 64)
+        await stage.begin(b"", uploads, size=400_000, sha256="2" * 64)
+
+
+async def test_a_team_has_a_quota_of_bytes_under_way_and_of_what_it_left_unfinished(stage: Stage) -> None:
+    uploads = stage.restarted(quotas=all_plans(player_uploads=1_000))
+    begun = await stage.begin(b"x" * 900, uploads)
+    with pytest.raises(TooMany, match="quota player_uploads"):
+        await stage.begin(b"y" * 200, uploads)
+    await uploads.write(begun.handle, 0, b"x" * 800)
+    await uploads.release(begun.handle)
+    assert uploads.places.held(stage.owner.team_id) == 800
+    await stage.begin(b"y" * 200, uploads)  # beside what waits for its rest
+    await stage.begin(b"z" * 500, uploads)  # in place of it
+    assert uploads.places.held(stage.owner.team_id) == 700
+    await stage.begin(b"w" * 300, uploads)
+    assert uploads.places.held(stage.owner.team_id) == 1_000
+
+
+async def test_an_upload_that_keeps_no_pace_gives_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = stage.restarted(quotas=all_plans(player_uploads=1_000))
+    monkeypatch.setattr(service, "IDLE_S", -1.0)
+    slow = await stage.begin(b"x" * 900, uploads)
+    monkeypatch.setattr(service, "IDLE_S", 60.0)
+    await stage.begin(b"y" * 900, uploads)
+    with pytest.raises(UploadRefused):
+        await uploads.write(slow.handle, 0, b"x")
+    with pytest.raises(TooMany):  # that one keeps it
+        await stage.begin(b"z" * 900, uploads)
+
+
+@both
+async def test_a_player_has_a_quota_of_stored_bytes_and_the_oldest_give_way(stage: Stage) -> None:
+    data = [bytes([65 + number]) * 300 for number in range(4)]
+    ticks = itertools.count(now_ms())
+    unbounded = stage.restarted(clock=lambda: next(ticks))
+    uploads = stage.restarted(quotas=all_plans(player_bytes=1_000), clock=lambda: next(ticks))
+    first, *_ = [await stage.upload(one, uploads, kind="logs") for one in data[:3]]
+    with pytest.raises(Conflict, match="quota player_bytes"):
+        await stage.upload(data[3], uploads, kind="logs")
+    begun = await stage.begin(b"x" * 100, uploads, kind="logs")
+    await uploads.write(begun.handle, 0, b"x" * 100)
+    await stage.upload(data[3], unbounded, kind="logs")  # meanwhile
+    with pytest.raises(Conflict, match="quota player_bytes"):
+        await uploads.finish(begun.handle)
+    assert len(await stage.blob_names()) == 4
+    assert (await stage.upload(data[0], uploads, kind="logs")).id == first.id  # what is there is answered
+
+    await uploads.sweep(now_ms())
+    assert len(await stage.blob_names()) == 2
+    assert not [name for name in await stage.blob_names() if first.id in name]
+    await stage.upload(b"new", uploads, kind="logs")
 
 
 @both

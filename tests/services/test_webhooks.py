@@ -19,7 +19,6 @@ from hub.domain.times import DAY, HOUR, now_ms
 from hub.domain.webhooks import WINDOW_START
 from hub.metrics import Metrics
 from hub.services import deliveries as delivering
-from hub.services import webhooks as service
 from hub.services.deliveries import Deliverer
 from hub.services.outbound import Outbound
 from hub.services.teams import prepare
@@ -210,15 +209,6 @@ async def test_a_deleted_webhook_takes_its_deliveries_with_it(stage: Stage) -> N
         await stage.webhooks.delete(stage.owner, made["id"], face="test")
 
 
-async def test_a_team_has_a_bounded_number(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "WEBHOOKS_LIMIT", 2)
-    await stage.register("https://example.com/1")
-    await stage.register("https://example.com/2")
-
-    with pytest.raises(Conflict):
-        await stage.register("https://example.com/3")
-
-
 # Delivering
 
 
@@ -388,6 +378,40 @@ async def test_receivers_that_are_gone_leave_half_the_places_to_the_others(
 
         assert {(await well.next()).number for _ in range(8)} == set(range(8))
         assert gone.heard.qsize() <= 1
+
+
+async def test_slow_receivers_of_one_team_leave_places_to_other_teams(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "AT_ONCE", 8)
+    rival = await team_owner(stage.db, "rival")
+    async with Receiver(silence) as slow, Receiver() as well:
+        for _ in range(4):
+            await stage.register(slow.url)
+        await stage.register(well.url, owner=rival)
+        await stage.deliver()
+        for number in range(4):
+            await stage.happens(number)
+        for _ in range(6):
+            await slow.next()
+        await stage.db.write(events.append, Event("player.online", rival.team_id, now_ms(), {"number": 9}, player_id=8))
+        stage.bus.publish(("events", rival.team_id))
+        assert (await well.next()).number == 9
+        assert slow.heard.empty()
+
+
+@both
+async def test_a_long_replay_keeps_no_other_waiting(stage: Stage) -> None:
+    for number in range(3):
+        await stage.happens(number)
+    hooks = [(await stage.register("https://example.com/"))["id"] for _ in range(2)]
+    for webhook_id in hooks:
+        await stage.webhooks.replay(stage.owner, webhook_id, since=0, everything=True, face="test")
+    turns, last = [], 0
+    for _ in range(4):
+        last = await stage.db.write(store.replay, last, now_ms(), 1)
+        turns.append(last)
+    assert turns == [*hooks, *hooks]
 
 
 @both

@@ -51,6 +51,7 @@ PUBLIC = {
 FOR_EVERYONE_IN_A_TEAM = {
     "GET /api/v1/me",
     "GET /api/v1/team",
+    "GET /api/v1/team/limits",
     "GET /api/auth/user",
 }
 FOR_LOGINS = ["PATCH /api/v1/me", "POST /api/auth/logout"]  # of the account itself: a key may not

@@ -30,19 +30,19 @@ async def create_upload_url(call: Call) -> Answer:
 
 async def put_upload(call: Call) -> Answer:
     """The file of an upload URL, which is all the credential there is. The same bytes once more are answered with the
-    same asset (200). 403: not our URL; 409: it was used for other bytes; 410: it was to be used earlier."""
-    headers = call.request.headers
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    length = headers.get("content-length", "")
+    same asset (200). 403: not our URL; 409: it was used for other bytes, or the team has
+    no room for it; 410: it was to be used earlier."""
+    media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    length = reading.declared_length(dict(call.scope["headers"]))
     ticket = await call.services.tickets.check(
         call.path["upload_id"],
         call.query.expires,
         call.query.signature,
         media_type=None if media_type in _NO_TYPE else media_type,
-        length=int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None,
+        length=length,
     )
     content = call.services.content
-    async with content.receiving() as incoming:
+    async with content.receiving(ticket.team_id, length or 0) as incoming:
         async for piece in reading.pieces(call.receive, dict(call.scope["headers"]), content.max_bytes):
             await incoming.write(piece)
         asset, is_new = await call.services.tickets.redeem(ticket, incoming, base_url=call.base_url)

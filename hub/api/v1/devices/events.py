@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from hub.api.answer import HEADERS, Answer
 from hub.api.auth import bearer
@@ -51,11 +53,28 @@ async def _stream(call: Call, headers: dict[bytes, bytes]) -> Response:
         if number is None:
             raise Invalid.field("after", "This cursor is not of this hub's log, or too old.", code="unknown_cursor")
     lines = _Lines(call, bearer(headers) or "")
-    return StreamingResponse(
+    streams, actor = call.services.streams, call.actor
+    streams.take(actor.team_id, actor.plan)
+    return _Stream(
+        lambda: streams.give_back(actor.team_id),
         lines.run(number),
         media_type=STREAM,
         headers={**HEADERS["own"], "content-type": STREAM, "x-accel-buffering": "no"},
     )
+
+
+class _Stream(StreamingResponse):
+    """`ended` is called however it ends, also before its first line."""
+
+    def __init__(self, ended: Callable[[], None], content: AsyncIterator[bytes], **more: Any) -> None:
+        super().__init__(content, **more)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 class _Lines:

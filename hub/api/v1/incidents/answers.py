@@ -36,7 +36,7 @@ class Mail(BaseModel):
     address: str
     about: Literal["opened", "resolved"]
     state: Literal["pending", "sent", "failed", "withheld"] = Field(
-        description="sent: the mail server has taken it; withheld: the rule had too many within an hour."
+        description="sent: the mail server has taken it; withheld: the rule, or the team, had too many within an hour."
     )
     attempts: int
     sent_at: str | None

@@ -45,6 +45,19 @@ class TeamDetail(Team):
     created_at: str
 
 
+class Quota(BaseModel):
+    name: str
+    limit: int
+    used: int | None
+    unit: str | None = Field(description="bytes; null for what is counted.")
+    description: str = Field(description="What is counted.")
+
+
+class TeamQuotas(BaseModel):
+    plan: str
+    quotas: list[Quota]
+
+
 class Person(BaseModel):
     id: int
     name: str

@@ -41,6 +41,8 @@ ENTRIES = (
              body=bodies.OwnChanges, answers={200: One[a.Me]}, errors=(429,)),
     Endpoint("GET", "/api/v1/team", team.get_team, summary="Get the team", tags=TEAM,
              answers={200: One[a.TeamDetail]}),
+    Endpoint("GET", "/api/v1/team/limits", team.get_limits, summary="Get the team's limits", tags=TEAM,
+             answers={200: One[a.TeamQuotas]}),
     Endpoint("PATCH", "/api/v1/team", team.change_team, summary="Change the team", tags=TEAM, **ADMIN,
              body=bodies.TeamChanges, answers={200: One[a.TeamDetail]}),
 

@@ -26,8 +26,14 @@ async def change_me(call: Call) -> Answer:
 
 
 async def get_team(call: Call) -> Answer:
-    """The caller's team with its plan, which sets the rate limits."""
+    """The caller's team with its plan, which sets the rate limits and the quotas."""
     return one(await call.services.members.team(call.actor))
+
+
+async def get_limits(call: Call) -> Answer:
+    """What the team may have by its plan, and what it has. `used` is null for what is counted by the hour, or for each
+    player."""
+    return one(await call.services.quotas.describe(call.actor))
 
 
 async def change_team(call: Call) -> Answer:

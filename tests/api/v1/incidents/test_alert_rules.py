@@ -4,7 +4,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from hub.domain.alert_rules import MAX_RULES, THRESHOLDS
+from hub.domain.alert_rules import THRESHOLDS
+from hub.domain.quotas import QUOTAS
 from tests.whole_hub import WholeHub, whole_hub
 
 Client = httpx2.AsyncClient
@@ -123,13 +124,14 @@ async def test_addresses_need_a_mail_server(owner: Client, tmp_path: Path) -> No
 
 
 async def test_rules_are_listed_by_page_and_have_a_limit(hub: WholeHub, owner: Client, stranger: Client) -> None:
-    for number in range(MAX_RULES):
+    most = QUOTAS["alert_rules"].limits.unlimited
+    for number in range(most):
         await hub.services.alert_rules.create(
             hub.owner, name=f"r{number}", kind="picture_black", severity="minor", thresholds={}, everyone=True,
             targets={}, face="signalbox",
         )  # fmt: skip
     full = await owner.post(PATH, json=rule())
-    assert (full.status_code, full.json()["code"]) == (409, "too_many_rules")
+    assert (full.status_code, full.json()["code"]) == (409, "quota_exceeded")
     page = (await owner.get(PATH, params={"page": 2, "per_page": 99})).json()
-    assert ([one["name"] for one in page["data"]], page["meta"]["total"]) == (["r99"], MAX_RULES)
+    assert ([one["name"] for one in page["data"]], page["meta"]["total"]) == (["r99"], most)
     assert (await stranger.get(PATH)).json()["data"] == []
