@@ -17,6 +17,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from hub.client_address import NO_PROXIES
 from hub.domain.errors import HubError, Unauthenticated
 from hub.protocol.closecodes import CloseCode
 from hub.sockets import transport
@@ -28,7 +29,7 @@ KINDS = pytest.mark.parametrize("kind", [PlayerSocket, OperatorSocket])
 class Above:
     """A connection that writes down what it hears, and the door that lets it in once `open` is set."""
 
-    trusted_proxies = ()
+    proxies = NO_PROXIES
 
     def __init__(self, outbox_bytes: int = 1_048_576, refusal: HubError | None = None) -> None:
         self.outbox_bytes = outbox_bytes

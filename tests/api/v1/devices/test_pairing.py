@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.whole_hub import BASE, WholeHub
 
@@ -55,16 +56,17 @@ async def test_a_device_is_paired_from_its_first_request_to_its_token(
     assert (await owner.get(f"/api/v1/players/{player}")).json()["data"]["paired"]
 
 
-async def test_links_follow_the_address_that_was_called_unless_it_is_none(nobody: Client) -> None:
-    async def page(host: str) -> str:
-        answer = await nobody.post("/oauth/device_authorization", data=DEVICE, headers={"host": host})
-        uri: str = answer.json()["verification_uri"]
-        return uri
-
-    assert await page("signs.example.com") == "http://signs.example.com/pair"
-    assert await page("[::1]:8080") == "http://[::1]:8080/pair"
-    for wrong in ("evil.example/x?", "a b", '"><script>', ""):
-        assert await page(wrong) == f"{BASE}/pair"
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("signs.example.com", "http://signs.example.com"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        *((wrong, BASE) for wrong in ("evil.example/x?", "a b", '"><script>', "")),
+    ],
+)
+async def test_links_follow_the_address_that_was_called_unless_it_is_none(nobody: Client, host: str, base: str) -> None:
+    answer = await nobody.post("/oauth/device_authorization", data=DEVICE, headers={"host": host})
+    assert answer.json()["verification_uri"] == f"{base}/pair"
 
 
 async def test_a_replacement_device_keeps_the_players_identity(owner: Client, nobody: Client, player: int) -> None:

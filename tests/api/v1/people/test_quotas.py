@@ -86,7 +86,8 @@ UNCOUNTED = {
     "presence": "one a player",
     "screenshot": "bytes of each player are bounded",
     "polling_device": "one a player",
-    "alert_source": "one an alert",
+    "alert_part": "one an alert and message",
+    "cap_message": "as many as messages, forgotten after days",
 }
 
 
