@@ -252,7 +252,7 @@ def gone(data: Path) -> None:
 
 def contents(data: Path) -> dict[str, bytes]:
     paths = [data, *data.rglob("*")]
-    return {path.name: path.read_bytes() for path in paths if path.is_file() and path.name != "hub.lock"}
+    return {path.name: path.read_bytes() for path in paths if path.is_file() and path.suffix != ".lock"}
 
 
 SERVE = ("serve", "--port", "0")

@@ -22,7 +22,7 @@ HUB_COMMITS = (
     "presence.connect",
     "presence.disconnect",
     "presence.recover",
-    "uploads.find",
+    "uploads.find_or_check",
     "uploads.record",
 )
 HUB_SENDS = ("welcome", "command", "result_ok", "upload_ready", "upload_done", "cancel")

@@ -106,6 +106,7 @@ class Session(SQLModel, table=True):
     agent_version: str | None = None
     __table_args__ = (
         Index("ix_session_player", "player_id", "started_at"),
+        Index("ix_session_epoch", "player_id", "epoch"),
         c.index_where("ix_session_open", "node", where="ended_at IS NULL"),
     )
 
