@@ -1,6 +1,7 @@
 """What all tests share: databases of both kinds, and the named cast."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,6 +12,11 @@ import pytest
 from hub.store.database import Database
 from tests.postgres import PostgresServer
 from tests.requirements import require
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core, four at most: the tests wait for events more than they compute."""
+    return min(4, 2 * (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")
