@@ -103,6 +103,9 @@ class PostgresSole:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        if self._connection is not None:
+            with suppress(Exception):  # so the lock is free when this returns, unless the way to the server is broken
+                await self._connection.close(timeout=ANSWER_S)
         self._drop()
 
     def check(self) -> None:

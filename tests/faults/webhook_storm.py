@@ -244,7 +244,8 @@ class WebhookStorm:
             while True:
                 await asyncio.sleep(SAMPLE_S)
                 if self._life is not None and self._life.born.done() and not self._life.over.done():
-                    self.report.memory_mb[-1].append(_resident_mb(self._life.born.result()))
+                    if resident := _resident_mb(self._life.born.result()):  # none: it is dying just now
+                        self.report.memory_mb[-1].append(resident)
 
         self._watching = asyncio.create_task(watch())
         yield
