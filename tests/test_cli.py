@@ -35,7 +35,7 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
 
 def log_in(port: int, password: str) -> httpx2.Response:
     body = {"email": "ada@example.com", "password": password}
-    return httpx2.post(f"http://127.0.0.1:{port}/api/auth/login", json=body)
+    return httpx2.post(f"http://127.0.0.1:{port}/api/auth/login", json=body, timeout=60)
 
 
 def test_nobody_writes_a_line_of_the_log() -> None:

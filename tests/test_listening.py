@@ -77,9 +77,9 @@ def has_ipv6() -> bool:
 def test_an_ipv6_address_is_told_in_brackets_and_can_be_called(tmp_path: Path) -> None:
     with serving(tmp_path, "--host", "::1") as url:
         assert url.startswith("http://[::1]:")
-        assert httpx2.get(f"{url}/healthz", verify=NO_TLS).json() == {"status": "ok"}
+        assert httpx2.get(f"{url}/healthz", verify=NO_TLS, timeout=60).json() == {"status": "ok"}
         form = {"client_id": "player", "hardware_id": "device"}
-        offer = httpx2.post(f"{url}/oauth/device_authorization", data=form, verify=NO_TLS).json()
+        offer = httpx2.post(f"{url}/oauth/device_authorization", data=form, verify=NO_TLS, timeout=60).json()
         assert offer["verification_uri"].startswith(f"{url}/")
         # Without a Host that is known, addresses are made from where the call came in.
         with socket.create_connection(("::1", int(url.rpartition(":")[2]))) as old:
@@ -273,7 +273,7 @@ async def test_players_operators_and_commands_over_tls(tmp_path: Path) -> None:
 async def test_the_figures_at_an_address_of_their_own_are_at_no_other(tmp_path: Path) -> None:
     async with running_hub(settings(tmp_path, metrics={"listen": "127.0.0.1:0"})) as hub:
         _, beside = hub.ports
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{beside}", verify=NO_TLS) as figures:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{beside}", verify=NO_TLS, timeout=60) as figures:
             assert "signalbox_players_connected" in (await figures.get("/metrics")).text
             for path in ("/healthz", "/api/v1/players", "/ws/player", "/docs"):
                 answer = await figures.get(path)
@@ -291,7 +291,7 @@ async def test_the_figures_may_ask_for_a_token(tmp_path: Path, listen: str) -> N
     token = "0123456789abcdef"
     async with (
         running_hub(settings(tmp_path, metrics={"listen": listen, "token": token})) as hub,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{hub.ports[-1]}", verify=NO_TLS) as client,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{hub.ports[-1]}", verify=NO_TLS, timeout=60) as client,
     ):
         for told in ({}, {"authorization": f"Bearer {token[:-1]}"}, {"authorization": f"Bearer {hub.key}"}):
             refusal = await client.get("/metrics", headers=told)

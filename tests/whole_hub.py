@@ -107,7 +107,12 @@ class WholeHub:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         hooks = {"response": [self._reference.check]}
         client = httpx2.AsyncClient(
-            transport=transport, base_url=self._address or BASE, headers=headers, event_hooks=hooks, trust_env=False
+            transport=transport,
+            base_url=self._address or BASE,
+            headers=headers,
+            event_hooks=hooks,
+            trust_env=False,
+            timeout=60,
         )
         self._clients.append(client)
         return client

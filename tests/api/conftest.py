@@ -223,6 +223,7 @@ class Hub:
                 base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
                 headers=OWNER,
                 trust_env=False,
+                timeout=60,
             ) as client:
                 yield client
         finally:

@@ -77,7 +77,7 @@ async def test_the_documents_own_lines_verify_our_deliveries_and_refuse_others(t
 
         body = accepted["body"].encode()
         signature = "sha256=" + hmac.new(webhook["secret"].encode(), body, hashlib.sha256).hexdigest()
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             headers = {"X-Spot-Signature": signature}
             assert (await client.post(url, content=body, headers=headers)).status_code == 200
             assert (await client.post(url, content=body[:-1] + b" ", headers=headers)).status_code == 401

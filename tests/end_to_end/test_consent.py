@@ -60,7 +60,7 @@ async def browser(folder: Path) -> AsyncIterator[Tab]:
     try:
         while not (found := re.search(rb"ws://127\.0\.0\.1:(\d+)/", await process.stderr.readline())):
             assert process.returncode is None, "the browser did not start"
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             pages = (await client.get(f"http://127.0.0.1:{int(found[1])}/json")).json()
         address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
         async with connect(address, proxy=None, max_size=None) as socket:

@@ -54,7 +54,7 @@ async def test_one_hub_to_a_database(run: Programs, tmp_path: Path, postgres: Po
     assert third.lines[-1] == f"Another hub has taken the database {place[2]} at {place[0]} over; this one ends."
     assert "Traceback" not in third.text()
     with pytest.raises(httpx2.ConnectError):
-        httpx2.get(f"http://127.0.0.1:{port}/healthz")
+        httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=60)
     await other.close()
     await administrator.close()
 

@@ -243,9 +243,9 @@ class WebhookStorm:
         async def watch() -> None:
             while True:
                 await asyncio.sleep(SAMPLE_S)
-                if self._life is not None and self._life.born.done() and not self._life.over.done():
-                    if resident := _resident_mb(self._life.born.result()):  # none: it is dying just now
-                        self.report.memory_mb[-1].append(resident)
+                lives = self._life is not None and self._life.born.done() and not self._life.over.done()
+                if lives and (resident := _resident_mb(self._life.born.result())):  # none: it is dying just now
+                    self.report.memory_mb[-1].append(resident)
 
         self._watching = asyncio.create_task(watch())
         yield
