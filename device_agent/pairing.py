@@ -3,7 +3,10 @@
 import asyncio
 import http.client
 import json
+import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,12 +14,14 @@ from urllib.parse import urlencode, urlsplit
 CLIENT_ID = "player"
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 TIMEOUT_S = 20.0
+HELD_S = 15  # for the hub to hold a request until somebody decides; proxies and routers keep a silent one longer
 MAX_ANSWER_BYTES = 65_536
 SLOWER_S = 5.0  # what `slow_down` adds to the interval for good (RFC 8628, 3.5)
 LONGEST_INTERVAL_S = 60.0
 
 Answer = tuple[int, dict[str, Any]]
-Post = Callable[[str, Mapping[str, str]], Awaitable[Answer]]
+Post = Callable[..., Awaitable[Answer]]
+"""`post` below, or what stands for it."""
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -41,12 +46,21 @@ class Offer:
     interval_s: float
 
 
-async def post(url: str, form: Mapping[str, str]) -> Answer:
+async def post(url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
     """Status and JSON object of the answer to a form. Raises PairingFailed (`unreachable`)."""
+    connection = None
     try:
-        return await asyncio.to_thread(_post, url, form)
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        return await asyncio.to_thread(_post, connection, parts.path, form, headers or {})
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise PairingFailed("unreachable", f"{url}: {error}") from None
+    except asyncio.CancelledError:
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):  # the thread has closed it meanwhile
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # else it would read on, and be waited for
+        raise
 
 
 async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = post) -> Offer:
@@ -68,15 +82,31 @@ async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = p
         raise PairingFailed("invalid_answer", f"The hub's offer cannot be read: {error!r}") from None
 
 
-async def wait_for_token(hub_url: str, offer: Offer, *, sleep: Sleep = asyncio.sleep, post: Post = post) -> str:
-    """Ask until an operator has decided. Raises PairingFailed, `expired_token` when nobody did in time."""
-    interval_s, waited_s = offer.interval_s, 0.0
+async def wait_for_token(
+    hub_url: str,
+    offer: Offer,
+    *,
+    sleep: Sleep = asyncio.sleep,
+    post: Post = post,
+    clock: Callable[[], float] = time.monotonic,
+) -> str:
+    """Ask until an operator has decided. Raises PairingFailed, `expired_token` when nobody did in time.
+
+    The hub is asked to hold each request until then; one that answers earlier is asked again when the interval since
+    the last request is over. `clock` is in seconds.
+    """
+    interval_s, ends_at = offer.interval_s, clock() + offer.expires_s
     form = {"grant_type": GRANT_TYPE, "device_code": offer.device_code, "client_id": CLIENT_ID}
-    while waited_s <= offer.expires_s:
-        await sleep(interval_s)
-        waited_s += interval_s
+    prefer = {"Prefer": f"wait={HELD_S}"}
+    asked_at = None
+    while True:
+        if asked_at is not None:
+            await sleep(max(0.0, asked_at + interval_s - clock()))
+        asked_at = clock()
+        if asked_at > ends_at:
+            break
         try:
-            status, answer = await post(f"{hub_url.rstrip('/')}/oauth/token", form)
+            status, answer = await post(f"{hub_url.rstrip('/')}/oauth/token", form, prefer)
         except PairingFailed as failure:
             if failure.code != "unreachable":
                 raise
@@ -103,15 +133,12 @@ def _failure(status: int, answer: Mapping[str, Any]) -> PairingFailed:
     return PairingFailed(code[:64], str(text)[:500])
 
 
-def _post(url: str, form: Mapping[str, str]) -> Answer:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise ValueError("not an address")
-    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connection_type(parts.hostname, parts.port, timeout=TIMEOUT_S)
+def _post(
+    connection: http.client.HTTPConnection, path: str, form: Mapping[str, str], headers: Mapping[str, str]
+) -> Answer:
     try:
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        connection.request("POST", parts.path, urlencode(form), headers)
+        types = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        connection.request("POST", path, urlencode(form), {**types, **headers})
         response = connection.getresponse()
         body = json.loads(response.read(MAX_ANSWER_BYTES) or b"{}")
         return response.status, body if isinstance(body, dict) else {}

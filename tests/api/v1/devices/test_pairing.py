@@ -1,5 +1,6 @@
 """Pairing end to end: a device by OAuth's calls, an operator by ours."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -19,9 +20,9 @@ async def ask(device: Client, **more: str) -> dict[str, Any]:
     return asked
 
 
-async def poll(device: Client, asked: dict[str, Any]) -> httpx2.Response:
+async def poll(device: Client, asked: dict[str, Any], **headers: str) -> httpx2.Response:
     body = {"grant_type": GRANT, "device_code": asked["device_code"], "client_id": "player"}
-    return await device.post("/oauth/token", data=body)
+    return await device.post("/oauth/token", data=body, headers=headers)
 
 
 async def test_a_device_is_paired_from_its_first_request_to_its_token(
@@ -54,6 +55,20 @@ async def test_a_device_is_paired_from_its_first_request_to_its_token(
     assert (await hub.services.players.by_token(token.json()["access_token"]) or [None])[0] == player
     assert (await poll(nobody, asked)).json()["error"] == "invalid_grant"
     assert (await owner.get(f"/api/v1/players/{player}")).json()["data"]["paired"]
+
+
+@pytest.mark.parametrize("decision", ["approve", "refuse"])
+async def test_a_device_that_waits_is_answered_when_an_operator_decides(
+    owner: Client, nobody: Client, decision: str
+) -> None:
+    asked = await ask(nobody)
+    waiting = asyncio.create_task(poll(nobody, asked, prefer="wait=30"))
+    if decision == "approve":
+        await owner.post("/api/v1/players/pair", json={"code": asked["user_code"]})
+        assert (await waiting).json()["token_type"] == "Bearer"
+    else:
+        await owner.delete(f"/api/v1/players/pair/{asked['user_code']}")
+        assert (await waiting).json()["error"] == "access_denied"
 
 
 @pytest.mark.parametrize(
