@@ -18,6 +18,8 @@ HELD_S = 15  # for the hub to hold a request until somebody decides; proxies and
 MAX_ANSWER_BYTES = 65_536
 SLOWER_S = 5.0  # what `slow_down` adds to the interval for good (RFC 8628, 3.5)
 LONGEST_INTERVAL_S = 60.0
+QR_MODULES = 177  # a side of the largest QR code
+ID_SHOWN = 8  # characters, from the end, of the hardware id: enough to tell one from its neighbours
 
 Answer = tuple[int, dict[str, Any]]
 Post = Callable[..., Awaitable[Answer]]
@@ -36,7 +38,7 @@ class PairingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A code to be shown. `complete_uri` goes into a QR code; times are seconds."""
+    """A code to be shown, `complete_uri` as a QR code; times are seconds."""
 
     device_code: str
     user_code: str
@@ -44,6 +46,7 @@ class Offer:
     complete_uri: str
     expires_s: float
     interval_s: float
+    qr_code: tuple[str, ...] = ()  # of `complete_uri`, row by row; empty where the hub draws none
 
 
 async def post(url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
@@ -77,6 +80,7 @@ async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = p
             complete_uri=str(answer.get("verification_uri_complete") or answer["verification_uri"]),
             expires_s=float(answer["expires_in"]),
             interval_s=float(answer.get("interval", 5)),
+            qr_code=_qr_code(answer.get("qr_code")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PairingFailed("invalid_answer", f"The hub's offer cannot be read: {error!r}") from None
@@ -89,8 +93,9 @@ async def wait_for_token(
     sleep: Sleep = asyncio.sleep,
     post: Post = post,
     clock: Callable[[], float] = time.monotonic,
-) -> str:
-    """Ask until an operator has decided. Raises PairingFailed, `expired_token` when nobody did in time.
+) -> tuple[str, str]:
+    """Ask until an operator has decided; the token, and the player's name (empty where none was told). Raises
+    PairingFailed, `expired_token` when nobody decided in time.
 
     The hub is asked to hold each request until then; one that answers earlier is asked again when the interval since
     the last request is over. `clock` is in seconds.
@@ -114,7 +119,7 @@ async def wait_for_token(
             continue
         token = answer.get("access_token")
         if status == 200 and isinstance(token, str) and token:
-            return token
+            return token, str(answer.get("player_name") or "")
         match answer.get("error"):
             case "authorization_pending":
                 interval_s = max(interval_s, offer.interval_s)
@@ -125,6 +130,31 @@ async def wait_for_token(
             case _:
                 raise _failure(status, answer)
     raise PairingFailed("expired_token", "Nobody entered the code in time.")
+
+
+def for_terminal(qr_code: tuple[str, ...]) -> str:
+    """Black on white whatever the terminal's colours, two rows a line; nothing for no code."""
+    if not qr_code:
+        return ""
+    width = len(qr_code) + 8  # with a light margin of four
+    rows = ["0" * width] * 4 + [f"0000{row}0000" for row in qr_code] + ["0" * width] * 5
+    halves = {"00": " ", "10": "▀", "01": "▄", "11": "█"}
+    pairs = zip(rows[::2], rows[1::2], strict=False)
+    lines = ["".join(halves[one + other] for one, other in zip(*pair, strict=True)) for pair in pairs]
+    return "".join(f"\x1b[30;107m{line}\x1b[0m\n" for line in lines)
+
+
+def shown_id(hardware_id: str) -> str:
+    """The part of a hardware id that the screen shows, and the page for operators with it."""
+    return hardware_id[-ID_SHOWN:]
+
+
+def _qr_code(rows: Any) -> tuple[str, ...]:
+    """A square of dark (`1`) and light modules; nothing where it is none that a QR code can be."""
+    if not isinstance(rows, list) or len(rows) > QR_MODULES or not all(isinstance(row, str) for row in rows):
+        return ()
+    square = all(len(row) == len(rows) and not row.strip("01") for row in rows)
+    return tuple(rows) if square else ()
 
 
 def _failure(status: int, answer: Mapping[str, Any]) -> PairingFailed:

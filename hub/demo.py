@@ -168,17 +168,8 @@ class Demo:
         place = NAMES.index(name) * 100 // (len(NAMES) - 1)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "device_agent.cli", "run"),
-            *(
-                "--hub",
-                self._url,
-                "--state",
-                str(self._folder / name),
-                "--player",
-                self._kind,
-                "--log-level",
-                "warning",
-            ),
-            *("--content", str(self._folder / f"{name}.png"), "--name", name, "--reboot-command", NO_REBOOT),
+            *("--hub", self._url, "--state", str(self._folder / name), "--player", self._kind, "--name", name),
+            *("--content", str(self._folder / f"{name}.png"), "--reboot-command", NO_REBOOT, "--log-level", "warning"),
             env=os.environ | {"AGENT_PLAYER__ARGS": json.dumps([*WINDOW, f"--geometry=32%x32%+{place}%+6%"])},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

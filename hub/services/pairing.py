@@ -64,6 +64,7 @@ class PairingService:
         address: str | None,
         base_url: str,
         *,
+        host_name: str | None = None,
         invitation: str | None = None,
     ) -> dict[str, Any]:
         """Open a code for a device; the answer is that of RFC 8628, section 3.2. A device that brings the code of an
@@ -81,6 +82,7 @@ class PairingService:
             user_digest="",
             hardware_id=hardware_id,
             model=model,
+            host_name=host_name,
             address=place,
             created_at=now,
             expires_at=now + rules.LIFETIME_S * SECOND,
@@ -298,12 +300,13 @@ def _called(model: str | None) -> str:
 
 def _describe(found: Pairing | PollingDevice) -> dict[str, Any]:
     if isinstance(found, PollingDevice):
-        state, name, expires_at = "pending", found.uuid, found.code_expires_at or 0
+        state, name, host_name, expires_at = "pending", found.uuid, None, found.code_expires_at or 0
     else:
-        state, name, expires_at = found.state, found.hardware_id, found.expires_at
+        state, name, host_name, expires_at = found.state, found.hardware_id, found.host_name, found.expires_at
     return {
         "status": state,
         "model": found.model,
+        "host_name": host_name,
         "hardware_id": name,
         "address": found.address,
         "requested_at": rfc3339(found.created_at),

@@ -90,7 +90,7 @@ async def test_a_code_is_shown_and_exchanged_for_a_token_once_approved(auth, clo
     )
     offer = await pairing.begin(auth.url, {"hardware_id": "h", "model": None, "name": "lobby"})
     assert (offer.user_code, offer.complete_uri) == ("ABC234", "http://hub/pair?code=ABC234")
-    assert await waited_for_token(auth, clock, offer) == "t"
+    assert await waited_for_token(auth, clock, offer) == ("t", "")
     assert auth.asked[0] == (
         "/oauth/device_authorization",
         {"client_id": "player", "hardware_id": "h", "name": "lobby"},
@@ -173,7 +173,7 @@ async def test_a_hub_that_cannot_be_reached_meanwhile_is_asked_again_more_slowly
 
     offer = pairing.Offer("d", "u", "x", "x", 600, 5)
     got = await pairing.wait_for_token("http://hub", offer, sleep=clock.sleep, clock=clock, post=post)
-    assert (got, clock.slept) == ("t", [10])
+    assert (got, clock.slept) == (("t", ""), [10])
 
 
 @pytest.mark.parametrize(

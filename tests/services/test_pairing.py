@@ -141,6 +141,7 @@ async def test_an_operator_sees_the_device_before_approving(stage: Stage) -> Non
     assert await stage.pairing.inspect(stage.owner, asked["user_code"]) == {
         "status": "pending",
         "model": "Raspberry Pi 5",
+        "host_name": None,
         "hardware_id": "pi-1",
         "address": "192.168.1.42",
         "requested_at": "2026-03-29T14:50:00Z",

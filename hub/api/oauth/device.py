@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+import segno
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
@@ -23,17 +24,21 @@ async def authorize(call: Call) -> Answer:
     brings the `pairing_code` of a player has no need of an operator: its token is there at once.
     """
     body = call.body
-    return Answer(
-        200,
-        await call.services.pairing.authorize(
-            body.client_id,
-            body.hardware_id,
-            body.model,
-            call.address,
-            call.base_url,
-            invitation=body.pairing_code,
-        ),
+    offer = await call.services.pairing.authorize(
+        body.client_id,
+        body.hardware_id,
+        body.model,
+        call.address,
+        call.base_url,
+        host_name=body.name,
+        invitation=body.pairing_code,
     )
+    return Answer(200, {**offer, "qr_code": _qr_code(offer["verification_uri_complete"])})
+
+
+def _qr_code(text: str) -> list[str]:
+    """The rows of a QR code that survives a reflection or a dead line of pixels (level M, up to 15 %)."""
+    return ["".join("1" if dark else "0" for dark in row) for row in segno.make_qr(text, error="m").matrix]
 
 
 async def token(call: Call) -> Answer:
