@@ -23,7 +23,7 @@ from device_agent.journal import Journal, Probe
 from device_agent.link import Link
 from device_agent.logs import RecentLines
 from device_agent.memory import Memory
-from device_agent.players.base import Player, PlayerError
+from device_agent.players.base import PairingCard, Player, PlayerError
 from device_agent.plays import PlayLog
 from device_agent.program import Asset, Showing
 from device_agent.settings import KEPT, Settings
@@ -77,6 +77,9 @@ SKEW_MS = 30_000
 CLOCK = "clock"
 """The name under which it is remembered how far this device's clock is ahead of the hub's, in milliseconds."""
 
+NAME = "name"
+"""The name under which the player's own is remembered."""
+
 MB = 1_000_000
 
 DRAW_AGAIN_S = 1.0  # after a player could not show an alert
@@ -103,7 +106,7 @@ class Options:
     faults: Faults = NONE
 
 
-Pair = Callable[["Agent"], Awaitable[str]]
+Pair = Callable[["Agent"], Awaitable[tuple[str, str]]]
 """Shows a pairing code on this agent's screen and returns the token that an operator granted."""
 
 
@@ -175,6 +178,7 @@ class Agent:
         self._events: deque[DeviceEvent] = deque(maxlen=MAX_EVENTS)
         self._skew_told_ms = 0
         self._skew_kept_ms = 0
+        self._name = ""  # that the hub has told
         self._version = "unknown"
         self._settings: Settings
         self._sight: Sight
@@ -234,6 +238,9 @@ class Agent:
         recalled = await self._journal.recall(self.options.key)
         self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._memory.keep)
         self._skew_kept_ms = int(recalled.get(CLOCK, 0))
+        self._name = recalled.get(NAME, "")
+        if self._name:
+            await self.player.rename(self._name)
         self._sight = Sight(self.player, self.notice, self._memory.keep, self._sleep, recalled.get(SEEN))
         if self.options.follow:
             await asyncio.to_thread(self._following.load)
@@ -329,6 +336,7 @@ class Agent:
         self._runner.welcomed()
         self._following.told(welcome.revision)
         self._connected(self._plays.run)
+        self._connected(self._learn_name, welcome.name or "")
         self._connected(self._keep_skew, self.system.now() - server_time)
         self._connected(self._converge, welcome.settings)
         self._alerts_changed.set()
@@ -495,7 +503,7 @@ class Agent:
     def _identity(self) -> dict[str, Any]:
         welcome = self._welcome
         return {
-            "name": (welcome.name if welcome else "") or self.options.name,
+            "name": self._name or self.options.name,
             "address": ip_address(),
             "id": welcome.player_id if welcome else None,
         }
@@ -507,15 +515,31 @@ class Agent:
             return
         self._pairing = self._group.create_task(self._pair_anew(self._pair))
 
-    async def show_code(self, code: str, uri: str, seconds: float) -> None:
-        """What an operator needs to pair this device, over whatever plays."""
+    async def show_pairing(self, card: PairingCard | None) -> None:
+        """What an operator needs to pair this device, over whatever plays; None when that is over."""
         try:
-            await self.player.show_text(f"Pair this screen\n{code}\n{uri}", seconds)
+            await self.player.show_pairing(card)
         except PlayerError as failure:
-            log.warning("the pairing code is not shown: %s", failure.message)
+            log.warning("the pairing card is not drawn now: %s", failure.message)
 
     async def _pair_anew(self, pair: Pair) -> None:
-        self.link.use(await pair(self))
+        try:
+            token, name = await pair(self)
+        finally:
+            await self.show_pairing(None)
+        self.link.use(token)
+        await self._learn_name(name)
+
+    async def _learn_name(self, name: str) -> None:
+        """The name that the hub has for this player, also for starts without a hub."""
+        if not name or name == self._name:
+            return
+        self._name = name
+        await self._memory.keep(NAME, name)
+        try:
+            await self.player.rename(name)
+        except PlayerError as failure:
+            log.warning("the new name is not shown yet: %s", failure.message)
 
 
 async def _survived(duty: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:

@@ -18,7 +18,7 @@ from device_agent.agent import Agent, Options
 from device_agent.config import Config, ConfigError, load
 from device_agent.journal import RETRY_S, Journal, JournalError, Probe
 from device_agent.logs import LINE_FORMAT, RecentLines, for_terminal
-from device_agent.players.base import Player
+from device_agent.players.base import PairingCard, Player
 from device_agent.private import UMASK, close_to_others
 from device_agent.system.base import Rebooted, System, SystemFault
 from device_agent.version import VERSION
@@ -154,17 +154,21 @@ def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
 
     config = _config(arguments)
     state = _folder(config.state)
+    system = _system(config, state)
 
     async def show(offer: pairing.Offer) -> None:
         where = f"Enter it at {offer.uri}, or open {offer.complete_uri}"
-        print(for_terminal(f"Code: {offer.user_code}"), for_terminal(where), sep="\n", flush=True)
+        code = for_terminal(f"Code: {offer.user_code}")
+        print(code, for_terminal(where), f"This device: {_this_device(system)}", sep="\n", flush=True)
+        if sys.stdout.isatty():
+            print(pairing.for_terminal(offer.qr_code), end="", flush=True)
 
     async def work() -> str:
-        system = _system(config, state)
         offer = await pairing.begin(config.hub, {**_facts(system), "pairing_code": arguments.code})
         if arguments.code is None:
             await show(offer)
-        return await pairing.wait_for_token(config.hub, offer)
+        token, _ = await pairing.wait_for_token(config.hub, offer)
+        return token
 
     try:
         token = asyncio.run(work())
@@ -187,6 +191,13 @@ def _facts(system: System) -> dict[str, str | None]:
         "agent_version": VERSION,
         "name": socket.gethostname(),
     }
+
+
+def _this_device(system: System) -> str:
+    """What tells it from its neighbours, on its screen and on the page where it is approved."""
+    from device_agent import pairing
+
+    return for_terminal(f"{socket.gethostname()}, {pairing.shown_id(system.hardware_id())}")
 
 
 # --- run ---
@@ -244,8 +255,8 @@ async def _serve(config: Config, state: Path, recent: RecentLines, probe: Probe 
         await journal.close()
 
 
-async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> str:
-    """Show one code after the other until an operator approves one."""
+async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> tuple[str, str]:
+    """Show one code after the other until an operator approves one; the token, and the player's name."""
     from device_agent import pairing
 
     while True:
@@ -253,15 +264,17 @@ async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> str:
         try:
             offer = await pairing.begin(hub_url, _facts(agent.system))
             log.warning("not paired: enter the code %s at %s", offer.user_code, offer.uri)
-            await agent.show_code(offer.user_code, offer.uri, offer.expires_s)
-            token = await pairing.wait_for_token(hub_url, offer)
+            card = PairingCard(offer.user_code, offer.uri, _this_device(agent.system), offer.qr_code)
+            await agent.show_pairing(card)
+            token, name = await pairing.wait_for_token(hub_url, offer)
             if not await _stored(state, token):
                 agent.accompany(_store_later, state, token)
             log.warning("paired")
-            return token
+            return token, name
         except pairing.PairingFailed as failure:
             log.warning("not paired: %s (%s)", failure.message, failure.code)
             pause_s = {"expired_token": 0.0, "access_denied": DENIED_S}.get(failure.code, UNREACHED_S)
+            await agent.show_pairing(None)  # a code that nobody can enter any more
         await asyncio.sleep(pause_s)
 
 

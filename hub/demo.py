@@ -5,6 +5,7 @@ part is played through the public API, and the pictures come from what the playe
 """
 
 import asyncio
+import json
 import os
 import re
 import secrets
@@ -32,6 +33,7 @@ NAMES = ("Lobby", "Cafeteria", "Window")
 COLOURS = ((24, 78, 119), (155, 34, 38), (34, 87, 52))
 GRACE_S = 5  # a lost player is offline after this; the usual 15 s would make a long pause in a tour
 NO_REBOOT = shlex.join([sys.executable, "-c", "raise SystemExit('The demo does not reboot your machine.')"])
+WINDOW = ("--fullscreen=no", "--keepaspect-window=no")  # small ones side by side, which leave the terminal free
 STEP_S = 60  # no step takes longer, or it has failed
 
 
@@ -76,7 +78,6 @@ class Demo:
         self._kind = kind
         self._stack = stack
         self._agents: dict[str, asyncio.subprocess.Process] = {}
-        self._processes: list[asyncio.subprocess.Process] = []
         self._ids: dict[str, int] = {}
         self._client: httpx2.AsyncClient
         self._url = ""
@@ -88,15 +89,13 @@ class Demo:
         await self._start_hub(port)
         why = "" if self._kind == "mpv" else " (mpv is not installed)"
         self._say("players", f"three agents, each driving a {self._kind} player{why}")
-        # One after the other: they share this machine's identity, and a device that asks again gives up its first code.
-        for name, colour in zip(NAMES, COLOURS, strict=True):
-            self._doing(f"pairing {name}")
-            await self._pair(name, colour)
-        self._doing("waiting for the players")
-        for name in NAMES:
-            await self._start_agent(name)
-        for name in NAMES:
-            await self._until("online", name)
+        self._doing("pairing the players")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, colour in zip(NAMES, COLOURS, strict=True):
+                    group.create_task(self._pair(name, colour))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         first, second, third = NAMES
         await self._command(
             first,
@@ -109,7 +108,7 @@ class Demo:
         await self._pull_the_plug(second)
 
     def farewell(self) -> None:
-        player = self._ids[NAMES[0]]
+        player = self._ids[NAMES[2]]  # there is a picture of this one
         auth = f"-H 'Authorization: Bearer {self._key}'"
         self._console.print(
             f"\n[bold]The hub is yours at {self._url}[/]  (API key {self._key})\n\n"
@@ -117,7 +116,7 @@ class Demo:
             f"  curl {auth} {self._url}/api/v1/players/{player}/screenshot\n"
             f'  curl {auth} -H \'Prefer: wait=20\' --json \'{{"player_id": {player}, "command": "reload_content"}}\''
             f" {self._url}/api/v1/commands\n\n"
-            f"  hub watch --url {self._url} --key {self._key}\n",
+            f"  {_own_program()} watch --url {self._url} --key {self._key}\n",
             soft_wrap=True,
             markup=True,
         )
@@ -147,33 +146,37 @@ class Demo:
     async def _pair(self, name: str, colour: tuple[int, int, int]) -> None:
         """The agent shows a code, the operator enters it."""
         _poster(self._folder / f"{name}.png", name, colour)
-        process = await self._agent("pair", "--hub", self._url, "--state", str(self._folder / name))
-        code = await self._read_code(process, name)
+        code = await self._read_code(await self._start_agent(name), name)
         answer = await self._client.post("/api/v1/players/pair", json={"code": code, "name": name})
         if answer.is_error:
             raise StepFailed(f"pairing {name}: {answer.text}")
         self._ids[name] = answer.json()["data"]["player_id"]
-        async with asyncio.timeout(STEP_S):
-            status = await process.wait()
-        if status != 0:
-            raise StepFailed(f"pairing {name}: the agent ended with status {status}")
         self._say("paired", f"{name}, by the code {code} that its agent showed")
+        await self._until("online", name)
 
     async def _read_code(self, process: asyncio.subprocess.Process, name: str) -> str:
-        assert process.stdout is not None
+        assert process.stderr is not None
         said = ""
         async with asyncio.timeout(STEP_S):
-            while line := (await process.stdout.readline()).decode():
+            while line := (await process.stderr.readline()).decode():
                 said += line
-                if found := re.search(r"^Code: (\S{6})$", line):
+                if found := re.search(r" not paired: enter the code (\S{6}) at ", line):
                     return found[1]
         raise StepFailed(f"pairing {name}: no code was shown. The agent said: {said.strip()}")
 
-    async def _start_agent(self, name: str) -> None:
-        self._agents[name] = await self._agent(
-            "run", "--hub", self._url, "--state", str(self._folder / name), "--player", self._kind,
-            "--content", str(self._folder / f"{name}.png"), "--name", name, "--reboot-command", NO_REBOOT,
-        )  # fmt: skip
+    async def _start_agent(self, name: str) -> asyncio.subprocess.Process:
+        place = NAMES.index(name) * 100 // (len(NAMES) - 1)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "device_agent.cli", "run"),
+            *("--hub", self._url, "--state", str(self._folder / name), "--player", self._kind, "--name", name),
+            *("--content", str(self._folder / f"{name}.png"), "--reboot-command", NO_REBOOT, "--log-level", "warning"),
+            env=os.environ | {"AGENT_PLAYER__ARGS": json.dumps([*WINDOW, f"--geometry=32%x32%+{place}%+6%"])},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._agents[name] = process
+        return process
 
     async def _until(self, status: str, name: str, after: str | None = None) -> dict[str, Any]:
         """Wait for the event that says so, and show it."""
@@ -223,18 +226,8 @@ class Demo:
 
     # Around them
 
-    async def _agent(self, *arguments: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "device_agent.cli", *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if arguments[0] == "pair" else asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.STDOUT if arguments[0] == "pair" else asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        self._processes.append(process)
-        return process
-
     async def _stop_agents(self) -> None:
-        running = [process for process in self._processes if process.returncode is None]
+        running = [process for process in self._agents.values() if process.returncode is None]
         for process in running:
             process.terminate()
         for process in running:
@@ -252,6 +245,15 @@ class Demo:
 
     def _say(self, what: str, text: str) -> None:
         self._console.print(f"[bold cyan]{what:8}[/] {text}", soft_wrap=True)
+
+
+def _own_program() -> str:
+    """How a shell finds the `hub` command that runs: by its name only where that leads to it."""
+    here = Path(sys.executable).with_name("hub")
+    found = shutil.which("hub")
+    if found is not None and Path(found) == here:
+        return "hub"
+    return shlex.quote(os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here))
 
 
 def _poster(path: Path, name: str, colour: tuple[int, int, int]) -> None:

@@ -360,6 +360,7 @@ class HubServer(Server):
         if (operators := self.lifespan.state.get("operators")) is not None:
             operators.drain()
             operators.services.feed.close()  # streams would go on for ever
+            operators.services.pairing.close()
         registry: Registry | None = self.lifespan.state.get("registry")
         if registry is not None and not self.force_exit:
             await registry.drain()

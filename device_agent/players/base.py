@@ -40,6 +40,17 @@ class Banner:
 
 
 @dataclass(frozen=True, slots=True)
+class PairingCard:
+    """What an operator needs to pair this screen: the code, where to enter it (`uri`), by what to tell this device from
+    another (`device`), and the QR code that does both, row by row, `1` for dark; empty where the hub draws none."""
+
+    code: str
+    uri: str
+    device: str
+    qr_code: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What is to be seen on the screen: its brightest spot, 0 to 255, and whether it moves; None: it need not."""
 
@@ -90,6 +101,14 @@ class Player(Protocol):
     async def show_banner(self, banner: Banner | None) -> None:
         """Lay an emergency message over everything else, until another or None takes its place; a program that is
         restarted shows it again."""
+        ...
+
+    async def show_pairing(self, card: PairingCard | None) -> None:
+        """Lay this over the content, until another or None takes its place; as lasting as a banner, and below it."""
+        ...
+
+    async def rename(self, name: str) -> None:
+        """The player's name, for the card that it shows when it has no content."""
         ...
 
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from device_agent import picture
-from device_agent.players.base import Banner, Look, Picture, PlayerError, check_volume
+from device_agent.players import mpv_pairing
+from device_agent.players.base import Banner, Look, PairingCard, Picture, PlayerError, check_volume
 from device_agent.players.mpv_banner import HEIGHT, WIDTH, drawing
 from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink
 from device_agent.players.mpv_shrink import grey, shrink
@@ -33,7 +34,7 @@ JPEG_QUALITY = 85
 LOOK_QUALITY = 70  # JPEG; black stays black
 MOVES_S = (0.7, 1.1, 1.3)  # pauses in which a film must get on; no short one that repeats fits into all of them
 SLOWEST_FPS = 5.0  # of a film; one of slides stands still for longer than we look
-BANNER = 1  # the number of its overlay
+BANNER, PAIRING = 1, 2  # the numbers of their overlays
 LONGEST_TEXT = 1000  # characters; more would not fit on a screen
 MASTER_QUALITY = 95  # of the full-size picture that is only an intermediate for a smaller one
 
@@ -133,6 +134,7 @@ class MpvPlayer:
         self._timer: asyncio.Task[None] | None = None
         self._volume = 100
         self._banner: Banner | None = None  # the emergency message over everything
+        self._pairing: PairingCard | None = None
         self._wanted: str | None = None  # what should play
         self._afterwards: str | None = None  # what should play once a `duration_s` is over
         self._shown: str | None = None  # what mpv was last made to play; None while that is uncertain
@@ -142,9 +144,8 @@ class MpvPlayer:
     async def start(self) -> None:
         if self._keeper is not None:
             return
-        card = picture.card(self.name or "Ready", [("", "No content yet")], width=1280, background=(24, 26, 32))
         self._card_fd = os.memfd_create("card")  # inherited by mpv, and no file to be left behind
-        os.write(self._card_fd, card)
+        self._write_card(self._card_fd)
         try:
             async with self._turn:
                 await self._launch()
@@ -232,14 +233,29 @@ class MpvPlayer:
 
     async def show_banner(self, banner: Banner | None) -> None:
         self._banner = banner
-        await self._draw_banner()
+        await self._overlay(BANNER, None if banner is None else drawing(banner))
 
-    async def _draw_banner(self) -> None:
-        """An overlay of our own, which texts of a moment do not touch."""
-        about: dict[str, Any] = {"name": "osd-overlay", "id": BANNER, "format": "none", "data": ""}
-        if self._banner is not None:
-            about |= {"format": "ass-events", "data": drawing(self._banner), "res_x": WIDTH, "res_y": HEIGHT, "z": 100}
+    async def show_pairing(self, card: PairingCard | None) -> None:
+        self._pairing = card
+        await self._overlay(PAIRING, None if card is None else mpv_pairing.drawing(card))
+
+    async def _overlay(self, number: int, text: str | None) -> None:
+        """An overlay of our own, which texts of a moment do not touch. The banner's is above."""
+        about: dict[str, Any] = {"name": "osd-overlay", "id": number, "format": "none", "data": ""}
+        if text is not None:
+            about |= {"format": "ass-events", "data": text, "res_x": WIDTH, "res_y": HEIGHT, "z": 100 - number}
         await self._ask(about)
+
+    async def rename(self, name: str) -> None:
+        async with self._turn:
+            if name == self.name:
+                return
+            self.name = name
+            if self._card_fd is None:
+                return
+            self._write_card(self._card_fd)
+            if self._link is not None and self._wanted is None:
+                await self._load(self._card)
 
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         """A JPEG of the window with everything in it, or of the decoded frame where there is no window to read."""
@@ -291,6 +307,11 @@ class MpvPlayer:
         """The card's path, as mpv sees it."""
         return f"/proc/self/fd/{self._card_fd}"
 
+    def _write_card(self, file: int) -> None:
+        card = picture.card(self.name or "Ready", [("", "No content yet")], width=1280, background=(24, 26, 32))
+        os.truncate(file, 0)
+        os.pwrite(file, card, 0)
+
     def _drop_card(self) -> None:
         if self._card_fd is not None:
             os.close(self._card_fd)
@@ -329,7 +350,9 @@ class MpvPlayer:
             await self._link.request("get_property", "mpv-version", timeout=START_S)
             await self._restore()
             if self._banner is not None:
-                await self._draw_banner()
+                await self.show_banner(self._banner)
+            if self._pairing is not None:
+                await self.show_pairing(self._pairing)
         except BaseException as error:
             await self._end()
             if isinstance(error, PlayerError) and error.code == "player_down":

@@ -35,7 +35,7 @@ def drawing(banner: Banner) -> str:
     title, message = _wrapped(banner.title, title_size), [_wrapped(line, size) for line in banner.message.split("\n")]
     return "\n".join(
         (
-            rf"{{\an7\pos(0,0){PLAIN}\1c{_bgr(colour)}\1a&H08&\p1}}{area}{{\p0}}",
+            rf"{{\an7\pos(0,0){PLAIN}\1c{bgr(colour)}\1a&H08&\p1}}{area}{{\p0}}",
             rf"{{\an8\pos({WIDTH // 2},{top + MARGIN // 2}){style}\b1\fs{title_size}}}{title}",
             rf"{{\an5\pos({WIDTH // 2},{middle}){style}\fs{size}}}" + r"\N".join(message),
         )
@@ -59,7 +59,7 @@ def _rows(line: str, size: int) -> int:
 
 
 def _wrapped(line: str, size: int) -> str:
-    return r"\N".join(map(_plain, _cut(line, _columns(size))))
+    return r"\N".join(map(plain, _cut(line, _columns(size))))
 
 
 def _cut(line: str, columns: int) -> list[str]:
@@ -88,10 +88,10 @@ def _between_signs(word: str, columns: int) -> int:
     return end or columns
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that ASS takes for nothing but text; what no text has (control characters) is left out."""
     return _CONTROLS.sub("", text).replace("\\", "\\\u2060").replace("{", "\\{")
 
 
-def _bgr(colour: str) -> str:
+def bgr(colour: str) -> str:
     return f"&H{colour[4:]}{colour[2:4]}{colour[:2]}&"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from device_agent import picture
-from device_agent.players.base import Banner, Look, Picture, PlayerError, check_volume
+from device_agent.players.base import Banner, Look, PairingCard, Picture, PlayerError, check_volume
 from device_agent.players.source import check_source
 
 WIDTH_PX = 1280
@@ -32,6 +32,7 @@ class SimulatedPlayer:
         self._until: float | None = None
         self._overlay: tuple[str, float] | None = None
         self._banner: Banner | None = None
+        self._pairing: PairingCard | None = None
 
     async def start(self) -> None:
         self._identity = (next(_pids), self._clock() / 1000)
@@ -80,6 +81,13 @@ class SimulatedPlayer:
         self._running()
         self._banner = banner
 
+    async def show_pairing(self, card: PairingCard | None) -> None:
+        self._pairing = card
+        self._running()
+
+    async def rename(self, name: str) -> None:
+        self.name = name
+
     async def screenshot(self, *, max_width: int | None = None, quality: int | None = None) -> Picture:
         current = await self.current()
         now = self._clock()
@@ -92,7 +100,7 @@ class SimulatedPlayer:
                 ("Playing", current or "nothing"),
                 ("Volume", str(self._volume)),
             ],
-            overlay=_said(self._banner) or (self._overlay[0] if self._overlay else None),
+            overlay=_said(self._banner) or _offered(self._pairing) or (self._overlay[0] if self._overlay else None),
             width=max(16, min(WIDTH_PX, max_width or WIDTH_PX)),
         )
         return Picture(data=data, mime="image/png", source="simulated", captured_at=now)
@@ -118,3 +126,7 @@ class SimulatedPlayer:
 
 def _said(banner: Banner | None) -> str | None:
     return None if banner is None else f"{banner.title}\n{banner.message}"
+
+
+def _offered(card: PairingCard | None) -> str | None:
+    return None if card is None else f"Pair this screen\n{card.code}\n{card.uri}\n{card.device}"

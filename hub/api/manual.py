@@ -55,7 +55,7 @@ _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
 def routes(document: Mapping[str, Any]) -> list[Route]:
-    """/docs, /docs/<page>, /docs/api and their style sheet; `document` is the OpenAPI document."""
+    """/ for browsers, /docs, /docs/<page>, /docs/api and their style sheet; `document` is the OpenAPI document."""
 
     @cache
     def api() -> bytes:
@@ -75,7 +75,13 @@ def routes(document: Mapping[str, Any]) -> list[Route]:
     async def style(request: Request) -> Response:
         return Response(_style(), media_type="text/css", headers=HEADERS)
 
+    async def start(request: Request) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):  # a program is told that there is no such call
+            return as_response(answer_for_status(404))
+        return Response(_start(), media_type="text/html", headers={**HEADERS, "vary": "Accept"})
+
     return [
+        Route("/", start),
         Route("/docs", show),
         Route("/docs/api", show_api),
         Route("/docs/manual.css", style),
@@ -91,6 +97,19 @@ def source(name: str) -> str:
 @cache
 def _style() -> bytes:
     return (FOLDER / "manual.css").read_bytes()
+
+
+@cache
+def _start() -> bytes:
+    """Where a browser begins that was given the hub's address alone."""
+    ways = (
+        ("/pair", "Pair a player", "Enter the code that its screen shows."),
+        ("/docs", "Manual", "How to install, show content, and be told what happens."),
+        ("/docs/api", "API reference", "Every call, with its fields and answers."),
+    )
+    links = "".join(f'<li><a href="{to}"><b>{what}</b><br>{why}</a></li>\n' for to, what, why in ways)
+    body = f"<h1>Signalbox</h1>\n<p>This is the hub of your screens.</p>\n<ul>\n{links}</ul>\n"
+    return f"{_head('Signalbox')}<body class=start>\n<main>\n{body}</main>\n</body>\n</html>\n".encode()
 
 
 @cache
@@ -133,9 +152,15 @@ def _page(title: str, body: str, current: str) -> bytes:
         for address, text, name in links
     )
     return (
+        f'{_head(title)}<body>\n<nav aria-label="Pages"><ul>{items}</ul></nav>\n'
+        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
+    ).encode()
+
+
+def _head(title: str) -> str:
+    return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n"
-        '<link rel="stylesheet" href="/docs/manual.css">\n</head>\n<body>\n'
-        f'<nav aria-label="Pages"><ul>{items}</ul></nav>\n<main>\n{body}\n</main>\n</body>\n</html>\n'
-    ).encode()
+        '<link rel="stylesheet" href="/docs/manual.css">\n</head>\n'
+    )

@@ -1,6 +1,7 @@
 """Pairing: a device shows a code, an operator approves it, the device fetches its player's token (RFC 8628). A device
 that polls shows a code too; it needs no token, and is paired with the approval."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from hub.domain.text import is_seen
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
+from hub.services.waiting import set_within
 from hub.store import events, players, polling
 from hub.store import pairing as store
 from hub.store import quotas as team_quotas
@@ -25,6 +27,7 @@ from hub.store.tables import Pairing, Player, PollingDevice
 CODE_ATTEMPTS = 5  # user codes tried; with every code open that may be, one in 40,000 is taken
 KEEP_MS = 15 * MINUTE  # how long an expired code is remembered, so that its device hears why
 PAGE = "/pair"  # where people enter a code
+WAITING = 1_000  # devices whose request is held until an operator decides; any more ask again after their interval
 
 
 class PairingService:
@@ -48,6 +51,8 @@ class PairingService:
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._new_code = new_code
+        self._waiting: dict[str, asyncio.Event] = {}  # by digest of the device code
+        self._closed = False
 
     # For the device --------------------------------------------------------------------------------------------------
 
@@ -59,6 +64,7 @@ class PairingService:
         address: str | None,
         base_url: str,
         *,
+        host_name: str | None = None,
         invitation: str | None = None,
     ) -> dict[str, Any]:
         """Open a code for a device; the answer is that of RFC 8628, section 3.2. A device that brings the code of an
@@ -76,6 +82,7 @@ class PairingService:
             user_digest="",
             hardware_id=hardware_id,
             model=model,
+            host_name=host_name,
             address=place,
             created_at=now,
             expires_at=now + rules.LIFETIME_S * SECOND,
@@ -104,6 +111,30 @@ class PairingService:
             "expires_in": rules.LIFETIME_S,
             "interval": rules.INTERVAL_S,
         }
+
+    async def decided(self, device_code: str, seconds: float) -> None:
+        """Return when an operator has decided about the device, and after `seconds` at the latest. One request of a
+        device waits at a time, and only so many in all; any other returns at once.
+        """
+        device_digest = ids.digest(device_code)
+        if self._closed or device_digest in self._waiting or len(self._waiting) >= WAITING:
+            return
+        decided = self._waiting[device_digest] = asyncio.Event()
+        unsubscribe = self._bus.subscribe(("pairing", device_digest), lambda _: decided.set())
+        try:
+            async with self._db.session() as session:
+                waits = await store.is_pending(session, device_digest, self._clock())
+            if waits:
+                await set_within(decided, seconds)
+        finally:
+            unsubscribe()
+            del self._waiting[device_digest]
+
+    def close(self) -> None:
+        """The hub stops: nobody is kept waiting."""
+        self._closed = True
+        for decided in self._waiting.values():
+            decided.set()
 
     async def redeem(self, device_code: str, client_id: str | None = None) -> dict[str, Any]:
         """The token of the device's player, once it was approved; given this once. The player's old token is dead then
@@ -191,6 +222,7 @@ class PairingService:
                 raise _decided()
             await self._db.run(session, events.append(event))
         self._bus.publish(("events", actor.team_id))
+        self._bus.publish(("pairing", found.device_digest))
         return _approved(player, found)
 
     async def deny(self, actor: Actor, user_code: str) -> None:
@@ -203,6 +235,8 @@ class PairingService:
             refused = await self._db.write(store.decide, found.id, "denied", None, self._clock())
         if not refused:
             raise _decided()
+        if isinstance(found, Pairing):
+            self._bus.publish(("pairing", found.device_digest))
 
     async def _adopt(self, actor: Actor, device: PollingDevice, name: str, face: str, now: int) -> dict[str, Any]:
         """A device that polls becomes a player at once."""
@@ -266,12 +300,13 @@ def _called(model: str | None) -> str:
 
 def _describe(found: Pairing | PollingDevice) -> dict[str, Any]:
     if isinstance(found, PollingDevice):
-        state, name, expires_at = "pending", found.uuid, found.code_expires_at or 0
+        state, name, host_name, expires_at = "pending", found.uuid, None, found.code_expires_at or 0
     else:
-        state, name, expires_at = found.state, found.hardware_id, found.expires_at
+        state, name, host_name, expires_at = found.state, found.hardware_id, found.host_name, found.expires_at
     return {
         "status": state,
         "model": found.model,
+        "host_name": host_name,
         "hardware_id": name,
         "address": found.address,
         "requested_at": rfc3339(found.created_at),

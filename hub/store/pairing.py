@@ -149,6 +149,14 @@ async def by_user_code(session: AsyncSession, digest: str) -> Pairing | None:
     return (await session.exec(query)).first()
 
 
+async def is_pending(session: AsyncSession, device_digest: str, now: int) -> bool:
+    """Whether the device's code still waits for an operator."""
+    query = select(Pairing.id).where(
+        col(Pairing.device_digest) == device_digest, col(Pairing.state) == "pending", col(Pairing.expires_at) > now
+    )
+    return (await session.exec(query)).first() is not None
+
+
 def decide(pairing_id: int, state: str, player_id: int | None, now: int) -> Unit:
     """Unit: approve (with a player) or deny. Answers whether there was still something to decide."""
     decided = yield _DECIDE(id=pairing_id, state=state, player_id=player_id, now=now)

@@ -176,3 +176,15 @@ def test_the_page_of_operations_names_every_setting_as_it_is():
 if __name__ == "__main__":  # python -m tests.api.test_manual: write it anew
     head, mark, _ = manual.source("operations").partition("## All settings\n\n")
     (manual.FOLDER / "operations.md").write_text(head + mark + settings_reference(), "utf-8")
+
+
+async def test_a_browser_finds_a_start_page_and_a_program_none(client) -> None:
+    answer = await client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 200
+    page = Page(answer.text)
+    assert page.links == ["/pair", "/docs", "/docs/api"]
+    assert page.loads == ["/docs/manual.css"]
+    assert not page.styled
+    assert "script" not in page.tags
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert (await client.get("/")).json() == {"message": "Not found.", "code": "not_found"}

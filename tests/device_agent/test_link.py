@@ -6,6 +6,8 @@ import pytest
 
 from device_agent.actions import Custom
 from device_agent.faults import Faults
+from device_agent.players.base import PairingCard
+from device_agent.players.simulated import SimulatedPlayer
 from device_agent.wire import Closed, connect, socket_url
 from hub.protocol.closecodes import CloseCode
 from hub.protocol.messages import Ack, AgentInfo, Hello, PlayerInfo, Result, SettingsReport
@@ -118,7 +120,7 @@ async def test_a_revoked_player_plays_on_offers_a_pairing_and_keeps_trying_its_o
 async def test_a_new_pairing_brings_the_player_back_at_once(hub, start_agent, pauses):
     async def pair(agent):
         hub.token = "new"
-        return "new"
+        return "new", "Lobby"
 
     async with start_agent(sleep=pauses, pair=pair) as agent:
         connection = await hub.welcomed()
@@ -132,11 +134,34 @@ async def test_a_new_pairing_brings_the_player_back_at_once(hub, start_agent, pa
 
 async def test_an_agent_without_a_token_pairs_first(hub, start_agent):
     async def pair(agent):
-        return hub.token
+        await agent.show_pairing(PairingCard("ABC234", "http://hub/pair", "pi, 4f1a02bc"))
+        return hub.token, "Lobby"
 
-    async with start_agent(token=None, pair=pair):
+    cards = []
+
+    class Screen(SimulatedPlayer):
+        async def show_pairing(self, card):
+            cards.append(card and card.code)
+            await super().show_pairing(card)
+
+    async with start_agent(token=None, pair=pair, player=Screen("pi")):
         await hub.welcomed()
     assert len(hub.requests) == 1
+    assert cards == ["ABC234", None]
+
+
+async def test_the_screen_learns_the_players_name_and_keeps_it(hub, start_agent):
+    names = asyncio.Queue()
+
+    class Screen(SimulatedPlayer):
+        async def rename(self, name):
+            names.put_nowait(name)
+
+    async with start_agent(player=Screen("pi")):
+        assert await names.get() == "Lobby"
+    hub.refusals.extend([(503, {"Retry-After": "60"})] * 10)
+    async with start_agent(player=Screen("pi")):
+        assert await names.get() == "Lobby"
 
 
 @pytest.mark.parametrize(

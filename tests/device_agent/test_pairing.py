@@ -27,9 +27,11 @@ class AuthServer:
         self.answers: deque[tuple[int, object]] = deque()
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.url = ""
+        self.preferred: list[str | None] = []
 
     async def handle(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.preferred.append(next((line[8:] for line in head.splitlines() if line.startswith("Prefer: ")), None))
         length = next(
             int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
         )
@@ -52,26 +54,43 @@ async def auth():
         yield auth
 
 
-@pytest.fixture
-def slept():
-    return []
+class Clock:
+    """Time that passes by sleeping, and by requests that are held for `held` seconds each."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.slept = []
+        self.held = deque()
+
+    def __call__(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def post(self, *request):
+        self.now += self.held.popleft() if self.held else 0
+        return await pairing.post(*request)
 
 
 @pytest.fixture
-def sleep(slept):
-    async def sleep(seconds):
-        slept.append(seconds)
-
-    return sleep
+def clock():
+    return Clock()
 
 
-async def test_a_code_is_shown_and_exchanged_for_a_token_once_approved(auth, sleep, slept):
+async def waited_for_token(auth, clock, offer=None):
+    offer = offer or await pairing.begin(auth.url, {})
+    return await pairing.wait_for_token(auth.url, offer, sleep=clock.sleep, clock=clock, post=clock.post)
+
+
+async def test_a_code_is_shown_and_exchanged_for_a_token_once_approved(auth, clock):
     auth.answers.extend(
         [(200, OFFER), (400, {"error": "authorization_pending"}), (200, {"access_token": "t", "token_type": "Bearer"})]
     )
     offer = await pairing.begin(auth.url, {"hardware_id": "h", "model": None, "name": "lobby"})
     assert (offer.user_code, offer.complete_uri) == ("ABC234", "http://hub/pair?code=ABC234")
-    assert await pairing.wait_for_token(auth.url, offer, sleep=sleep) == "t"
+    assert await waited_for_token(auth, clock, offer) == ("t", "")
     assert auth.asked[0] == (
         "/oauth/device_authorization",
         {"client_id": "player", "hardware_id": "h", "name": "lobby"},
@@ -82,10 +101,37 @@ async def test_a_code_is_shown_and_exchanged_for_a_token_once_approved(auth, sle
         "device_code": "d-1",
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
     }
-    assert slept == [5, 5]
+    assert clock.slept == [5]
+    assert auth.preferred == [None, "wait=15", "wait=15"]
 
 
-async def test_slow_down_makes_every_later_interval_longer(auth, sleep, slept):
+async def test_what_the_hub_held_a_request_counts_as_interval(auth, clock):
+    auth.answers.extend([(200, OFFER), *[(400, {"error": "authorization_pending"})] * 2, (200, {"access_token": "t"})])
+    clock.held.extend([15, 2])
+    await waited_for_token(auth, clock)
+    assert clock.slept == [0, 3]
+
+
+async def test_a_held_request_ends_with_the_wait_for_it():
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def hold(reader, writer):
+        await reader.readuntil(b"wait=15")
+        asked.set()
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        waiting = asyncio.create_task(pairing.wait_for_token(url, pairing.Offer("d", "u", "x", "x", 600, 5)))
+        await asked.wait()
+        waiting.cancel()
+        async with asyncio.timeout(pairing.HELD_S):
+            await ended.wait()
+
+
+async def test_slow_down_makes_every_later_interval_longer(auth, clock):
     auth.answers.extend(
         [
             (200, OFFER),
@@ -95,39 +141,39 @@ async def test_slow_down_makes_every_later_interval_longer(auth, sleep, slept):
             (200, {"access_token": "t"}),
         ]
     )
-    await pairing.wait_for_token(auth.url, await pairing.begin(auth.url, {}), sleep=sleep)
-    assert slept == [5, 10, 10, 20]
+    await waited_for_token(auth, clock)
+    assert clock.slept == [10, 10, 20]
 
 
 @pytest.mark.parametrize("code", ["access_denied", "expired_token", "invalid_client"])
-async def test_a_refusal_ends_the_pairing_with_its_code(auth, sleep, code):
+async def test_a_refusal_ends_the_pairing_with_its_code(auth, clock, code):
     auth.answers.extend([(200, OFFER), (400, {"error": code, "error_description": "no"})])
     with pytest.raises(pairing.PairingFailed) as caught:
-        await pairing.wait_for_token(auth.url, await pairing.begin(auth.url, {}), sleep=sleep)
+        await waited_for_token(auth, clock)
     assert (caught.value.code, caught.value.message) == (code, "no")
 
 
-async def test_a_code_that_nobody_enters_expires(auth, sleep, slept):
+async def test_a_code_that_nobody_enters_expires(auth, clock):
     auth.answers.append((200, {**OFFER, "expires_in": 20}))
     auth.answers.extend([(400, {"error": "authorization_pending"})] * 10)
     with pytest.raises(pairing.PairingFailed) as caught:
-        await pairing.wait_for_token(auth.url, await pairing.begin(auth.url, {}), sleep=sleep)
+        await waited_for_token(auth, clock)
     assert caught.value.code == "expired_token"
-    assert sum(slept) <= 25
+    assert sum(clock.slept) <= 25
 
 
-async def test_a_hub_that_cannot_be_reached_meanwhile_is_asked_again_more_slowly(sleep, slept):
+async def test_a_hub_that_cannot_be_reached_meanwhile_is_asked_again_more_slowly(clock):
     answers = deque([pairing.PairingFailed("unreachable", "x"), (200, {"access_token": "t"})])
 
-    async def post(url, form):
+    async def post(url, form, headers):
         answer = answers.popleft()
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     offer = pairing.Offer("d", "u", "x", "x", 600, 5)
-    assert await pairing.wait_for_token("http://hub", offer, sleep=sleep, post=post) == "t"
-    assert slept == [5, 10]
+    got = await pairing.wait_for_token("http://hub", offer, sleep=clock.sleep, clock=clock, post=post)
+    assert (got, clock.slept) == (("t", ""), [10])
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,19 @@ class Programs:
     async def agent(self, *arguments: str, **environment: str) -> Program:
         return await self._start("device_agent.cli", *arguments, **environment)
 
+    async def shell(self, script: str, **environment: str) -> Program:
+        """Lines for a shell. The last one takes its place, so that a signal reaches that program."""
+        *lines, last = script.strip().splitlines()
+        return await self._spawn(script, "bash", "-euc", "\n".join([*lines, f"exec {last}"]), **environment)
+
     async def _start(self, module: str, *arguments: str, **environment: str) -> Program:
+        command = (sys.executable, "-m", module, *arguments)
+        return await self._spawn(f"{module} {' '.join(arguments)}", *command, **environment)
+
+    async def _spawn(self, name: str, *command: str, **environment: str) -> Program:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "AGENT_"))}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *arguments),
+            *command,
             cwd=self._folder,
             env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -79,7 +88,7 @@ class Programs:
             stderr=asyncio.subprocess.STDOUT,
         )
         self._stack.push_async_callback(_away, process)
-        return Program(f"{module} {' '.join(arguments)}", process)
+        return Program(name, process)
 
 
 async def _away(process: asyncio.subprocess.Process) -> None:

@@ -141,6 +141,7 @@ async def test_an_operator_sees_the_device_before_approving(stage: Stage) -> Non
     assert await stage.pairing.inspect(stage.owner, asked["user_code"]) == {
         "status": "pending",
         "model": "Raspberry Pi 5",
+        "host_name": None,
         "hardware_id": "pi-1",
         "address": "192.168.1.42",
         "requested_at": "2026-03-29T14:50:00Z",
@@ -409,6 +410,31 @@ async def test_a_new_device_lifts_a_quarantine(stage: Stage) -> None:
     found = await stage.players.by_token(token["access_token"])
     assert found is not None
     assert found[2] is False
+
+
+async def test_a_device_waits_once_and_is_let_go_by_a_decision_or_a_stop(stage: Stage) -> None:
+    first, second = await stage.ask("pi-1"), await stage.ask("pi-2")
+    forever = 10**6
+    waits = [asyncio.create_task(stage.pairing.decided(one["device_code"], forever)) for one in (first, second)]
+    await asyncio.sleep(0)  # both have their place
+    await stage.pairing.decided(first["device_code"], forever)
+    await stage.approve(first["user_code"])
+    await waits[0]
+    assert not waits[1].done()
+    stage.pairing.close()
+    await waits[1]
+    await stage.pairing.decided(second["device_code"], forever)
+
+
+async def test_only_so_many_devices_wait(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.services.pairing.WAITING", 0)
+    await stage.pairing.decided((await stage.ask())["device_code"], 10**6)
+
+
+async def test_who_has_no_code_that_waits_is_not_kept(stage: Stage) -> None:
+    await stage.pairing.decided("made up", 10**6)
+    stage.now += 900 * SECOND + (asked := await stage.ask())["expires_in"] * SECOND
+    await stage.pairing.decided(asked["device_code"], 10**6)
 
 
 async def test_a_deleted_player_takes_its_pairing_with_it(stage: Stage) -> None:

@@ -28,7 +28,7 @@ ENTRIES = (
     Endpoint("POST", "/oauth/device_authorization", device.authorize, summary="Ask for a pairing code", tags=_PAIRING,
              **_FORM, body=DeviceRequest, answers={200: DeviceAuthorization}, errors=(400, 429)),
     Endpoint("POST", "/oauth/token", tokens.token, summary="Ask for tokens", tags=_OAUTH, **_FORM, body=TokenRequest,
-             answers={200: Tokens}, errors=(400, 401, 429)),
+             waits=True, answers={200: Tokens}, errors=(400, 401, 429)),
     Endpoint("POST", "/oauth/revoke", tokens.revoke, summary="Revoke a token", tags=_OAUTH, **_FORM,
              body=RevocationRequest, answers={200: Nothing}, errors=(400, 401)),
     Endpoint("GET", "/oauth/authorize", authorize.ask, summary="Ask a person for access", tags=_OAUTH, **_PAGES,

@@ -47,6 +47,7 @@ class DeviceRequest(BaseModel):
     client_id: Word = Field(description="Always `player`.")
     hardware_id: Word = Field(description="What names this device for good, such as a serial number.")
     model: Word | None = Field(None, description="What an operator recognises the device by.")
+    name: Word | None = Field(None, description="What the device is called in its network: its host name.")
     pairing_code: Word | None = Field(
         None, description="The code of a player that waits for its device; then nobody has to approve."
     )
@@ -111,6 +112,10 @@ class DeviceAuthorization(BaseModel):
     user_code: str = Field(description="To show on the screen; typed in any case, with or without dashes.")
     verification_uri: str = Field(description="Where an operator types the code.")
     verification_uri_complete: str = Field(description="The same with the code in it, for a QR code.")
+    qr_code: list[str] = Field(
+        description="The QR code of `verification_uri_complete`: a text a row, of `1` for a dark module and `0` for a "
+        "light one. The light margin of four modules around it is not part of it."
+    )
     expires_in: int = Field(description="Seconds until the code is void.")
     interval: int = Field(description="Seconds between two requests for the token.")
 

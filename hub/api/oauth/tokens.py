@@ -24,7 +24,9 @@ async def token(call: Call) -> Answer:
     one twice ends the whole grant. Clients name themselves by HTTP Basic or in the body; public ones have no secret.
 
     For devices (RFC 8628) the error is `authorization_pending` until somebody approves, or `slow_down` for a device
-    that asks more often than its `interval`, which has grown by 5 s with each such answer. `access_denied`,
+    that asks more often than its `interval`, which has grown by 5 s with each such answer. With `Prefer: wait=N` it is
+    answered the moment an operator decides, after N seconds at the latest, and may then ask again at once: what it
+    waited counts as its interval. `access_denied`,
     `expired_token` and `invalid_grant` are the end: the device asks for a new code.
     """
     body = call.body

@@ -152,6 +152,7 @@ class Pairing(SQLModel, table=True):
     user_digest: str = Field(unique=True)
     hardware_id: str
     model: str | None = None
+    host_name: str | None = None
     address: str | None = Field(default=None, index=True)
     created_at: int = c.time()
     expires_at: int = c.time(index=True)

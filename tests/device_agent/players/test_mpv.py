@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import segno
 from PIL import Image, ImageChops
 
-from device_agent.players.base import Banner, Picture, PlayerError
+from device_agent.players.base import Banner, PairingCard, Picture, PlayerError
 from device_agent.players.mpv import MpvPlayer
 from device_agent.sight import BLACK_BELOW
 from tests.device_agent.players.conftest import QUADRANTS, XScreen
@@ -193,6 +194,45 @@ async def test_the_screenshot_equals_what_a_monitor_would_show(
     await player.show_text("Lobby Display", 60)
     await until_photo(player, lambda image: white_pixels(image) > 500 and most_different(image, x_screen.look()) < 24)
     assert colours_in_quadrants(x_screen.look()) == ["red", "green", "blue", "yellow"]
+
+
+@in_a_window
+async def test_the_pairing_card_stands_until_it_is_taken_away(player: MpvPlayer, quadrants: str) -> None:
+    code = segno.make_qr("http://hub.example:8080/pair?code=ABC234", error="m")
+    rows = ["".join("1" if dark else "0" for dark in row) for row in code.matrix]
+    await player.play(quadrants)
+    await player.show_pairing(PairingCard("ABC234", "http://hub.example:8080/pair", "pi, 4f1a02bc", tuple(rows)))
+
+    def shows_the_card(image: Image.Image) -> bool:
+        return white_pixels(image) > 50_000 and modules(image, len(rows)) == rows
+
+    around = await until_photo(player, shows_the_card)
+    assert colours_in_quadrants(around) == ["red", "green", "blue", "yellow"]
+    await player.restart()
+    await until_photo(player, shows_the_card)
+    await player.show_pairing(None)
+    await until_photo(player, lambda image: white_pixels(image) == 0)
+
+
+def modules(image: Image.Image, side: int) -> list[str]:
+    """A QR code, read where the dark modules of the card's left half begin and end."""
+    half = image.convert("L").crop(
+        (image.width // 8, image.height // 5, image.width * 43 // 100, image.height * 4 // 5)
+    )
+    dark = half.point(lambda value: 255 if value < 64 else 0)
+    box = dark.getbbox()
+    if box is None:
+        return []
+    small = dark.crop(box).resize((side, side), Image.Resampling.BOX)
+    return ["".join("1" if small.getpixel((x, y)) > 127 else "0" for x in range(side)) for y in range(side)]
+
+
+@in_a_window
+async def test_the_card_of_an_empty_screen_shows_the_name_that_it_learns(player: MpvPlayer) -> None:
+    before = image_of(await player.screenshot())
+    await player.rename("Cafeteria")
+    await until_photo(player, lambda image: most_different(image, before) > 24)
+    assert await player.current() is None
 
 
 @in_a_window

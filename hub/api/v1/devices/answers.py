@@ -75,7 +75,8 @@ class GroupDetail(Group):
 class PairingRequest(BaseModel):
     status: Literal["pending", "approved", "denied", "redeemed"]
     model: str | None
-    hardware_id: str
+    host_name: str | None = Field(description="What the device is called in its network.")
+    hardware_id: str = Field(description="The device shows the last eight characters on its screen.")
     address: str | None
     requested_at: str
     expires_at: str

@@ -1,15 +1,17 @@
 """Pairing end to end: a device by OAuth's calls, an operator by ours."""
 
+import asyncio
 from typing import Any
 
 import httpx2
 import pytest
+import segno
 
 from tests.whole_hub import BASE, WholeHub
 
 Client = httpx2.AsyncClient
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-DEVICE = {"client_id": "player", "hardware_id": "b8:27:eb:4f:1a:02", "model": "Raspberry Pi 5"}
+DEVICE = {"client_id": "player", "hardware_id": "b8:27:eb:4f:1a:02", "model": "Raspberry Pi 5", "name": "pi-lobby"}
 
 
 async def ask(device: Client, **more: str) -> dict[str, Any]:
@@ -19,9 +21,9 @@ async def ask(device: Client, **more: str) -> dict[str, Any]:
     return asked
 
 
-async def poll(device: Client, asked: dict[str, Any]) -> httpx2.Response:
+async def poll(device: Client, asked: dict[str, Any], **headers: str) -> httpx2.Response:
     body = {"grant_type": GRANT, "device_code": asked["device_code"], "client_id": "player"}
-    return await device.post("/oauth/token", data=body)
+    return await device.post("/oauth/token", data=body, headers=headers)
 
 
 async def test_a_device_is_paired_from_its_first_request_to_its_token(
@@ -37,8 +39,9 @@ async def test_a_device_is_paired_from_its_first_request_to_its_token(
 
     typed = f"{asked['user_code'][:3].lower()}-{asked['user_code'][3:]}"
     seen = (await owner.get(f"/api/v1/players/pair/{typed}")).json()["data"]
-    assert (seen["model"], seen["hardware_id"], seen["address"]) == (
+    assert (seen["model"], seen["host_name"], seen["hardware_id"], seen["address"]) == (
         DEVICE["model"],
+        DEVICE["name"],
         DEVICE["hardware_id"],
         "192.0.2.7",
     )
@@ -54,6 +57,27 @@ async def test_a_device_is_paired_from_its_first_request_to_its_token(
     assert (await hub.services.players.by_token(token.json()["access_token"]) or [None])[0] == player
     assert (await poll(nobody, asked)).json()["error"] == "invalid_grant"
     assert (await owner.get(f"/api/v1/players/{player}")).json()["data"]["paired"]
+
+
+async def test_the_qr_code_leads_to_the_page_with_the_code_in_it(nobody: Client) -> None:
+    asked = await ask(nobody)
+    drawn = [[module == "1" for module in row] for row in asked["qr_code"]]
+    expected = segno.make_qr(asked["verification_uri_complete"], error="m")
+    assert drawn == [[bool(module) for module in row] for row in expected.matrix]
+
+
+@pytest.mark.parametrize("decision", ["approve", "refuse"])
+async def test_a_device_that_waits_is_answered_when_an_operator_decides(
+    owner: Client, nobody: Client, decision: str
+) -> None:
+    asked = await ask(nobody)
+    waiting = asyncio.create_task(poll(nobody, asked, prefer="wait=30"))
+    if decision == "approve":
+        await owner.post("/api/v1/players/pair", json={"code": asked["user_code"]})
+        assert (await waiting).json()["token_type"] == "Bearer"
+    else:
+        await owner.delete(f"/api/v1/players/pair/{asked['user_code']}")
+        assert (await waiting).json()["error"] == "access_denied"
 
 
 @pytest.mark.parametrize(
