@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import orjson
 import typer
@@ -22,6 +24,7 @@ from hub.domain.text import for_terminal, is_line, is_seen
 from hub.store.private import UMASK, open_data_folder
 
 if TYPE_CHECKING:
+    from hub.store.backup import Places
     from hub.store.database import Database
 
 WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
@@ -94,6 +97,53 @@ def password(
     with _in_one_sentence():
         asyncio.run(change())
     print(f"{email} has another password; its logins have ended.")
+
+
+Backup = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
+
+
+@app.command()
+def backup(
+    folder: Backup,
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Copy the database and the files into a new folder, and check the copy. The hub may run meanwhile."""
+    from hub.store.backup import back_up
+
+    places = _places(_settings(config, data=data))
+    os.nice(10)  # the hub's work is more urgent
+    with _in_one_sentence():
+        files, size = back_up(places, folder)
+    print(f"The backup {folder} is whole: the database and {files:,} files, {size:,} bytes together.")
+    if places.files is None:
+        print("The files are in a bucket and were not copied; let the bucket keep versions.")
+
+
+@app.command()
+def restore(
+    folder: Backup,
+    data: Annotated[Path | None, typer.Option(help="Data folder, new or empty.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Bring a backup into a new data folder, for a hub that has not been started there yet."""
+    from hub.store import backup as backups
+
+    settings = _settings(config, data=data)
+    places = _places(settings)
+    with _in_one_sentence():
+        backups.restore(places, folder)
+    print(f"The backup {folder} is restored. Start the hub with:  hub serve --data {settings.server.data}")
+    if places.files is None:
+        print("The files are in a bucket, which was left as it is.")
+
+
+def _places(settings: Settings) -> "Places":
+    from hub.store.backup import Places
+
+    url = urlsplit(settings.blobs_url)
+    files = Path(url2pathname(url.path)) if url.scheme == "file" else None
+    return Places(settings.server.data, settings.database_url, files)
 
 
 @app.command()
