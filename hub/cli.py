@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 import orjson
 import typer
 
+from hub import client
 from hub.config import ConfigError, Settings, load
 from hub.domain.addresses import authority
 from hub.domain.errors import CannotStart, HubError
@@ -26,8 +27,6 @@ from hub.store.private import UMASK, open_data_folder
 if TYPE_CHECKING:
     from hub.store.backup import Places
     from hub.store.database import Database
-
-WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
 
 app = typer.Typer(
     help="Real-time control hub for digital-signage players.",
@@ -216,22 +215,30 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @app.command()
-def players(url: Url = DEFAULT_URL, key: Key = "") -> None:
+def players(
+    as_json: Annotated[bool, typer.Option("--json", help="All that is known, as one line of JSON.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
     """List the players of the team."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    found = _call("GET", url, key, "/api/v1/players")["data"]
-    table = Table("id", "name", "status", "since (UTC)", "last seen (UTC)", "address", "model", box=None)
+    with _in_one_sentence():
+        found = client.call("GET", url, key, "/api/v1/players")["data"]
+    if as_json:
+        print(for_terminal(orjson.dumps(found).decode()))
+        return
+    table = Table(box=None, pad_edge=False)  # id, status and time have 36 columns of 80: the rest is for what was typed
+    for title in ("id", "name", "status", "since (UTC)", "model"):
+        table.add_column(title, no_wrap=title not in ("name", "model"), overflow="fold")
     for one in found:
         table.add_row(
             str(one["id"]),
             Text(for_terminal(one["name"])),
             one["status"],
             one["status_since"][:16].replace("T", " "),
-            (one["last_seen_at"] or "never")[:16].replace("T", " "),
-            one["ip_address"] or "",
             Text(for_terminal(one["model"] or "")),
         )
     Console().print(table)
@@ -250,17 +257,18 @@ def command(
     try:
         arguments = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        _fail(f"The payload is not JSON: {error}")
+        _fail(f"--payload is not JSON: {error}")
     body = {"player_id": player, "command": name, "payload": arguments}
-    answer = _call("POST", url, key, "/api/v1/commands", body)
-    command_id = answer["command_id"]
-    if not wait:
-        print(f"{command_id} {answer['status']}")
-        return
-    while True:
-        story = _call("GET", url, key, f"/api/v1/commands/{command_id}", prefer="wait=25")["data"]
-        if story["finished_at"] is not None:
-            break
+    with _in_one_sentence():
+        answer = client.call("POST", url, key, "/api/v1/commands", body)
+        command_id = answer["command_id"]
+        if not wait:
+            print(f"{command_id} {answer['status']}")
+            return
+        while True:
+            story = client.call("GET", url, key, f"/api/v1/commands/{command_id}", prefer="wait=25")["data"]
+            if story["finished_at"] is not None:
+                break
     detail = story["detail"] if story["detail"] is not None else story["error"]
     print(for_terminal(f"{command_id} {story['status']} {orjson.dumps(detail).decode()}"))
     if story["status"] != "succeeded":
@@ -271,43 +279,10 @@ def command(
 def watch(url: Url = DEFAULT_URL, key: Key = "") -> None:
     """Print what happens, line by line, until Ctrl-C. After a break it goes on where it was."""
     try:
-        asyncio.run(_watch(url, key))
+        with _in_one_sentence():
+            asyncio.run(client.watch(url, key))
     except KeyboardInterrupt:
         pass
-
-
-async def _watch(url: str, key: str) -> None:
-    from websockets.asyncio.client import connect
-    from websockets.exceptions import ConnectionClosed, InvalidStatus
-    from websockets.typing import Subprotocol
-
-    address = "ws" + url.rstrip("/").removeprefix("http") + "/ws/operator"
-    spoken, headers = [Subprotocol("signalbox.operator.v1")], {"Authorization": f"Bearer {key}"}
-    cursor: str | None = None
-    while True:
-        try:
-            async with connect(address, subprotocols=spoken, additional_headers=headers, max_size=2**23) as socket:
-                resume = {} if cursor is None else {"after": cursor}
-                await socket.send(orjson.dumps({"type": "subscribe", "topics": ["events"], **resume}).decode())
-                async for text in socket:
-                    message = orjson.loads(text)
-                    cursor = message.get("cursor", cursor)
-                    if message["type"] == "event":
-                        line = f"{message['timestamp']} {message['event']:22} {orjson.dumps(message['data']).decode()}"
-                        print(for_terminal(line), flush=True)
-                    elif message["type"] == "error":
-                        _fail(message["message"])
-        except InvalidStatus as refusal:
-            if refusal.response.status_code < 500:
-                body = orjson.loads(refusal.response.body or b"{}")
-                _fail(body.get("message", str(refusal)))
-        except ConnectionClosed as end:
-            if end.rcvd is not None and end.rcvd.code in (4000, 4001):
-                _fail(end.rcvd.reason)
-        except OSError as error:
-            if cursor is None:
-                sys.exit(f"{url} cannot be reached: {error}")
-        await asyncio.sleep(WATCH_AGAIN_S)
 
 
 @app.command()
@@ -400,31 +375,12 @@ def _address(settings: Settings, port: int) -> str:
     return settings.server.public_url or f"{scheme}://{authority(settings.server.host, port)}"
 
 
-def _call(method: str, url: str, key: str, path: str, body: Any = None, prefer: str | None = None) -> Any:
-    """One call of the API; the answer's JSON. Ends the program with the hub's own words when it refuses."""
-    import httpx2
-
-    headers = {"Authorization": f"Bearer {key}"} | ({"Prefer": prefer} if prefer else {})
-    try:
-        answer = httpx2.request(method, url.rstrip("/") + path, json=body, headers=headers, timeout=40)
-    except httpx2.HTTPError as error:
-        _fail(f"No answer from {url}: {error}")
-    if answer.status_code >= 400:
-        try:
-            refusal = answer.json()
-        except ValueError:
-            refusal = {}
-        texts = [text for texts in refusal.get("errors", {}).values() for text in texts]
-        _fail(" ".join([refusal.get("message", f"The hub answered {answer.status_code}."), *texts]))
-    return answer.json()
-
-
 @contextmanager
 def _in_one_sentence() -> Iterator[None]:
     """What stops a hub from starting, or a command from being done, is told in one sentence; the exit status is 1."""
     try:
         yield
-    except (CannotStart, HubError) as error:
+    except (CannotStart, HubError, client.Refused) as error:
         _fail(error.message)
     except ConfigError as error:
         _fail(str(error))
