@@ -68,7 +68,7 @@ from hub.services.retention import Retention
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
-from hub.services.teams import prepare, url_secret
+from hub.services.teams import has_team, prepare, url_secret
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
@@ -314,6 +314,8 @@ async def running(
         metrics.operators_connected.set_function(lambda: len(operators))
         await analytics.beat()
         recovered = await presence.recover()
+        if not await has_team(db) and not settings.accounts.open_registration:
+            log.warning("there is no team yet, and nobody can log in; in another terminal: hub init --data %s", data)
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 

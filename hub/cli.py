@@ -20,7 +20,8 @@ import typer
 from hub import client
 from hub.config import ConfigError, Settings, load
 from hub.domain.addresses import authority
-from hub.domain.errors import CannotStart, HubError
+from hub.domain.errors import CannotStart, HubError, Invalid
+from hub.domain.playback import checked_zone_name
 from hub.domain.text import for_terminal, is_line, is_seen
 from hub.store.private import UMASK, open_data_folder
 
@@ -45,6 +46,9 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 def init(
     team: Annotated[str, typer.Option(help="Name of the team.")],
     email: Annotated[str, typer.Option(help="E-mail address of its owner.")],
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of its schedules, such as Europe/Berlin; else the machine's.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON with team_id and api_key.")] = False,
     config: ConfigFile = None,
@@ -57,13 +61,15 @@ def init(
 
     if not is_line(team) or not is_seen(team):
         _fail("The team needs a name of one line, without control characters.")
+    with _in_one_sentence():
+        zone = checked_zone_name(timezone) if timezone is not None else _machine_zone()
     chosen = _new_password("HUB_OWNER_PASSWORD", "Password of the owner")
     settings = _settings(config, data=data)
 
     async def create() -> tuple[int, str]:
         async with _database(settings, make=True) as db:
             await prepare(db)
-            return await create_team(db, name=team, email=email, password=chosen)
+            return await create_team(db, name=team, email=email, password=chosen, timezone=zone)
 
     with _in_one_sentence():
         team_id, key = asyncio.run(create())
@@ -71,6 +77,8 @@ def init(
         print(orjson.dumps({"team_id": team_id, "api_key": key}).decode())
         return
     print(f"Team {team_id}, {team}, is ready. Its first API key, shown this once:\n\n    {key}\n")
+    print("Lost the key? Its owner logs in (POST /api/auth/login) and makes another (POST /api/v1/api-keys).")
+    print(f"Schedules follow the clock of {zone}; --timezone chooses another, later PATCH /api/v1/team does.")
     print(f"Start the hub with:  hub serve --data {settings.server.data}")
 
 
@@ -319,6 +327,17 @@ async def _database(settings: Settings, *, make: bool) -> "AsyncIterator[Databas
         await db.stop()
 
 
+def _machine_zone() -> str:
+    """The time zone of this machine by its IANA name; UTC where it has none."""
+    link = os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")[2]
+    for name in (os.environ.get("TZ", "").removeprefix(":"), link):
+        try:
+            return checked_zone_name(name)
+        except Invalid:
+            pass
+    return "UTC"
+
+
 def _new_password(variable: str, prompt: str) -> str:
     """From the environment, or asked for twice."""
     from hub.services.passwords import PASSWORD_LENGTH
@@ -380,6 +399,8 @@ def _in_one_sentence() -> Iterator[None]:
     """What stops a hub from starting, or a command from being done, is told in one sentence; the exit status is 1."""
     try:
         yield
+    except Invalid as error:
+        _fail("\n".join(f"{field}: {text}" for field, texts in (error.errors or {}).items() for text in texts))
     except (CannotStart, HubError, client.Refused) as error:
         _fail(error.message)
     except ConfigError as error:
