@@ -56,7 +56,8 @@ class Closed(Exception):
 def socket_url(hub_url: str) -> str:
     """The address of the player socket for a hub's base address (http or https). Raises ValueError."""
     parts = urlsplit(hub_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    extra = parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or extra:
         raise ValueError(f"A hub's address looks like https://hub.example.com, not {hub_url}")
     if not parts.hostname.isascii():  # Python would read it by IDNA 2003, and so find another host than a browser
         raise ValueError(f"Write the hub's name as the DNS has it (xn--...), not {parts.hostname}")

@@ -68,10 +68,11 @@ from hub.services.retention import Retention
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
-from hub.services.teams import prepare, url_secret
+from hub.services.teams import has_team, prepare, url_secret
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
+from hub.services.waiting import Patience
 from hub.services.watching import Watch
 from hub.services.weather import Weather
 from hub.services.webhooks import Webhooks
@@ -177,7 +178,8 @@ async def running(
 
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)
-        commands = Commands(db, bus, lambda state: metrics.command_transitions.labels(state).inc())
+        patience = Patience()
+        commands = Commands(db, bus, lambda state: metrics.command_transitions.labels(state).inc(), patience=patience)
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
@@ -213,7 +215,7 @@ async def running(
         )
         weather = _weather(settings, bus)
         programs = Programs(db, bus, weather, settings.server.public_url)
-        events = Events(db, bus)
+        events = Events(db, bus, patience=patience)
         streams = Places("event_streams", STREAMS, quotas)
         waits = Places("waiting_requests", WAITS, quotas)
         deliveries = delivery_places(quotas)
@@ -234,7 +236,9 @@ async def running(
             pairing=PairingService(db, bus, licences, settings.server.public_url, quotas=quotas),
             events=events,
             feed=Feed(db, bus, events),
-            webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks, quotas=quotas),
+            webhooks=Webhooks(
+                db, bus, allow_networks=settings.webhooks.allow_networks, quotas=quotas, patience=patience
+            ),
             polling=Polling(
                 db,
                 bus,
@@ -270,10 +274,13 @@ async def running(
             locations=Locations(db, bus, quotas=quotas),
             campaigns=Campaigns(db, bus, quotas=quotas),
             analytics=analytics,
-            exports=Exports(db, blobs, data / "exports", secret, settings.server.public_url, quotas=quotas),
+            exports=Exports(
+                db, blobs, data / "exports", secret, settings.server.public_url, quotas=quotas, patience=patience
+            ),
             quotas=TeamQuotas(db, quotas, {places.name: places.held for places in shared}),
             streams=streams,
             waits=waits,
+            patience=patience,
         )
         registry = Registry(
             services,
@@ -307,6 +314,8 @@ async def running(
         metrics.operators_connected.set_function(lambda: len(operators))
         await analytics.beat()
         recovered = await presence.recover()
+        if not await has_team(db) and not settings.accounts.open_registration:
+            log.warning("there is no team yet, and nobody can log in; in another terminal: hub init --data %s", data)
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
@@ -323,6 +332,7 @@ async def running(
         stack.push_async_callback(jobs.stop)
         stack.push_async_callback(_finish, registry)
         stack.callback(services.feed.close)
+        stack.callback(patience.end)
         stack.callback(operators.drain)
         checks.update(database=db.check, blobs=blobs.check)
         assert db.sole is not None

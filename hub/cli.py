@@ -11,20 +11,23 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import orjson
 import typer
 
+from hub import client
 from hub.config import ConfigError, Settings, load
 from hub.domain.addresses import authority
-from hub.domain.errors import CannotStart, HubError
+from hub.domain.errors import CannotStart, HubError, Invalid
+from hub.domain.playback import checked_zone_name
 from hub.domain.text import for_terminal, is_line, is_seen
 from hub.store.private import UMASK, open_data_folder
 
 if TYPE_CHECKING:
+    from hub.store.backup import Places
     from hub.store.database import Database
-
-WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
 
 app = typer.Typer(
     help="Real-time control hub for digital-signage players.",
@@ -43,6 +46,9 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 def init(
     team: Annotated[str, typer.Option(help="Name of the team.")],
     email: Annotated[str, typer.Option(help="E-mail address of its owner.")],
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of its schedules, such as Europe/Berlin; else the machine's.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON with team_id and api_key.")] = False,
     config: ConfigFile = None,
@@ -55,13 +61,15 @@ def init(
 
     if not is_line(team) or not is_seen(team):
         _fail("The team needs a name of one line, without control characters.")
+    with _in_one_sentence():
+        zone = checked_zone_name(timezone) if timezone is not None else _machine_zone()
     chosen = _new_password("HUB_OWNER_PASSWORD", "Password of the owner")
     settings = _settings(config, data=data)
 
     async def create() -> tuple[int, str]:
         async with _database(settings, make=True) as db:
             await prepare(db)
-            return await create_team(db, name=team, email=email, password=chosen)
+            return await create_team(db, name=team, email=email, password=chosen, timezone=zone)
 
     with _in_one_sentence():
         team_id, key = asyncio.run(create())
@@ -69,6 +77,8 @@ def init(
         print(orjson.dumps({"team_id": team_id, "api_key": key}).decode())
         return
     print(f"Team {team_id}, {team}, is ready. Its first API key, shown this once:\n\n    {key}\n")
+    print("Lost the key? Its owner logs in (POST /api/auth/login) and makes another (POST /api/v1/api-keys).")
+    print(f"Schedules follow the clock of {zone}; --timezone chooses another, later PATCH /api/v1/team does.")
     print(f"Start the hub with:  hub serve --data {settings.server.data}")
 
 
@@ -94,6 +104,53 @@ def password(
     with _in_one_sentence():
         asyncio.run(change())
     print(f"{email} has another password; its logins have ended.")
+
+
+Backup = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
+
+
+@app.command()
+def backup(
+    folder: Backup,
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Copy the database and the files into a new folder, and check the copy. The hub may run meanwhile."""
+    from hub.store.backup import back_up
+
+    places = _places(_settings(config, data=data))
+    os.nice(10)  # the hub's work is more urgent
+    with _in_one_sentence():
+        files, size = back_up(places, folder)
+    print(f"The backup {folder} is whole: the database and {files:,} files, {size:,} bytes together.")
+    if places.files is None:
+        print("The files are in a bucket and were not copied; let the bucket keep versions.")
+
+
+@app.command()
+def restore(
+    folder: Backup,
+    data: Annotated[Path | None, typer.Option(help="Data folder, new or empty.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Bring a backup into a new data folder, for a hub that has not been started there yet."""
+    from hub.store import backup as backups
+
+    settings = _settings(config, data=data)
+    places = _places(settings)
+    with _in_one_sentence():
+        backups.restore(places, folder)
+    print(f"The backup {folder} is restored. Start the hub with:  hub serve --data {settings.server.data}")
+    if places.files is None:
+        print("The files are in a bucket, which was left as it is.")
+
+
+def _places(settings: Settings) -> "Places":
+    from hub.store.backup import Places
+
+    url = urlsplit(settings.blobs_url)
+    files = Path(url2pathname(url.path)) if url.scheme == "file" else None
+    return Places(settings.server.data, settings.database_url, files)
 
 
 @app.command()
@@ -166,22 +223,30 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @app.command()
-def players(url: Url = DEFAULT_URL, key: Key = "") -> None:
+def players(
+    as_json: Annotated[bool, typer.Option("--json", help="All that is known, as one line of JSON.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = "",
+) -> None:
     """List the players of the team."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    found = _call("GET", url, key, "/api/v1/players")["data"]
-    table = Table("id", "name", "status", "since (UTC)", "last seen (UTC)", "address", "model", box=None)
+    with _in_one_sentence():
+        found = client.call("GET", url, key, "/api/v1/players")["data"]
+    if as_json:
+        print(for_terminal(orjson.dumps(found).decode()))
+        return
+    table = Table(box=None, pad_edge=False)  # id, status and time have 36 columns of 80: the rest is for what was typed
+    for title in ("id", "name", "status", "since (UTC)", "model"):
+        table.add_column(title, no_wrap=title not in ("name", "model"), overflow="fold")
     for one in found:
         table.add_row(
             str(one["id"]),
             Text(for_terminal(one["name"])),
             one["status"],
             one["status_since"][:16].replace("T", " "),
-            (one["last_seen_at"] or "never")[:16].replace("T", " "),
-            one["ip_address"] or "",
             Text(for_terminal(one["model"] or "")),
         )
     Console().print(table)
@@ -200,17 +265,18 @@ def command(
     try:
         arguments = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
-        _fail(f"The payload is not JSON: {error}")
+        _fail(f"--payload is not JSON: {error}")
     body = {"player_id": player, "command": name, "payload": arguments}
-    answer = _call("POST", url, key, "/api/v1/commands", body)
-    command_id = answer["command_id"]
-    if not wait:
-        print(f"{command_id} {answer['status']}")
-        return
-    while True:
-        story = _call("GET", url, key, f"/api/v1/commands/{command_id}", prefer="wait=25")["data"]
-        if story["finished_at"] is not None:
-            break
+    with _in_one_sentence():
+        answer = client.call("POST", url, key, "/api/v1/commands", body)
+        command_id = answer["command_id"]
+        if not wait:
+            print(f"{command_id} {answer['status']}")
+            return
+        while True:
+            story = client.call("GET", url, key, f"/api/v1/commands/{command_id}", prefer="wait=25")["data"]
+            if story["finished_at"] is not None:
+                break
     detail = story["detail"] if story["detail"] is not None else story["error"]
     print(for_terminal(f"{command_id} {story['status']} {orjson.dumps(detail).decode()}"))
     if story["status"] != "succeeded":
@@ -221,43 +287,10 @@ def command(
 def watch(url: Url = DEFAULT_URL, key: Key = "") -> None:
     """Print what happens, line by line, until Ctrl-C. After a break it goes on where it was."""
     try:
-        asyncio.run(_watch(url, key))
+        with _in_one_sentence():
+            asyncio.run(client.watch(url, key))
     except KeyboardInterrupt:
         pass
-
-
-async def _watch(url: str, key: str) -> None:
-    from websockets.asyncio.client import connect
-    from websockets.exceptions import ConnectionClosed, InvalidStatus
-    from websockets.typing import Subprotocol
-
-    address = "ws" + url.rstrip("/").removeprefix("http") + "/ws/operator"
-    spoken, headers = [Subprotocol("signalbox.operator.v1")], {"Authorization": f"Bearer {key}"}
-    cursor: str | None = None
-    while True:
-        try:
-            async with connect(address, subprotocols=spoken, additional_headers=headers, max_size=2**23) as socket:
-                resume = {} if cursor is None else {"after": cursor}
-                await socket.send(orjson.dumps({"type": "subscribe", "topics": ["events"], **resume}).decode())
-                async for text in socket:
-                    message = orjson.loads(text)
-                    cursor = message.get("cursor", cursor)
-                    if message["type"] == "event":
-                        line = f"{message['timestamp']} {message['event']:22} {orjson.dumps(message['data']).decode()}"
-                        print(for_terminal(line), flush=True)
-                    elif message["type"] == "error":
-                        _fail(message["message"])
-        except InvalidStatus as refusal:
-            if refusal.response.status_code < 500:
-                body = orjson.loads(refusal.response.body or b"{}")
-                _fail(body.get("message", str(refusal)))
-        except ConnectionClosed as end:
-            if end.rcvd is not None and end.rcvd.code in (4000, 4001):
-                _fail(end.rcvd.reason)
-        except OSError as error:
-            if cursor is None:
-                sys.exit(f"{url} cannot be reached: {error}")
-        await asyncio.sleep(WATCH_AGAIN_S)
 
 
 @app.command()
@@ -292,6 +325,17 @@ async def _database(settings: Settings, *, make: bool) -> "AsyncIterator[Databas
         yield db
     finally:
         await db.stop()
+
+
+def _machine_zone() -> str:
+    """The time zone of this machine by its IANA name; UTC where it has none."""
+    link = os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")[2]
+    for name in (os.environ.get("TZ", "").removeprefix(":"), link):
+        try:
+            return checked_zone_name(name)
+        except Invalid:
+            pass
+    return "UTC"
 
 
 def _new_password(variable: str, prompt: str) -> str:
@@ -350,31 +394,14 @@ def _address(settings: Settings, port: int) -> str:
     return settings.server.public_url or f"{scheme}://{authority(settings.server.host, port)}"
 
 
-def _call(method: str, url: str, key: str, path: str, body: Any = None, prefer: str | None = None) -> Any:
-    """One call of the API; the answer's JSON. Ends the program with the hub's own words when it refuses."""
-    import httpx2
-
-    headers = {"Authorization": f"Bearer {key}"} | ({"Prefer": prefer} if prefer else {})
-    try:
-        answer = httpx2.request(method, url.rstrip("/") + path, json=body, headers=headers, timeout=40)
-    except httpx2.HTTPError as error:
-        _fail(f"No answer from {url}: {error}")
-    if answer.status_code >= 400:
-        try:
-            refusal = answer.json()
-        except ValueError:
-            refusal = {}
-        texts = [text for texts in refusal.get("errors", {}).values() for text in texts]
-        _fail(" ".join([refusal.get("message", f"The hub answered {answer.status_code}."), *texts]))
-    return answer.json()
-
-
 @contextmanager
 def _in_one_sentence() -> Iterator[None]:
     """What stops a hub from starting, or a command from being done, is told in one sentence; the exit status is 1."""
     try:
         yield
-    except (CannotStart, HubError) as error:
+    except Invalid as error:
+        _fail("\n".join(f"{field}: {text}" for field, texts in (error.errors or {}).items() for text in texts))
+    except (CannotStart, HubError, client.Refused) as error:
         _fail(error.message)
     except ConfigError as error:
         _fail(str(error))

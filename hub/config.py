@@ -514,6 +514,8 @@ class Settings(BaseSettings):
         named = init_settings().get("config") or os.environ.get("HUB_CONFIG")
         if named is not None and not Path(named).exists():
             raise ConfigError(f"There is no settings file at {named}.")
+        if Path(named or DEFAULT_FILE).is_dir():
+            raise ConfigError(f"The settings file {named or DEFAULT_FILE} is a folder.")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(named or DEFAULT_FILE))
 
 
@@ -530,6 +532,10 @@ def load(config: Path | None = None, **groups: Any) -> Settings:
         raise ConfigError(f'{error}; lists are written as JSON there: ["10.0.0.0/8"].') from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The settings file is not TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError("The settings file is not TOML: it is not UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"The settings file cannot be read: {error.strerror}.") from None
 
 
 def _line(fault: ErrorDetails) -> str:

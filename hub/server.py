@@ -18,12 +18,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from hub.api.answer import HEADERS, wire
 from hub.api.errors import answer_for
 from hub.domain.addresses import authority
-from hub.domain.errors import BadRequest, CannotStart, HubError
+from hub.domain.errors import BadRequest, CannotStart, HubError, Unavailable
 from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
+GOODBYE_S = 1.0  # for what is still being sent, either way, when the hub stops, and for the answer to a goodbye
 LINGER_S = 2.0  # for a refused caller to read why and hang up
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
 SOCKETS: dict[str, type[FrameSocket]] = {"ws/player": PlayerSocket, "ws/operator": OperatorSocket}
@@ -220,6 +221,13 @@ class HubHttp(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def end_transfer(self, error: HubError) -> None:
+        """Wait no longer for a caller who is still sending, or still reading; what the hub itself works on goes on."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        elif self._in_body and self._refusal is None:
+            self._refuse(error)
+
     # The time for a head
 
     def _await_head(self) -> None:
@@ -361,10 +369,24 @@ class HubServer(Server):
             operators.drain()
             operators.services.feed.close()  # streams would go on for ever
             operators.services.pairing.close()
+            operators.services.patience.end()
         registry: Registry | None = self.lifespan.state.get("registry")
         if registry is not None and not self.force_exit:
             await registry.drain()
-        await super().shutdown(sockets)
+        end = asyncio.get_running_loop().call_later(GOODBYE_S, self._end_goodbyes)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            end.cancel()
+
+    def _end_goodbyes(self) -> None:
+        """Whoever is still here is slow, or gone without a word."""
+        going = Unavailable("This hub is going away.", code="draining", retry_after=5)
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, HubHttp):
+                connection.end_transfer(going)
+            elif isinstance(connection, FrameSocket):
+                connection.abort()
 
 
 @asynccontextmanager

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -95,3 +97,32 @@ def test_the_event_loop_is_a_setting(tmp_path: Path, loop: str) -> None:
         hub.terminate()
         hub.communicate(timeout=60)
         assert hub.returncode == 0
+
+
+def test_a_team_lives_by_the_clock_that_it_was_given_or_the_machine_has(tmp_path: Path) -> None:
+    def init(data: str, *more: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        arguments = ("init", "--team", "T", "--email", "ada@example.com", "--data", str(tmp_path / data), *more)
+        return run(*arguments, HUB_OWNER_PASSWORD="the first password", **environment)
+
+    def zone(data: str) -> str:
+        with closing(sqlite3.connect(tmp_path / data / "hub.db")) as database:
+            found: str = database.execute("SELECT timezone FROM team").fetchone()[0]
+            return found
+
+    made = init("given", "--timezone", "Europe/Berlin")
+    assert (made.returncode, zone("given")) == (0, "Europe/Berlin"), made.stderr
+    for said in ("the clock of Europe/Berlin", "Lost the key?", "POST /api/v1/api-keys"):
+        assert said in made.stdout
+    assert init("machine", TZ=":Asia/Tokyo").returncode == 0
+    assert zone("machine") == "Asia/Tokyo"
+    refused = init("none", "--timezone", "Berlin")
+    sentence = "timezone: Give a time zone by its IANA name, such as Europe/Berlin.\n"
+    assert (refused.returncode, refused.stderr, (tmp_path / "none").exists()) == (1, sentence, False)
+
+
+def test_a_hub_without_a_team_says_how_to_make_one(tmp_path: Path) -> None:
+    with serve(tmp_path) as hub:
+        assert listening(hub)
+        hub.terminate()
+        _, said = hub.communicate(timeout=60)
+    assert f"there is no team yet, and nobody can log in; in another terminal: hub init --data {tmp_path}" in said

@@ -28,7 +28,7 @@ def _empty_place(tmp_path, monkeypatch):
 
 def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, errors="surrogateescape")
     return path
 
 
@@ -103,12 +103,18 @@ def test_a_list_that_is_not_json_is_told_how_to_be_written(monkeypatch):
         ("[players]\nsilence_s = 10\n", "players: value error, silence_s must be longer"),
         ('[server]\ntls_cert = "cert.pem"\n', "server: value error, tls_cert and tls_key"),
         ("[server\n", "not TOML"),
+        ("\udcff", "not UTF-8"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path, text, key):
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path / "named.toml", text))
     assert key in str(caught.value)
+
+
+def test_a_folder_is_no_settings_file(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder"):
+        load(tmp_path)
 
 
 def test_a_misspelt_variable_of_a_group_is_named(monkeypatch):

@@ -20,6 +20,7 @@ A result implies an acknowledgement. A result that comes late is the truth and r
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -198,8 +199,15 @@ def lookup(name: str) -> Spec:
         # The device's configuration decides how a custom command may repeat; the hub assumes the strictest.
         spec = Spec(name, CustomPayload, "once", 60, 60, ("exit_status", "output"), judge=evidence.exited)
     if spec is None:
-        raise Invalid.field("command", f"Unknown command: {name[:60]}.", code="unknown_command")
+        raise Invalid.field("command", f"Unknown command: {name[:60]}.{_nearest(name)}", code="unknown_command")
     return spec
+
+
+def _nearest(name: str) -> str:
+    """What may have been meant, and all that there are."""
+    near = get_close_matches(name[:60].lower(), [*CATALOGUE, *ALIASES], 1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"{meant} There are {', '.join(sorted(CATALOGUE))}, and custom:NAME."
 
 
 def time_to_start(spec: Spec, ttl_s: int | None, *, polls: bool) -> int:

@@ -14,7 +14,7 @@ from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Invalid, NotFound, Unavailable
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
-from hub.services.waiting import set_within
+from hub.services.waiting import Patience
 from hub.store import commands as store
 from hub.store.database import Database
 from hub.store.statements import Row
@@ -46,10 +46,18 @@ class Outgoing:
 class Commands:
     """`count` is told each state that a command enters, for the metrics."""
 
-    def __init__(self, db: Database, bus: Bus, count: Callable[[str], None] = lambda state: None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        count: Callable[[str], None] = lambda state: None,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
         self._db = db
         self._bus = bus
         self._count = count
+        self._patience = patience or Patience()
         self._progress: dict[tuple[int, str], dict[str, Any]] = {}
 
     async def send(
@@ -124,7 +132,8 @@ class Commands:
         return str(row["state"])
 
     async def wait(self, actor: Actor, command_id: str, seconds: float) -> dict[str, Any]:
-        """The story of a command once it is final, or as it stands after `seconds`. Raises NotFound."""
+        """The story of a command once it is final, or as it stands after `seconds`, or when the hub stops. Raises
+        NotFound."""
         heard = asyncio.Event()
         stop = self._bus.subscribe(("command", command_id), lambda _: heard.set())
         try:
@@ -132,7 +141,7 @@ class Commands:
             clock = asyncio.get_running_loop().time
             deadline = clock() + seconds
             while story["status"] not in rules.FINAL:
-                if not await set_within(heard, deadline - clock()):  # not every step is worth a wake-up
+                if not await self._patience.set_within(heard, deadline - clock()):  # not every step is worth a wake-up
                     return await self.get(actor, command_id)
                 heard.clear()
                 story = await self.get(actor, command_id)

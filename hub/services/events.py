@@ -8,7 +8,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.events import number_of, scope_of
 from hub.domain.times import rfc3339_ms
-from hub.services.waiting import set_within
+from hub.services.waiting import Patience
 from hub.store import events as store
 from hub.store.database import Database
 from hub.store.tables import EventRow
@@ -26,9 +26,10 @@ _CREDENTIALS = {
 
 
 class Events:
-    def __init__(self, db: Database, bus: Bus) -> None:
+    def __init__(self, db: Database, bus: Bus, *, patience: Patience | None = None) -> None:
         self._db = db
         self._bus = bus
+        self._patience = patience or Patience()
         self._log_id: str | None = None
         self._followed: int | None = None
 
@@ -43,7 +44,8 @@ class Events:
         wait_s: float = 0,
     ) -> dict[str, Any]:
         """Events past the cursor `after` (None: from the first, `latest`: from now on), oldest first, that the actor
-        may see, of these `types` and of this player where given; waits up to `wait_s` for the first one.
+        may see, of these `types` and of this player where given; waits up to `wait_s` for the first one,
+        and no longer than the hub runs.
 
         Answers {"data": [{"cursor", "event", "timestamp", "data"}], "meta": {"next"}}; `next` is the cursor to go on
         from, also when nothing came: one call looks at some thousand events at most.
@@ -66,11 +68,11 @@ class Events:
                     )
                 shown = [row for row in rows if scope_of(row.type) in actor.scopes]
                 nothing_new, number = looked == number, looked
-                if shown or clock() >= deadline:
+                if shown or clock() >= deadline or self._patience.over:
                     data = [describe(row, log_id) for row in shown]
                     return {"data": data, "meta": {"next": f"{log_id}-{number}"}}
                 if nothing_new:
-                    await set_within(heard, min(POLL_S, deadline - clock()))
+                    await self._patience.set_within(heard, min(POLL_S, deadline - clock()))
         finally:
             stop()
 

@@ -13,6 +13,7 @@ from hub.domain.errors import Conflict, Gone, HubError, Invalid, NotFound
 from hub.domain.quotas import Quotas
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.analytics import describe_play
+from hub.services.waiting import Patience
 from hub.store import analytics, exports
 from hub.store import quotas as team_quotas
 from hub.store.blobs import Blobs, Content
@@ -46,6 +47,7 @@ class Exports:
         *,
         quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
+        patience: Patience | None = None,
     ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
@@ -54,6 +56,7 @@ class Exports:
         self._secret = secret.encode()
         self._public_url = public_url.rstrip("/")
         self._clock = clock
+        self._patience = patience or Patience()
 
     async def ask(self, actor: Actor, span: Range, *, base_url: str = "") -> dict[str, Any]:
         """Order a file of all plays of the range. Answers its link, good for an hour, though it may take a while until
@@ -96,7 +99,7 @@ class Exports:
                 raise Conflict(row.error, code="export_failed")
             if row.state == "ready" and row.blob is not None:
                 return Content("text/csv; charset=utf-8", row.size or 0, row.id, await self._blobs.stream(row.blob))
-            if asyncio.get_running_loop().time() >= deadline:
+            if self._patience.over or asyncio.get_running_loop().time() >= deadline:
                 return None
             await asyncio.sleep(LOOK_S)
 

@@ -37,6 +37,7 @@ from hub.services.screenshots import Screenshots
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
+from hub.services.waiting import Patience
 from hub.services.webhooks import Webhooks
 
 
@@ -80,3 +81,4 @@ class Services:
     quotas: TeamQuotas
     streams: Places
     waits: Places
+    patience: Patience

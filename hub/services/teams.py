@@ -5,6 +5,7 @@ import secrets
 from hub.domain import ids
 from hub.domain.access import SCOPES
 from hub.domain.errors import Conflict
+from hub.domain.playback import checked_zone_name
 from hub.domain.times import now_ms
 from hub.services.accounts import plain_email
 from hub.services.passwords import Passwords
@@ -23,12 +24,12 @@ async def prepare(db: Database) -> None:
         await prepare_signing(session, now_ms())
 
 
-async def create_team(db: Database, *, name: str, email: str, password: str) -> tuple[int, str]:
+async def create_team(db: Database, *, name: str, email: str, password: str, timezone: str = "UTC") -> tuple[int, str]:
     """A team on the unlimited plan, its owner, and a key with every scope: (team id, key, shown this once).
 
-    Raises Conflict when the e-mail address has an account already.
+    Raises Conflict when the e-mail address has an account already, Invalid (`timezone`).
     """
-    email = plain_email(email)
+    email, timezone = plain_email(email), checked_zone_name(timezone)
     password_hash = await Passwords().hash(password)
     now = now_ms()
     secret = ids.new_secret(ids.API_KEY_PREFIX)
@@ -43,7 +44,7 @@ async def create_team(db: Database, *, name: str, email: str, password: str) -> 
             role="owner",
             created_at=now,
         )
-        team = await store.create(session, Team(name=name, plan="unlimited", created_at=now), owner)
+        team = await store.create(session, Team(name=name, plan="unlimited", timezone=timezone, created_at=now), owner)
         assert team.id is not None
         session.add(
             ApiKey(
@@ -57,6 +58,11 @@ async def create_team(db: Database, *, name: str, email: str, password: str) -> 
             )
         )
     return team.id, secret
+
+
+async def has_team(db: Database) -> bool:
+    async with db.session() as session:
+        return await store.count(session) > 0
 
 
 async def url_secret(db: Database) -> str:

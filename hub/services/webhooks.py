@@ -16,7 +16,7 @@ from hub.domain.hosts import Network
 from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_ms, rfc3339_or_none
 from hub.services.changes import change, check_version
-from hub.services.waiting import set_within
+from hub.services.waiting import Patience
 from hub.store import deliveries, events
 from hub.store import webhooks as store
 from hub.store.database import Database
@@ -30,9 +30,16 @@ class Webhooks:
     """
 
     def __init__(
-        self, db: Database, bus: Bus, *, allow_networks: Sequence[Network] = (), quotas: Quotas | None = None
+        self,
+        db: Database,
+        bus: Bus,
+        *,
+        allow_networks: Sequence[Network] = (),
+        quotas: Quotas | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._db = db
+        self._patience = patience or Patience()
         self._quotas = quotas or Quotas()
         self._bus = bus
         self._allow_networks = allow_networks
@@ -205,7 +212,7 @@ class Webhooks:
     async def _attempted(
         self, actor: Actor, webhook_id: int, delivery_id: int, wait_s: float, since: int
     ) -> dict[str, Any]:
-        """The delivery, after the first attempt since then or when the time is over."""
+        """The delivery, after the first attempt since then or when the time is over or the hub stops."""
         heard = asyncio.Event()
         stop = self._bus.subscribe(("delivery", delivery_id), lambda _: heard.set())
         clock = asyncio.get_running_loop().time
@@ -216,7 +223,7 @@ class Webhooks:
                 row, told = await self._delivery(actor, webhook_id, delivery_id)
                 if row.last_at is not None and row.last_at >= since:
                     return told
-                if not await set_within(heard, deadline - clock()):
+                if not await self._patience.set_within(heard, deadline - clock()):
                     return told
         finally:
             stop()

@@ -157,6 +157,8 @@ async def test_pairing_without_a_hub_fails_with_the_reason(tmp_path):
     ("arguments", "reason"),
     [
         (("run", "--hub", "hub"), "hub: A hub's address looks like"),
+        (("run", "--hub", "http://hub:0"), "hub: A hub's address looks like"),
+        (("run", "--hub", "http://hub:99999"), "hub: Port out of range"),
         (("run", "--token-file", "/nowhere"), "cannot be read"),
         (("run", "--config", "/nowhere"), "no settings file"),
         (("fleet", "--tokens", "/nowhere"), "/nowhere"),

@@ -89,6 +89,8 @@ async def test_an_operator_lists_commands_and_watches(shop: Shop) -> None:
     status, text = await shop.hub("players")
     assert status == 0
     assert any(line.split()[:3] == ["1", "Lobby", "online"] for line in text.splitlines()), text
+    status, text = await shop.hub("players", "--json")
+    assert [(one["id"], one["name"], one["status"]) for one in json.loads(text)] == [(1, "Lobby", "online")]
 
     status, text = await shop.hub("command", "1", "set_volume", "--payload", '{"volume": 35}', "--wait")
     assert (status, text.split(maxsplit=1)[1]) == (0, 'succeeded {"volume":35}')
@@ -98,8 +100,9 @@ async def test_an_operator_lists_commands_and_watches(shop: Shop) -> None:
     assert status == 1
     assert "rejected" in text
     assert "unsupported_source" in text
-    status, text = await shop.hub("command", "1", "dance")
-    assert (status, "Unknown command: dance" in text) == (1, True)
+    status, text = await shop.hub("command", "1", "take_screenshoot")
+    meant = "command: Unknown command: take_screenshoot. Did you mean take_screenshot? There are clear_cache, "
+    assert (status, text.startswith(meant)) == (1, True), text
     status, text = await shop.hub("command", "2", "identify")
     assert (status, text) == (1, "Not found.")
 
@@ -132,8 +135,16 @@ async def test_a_team_has_a_name_that_can_be_read(run: Programs) -> None:
 
 
 async def test_a_stopping_hub_sends_its_players_away_and_ends_well(shop: Shop) -> None:
+    url = shop.environment["HUB_URL"]
+    watch = await shop.run.hub("watch", **shop.environment)
+    status, _ = await shop.hub("command", "1", "identify")
+    await watch.line("command.queued")
     assert await shop.serve.stop() == 0
     await shop.agent.line(r"disconnected .*\(4150\); next attempt in")  # told when to come back, not cut off
+    await watch.line(f"^The hub at {url} is gone: this hub is going away; waiting for it.$")
     status, text = await shop.hub("players")
     assert (status, text.startswith("No answer from")) == (1, True)
+    again = await shop.run.hub("serve", "--data", "data", "--port", url.rpartition(":")[2])
+    await watch.line(f"^The hub at {url} is back.$")
+    assert await again.stop() == 0
     assert await shop.agent.stop() == 0

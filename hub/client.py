@@ -1,0 +1,106 @@
+"""What the `hub` command asks of a running hub, as any other client would: calls of the API, and the live feed."""
+
+import asyncio
+import sys
+from typing import Any
+
+import orjson
+
+from hub.domain.text import for_terminal
+
+WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
+TIMEOUT_S = 40.0  # for an answer; the longest wait that the hub grants is 30
+
+
+class Refused(Exception):
+    """The hub said no, or did not answer; `message` is for whoever asked."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+def call(method: str, url: str, key: str, path: str, body: Any = None, prefer: str | None = None) -> Any:
+    """One call of the API; the answer's JSON. Raises Refused."""
+    import httpx2
+
+    headers = _headers(key) | ({"Prefer": prefer} if prefer else {})
+    try:
+        answer = httpx2.request(method, url.rstrip("/") + path, json=body, headers=headers, timeout=TIMEOUT_S)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OverflowError) as error:
+        raise Refused(f"No answer from {url}: {error}") from None
+    if answer.status_code >= 400:
+        raise Refused(_refusal(answer.status_code, answer.content))
+    try:
+        return answer.json()
+    except ValueError:
+        raise Refused(f"What answers at {url} is no hub.") from None
+
+
+async def watch(url: str, key: str) -> None:
+    """Print what happens, and on stderr when the hub goes and comes. After a break it goes on where it was. Raises
+    Refused when there is no hub at first, or it does not let us in."""
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+    from websockets.typing import Subprotocol
+
+    address = "ws" + url.rstrip("/").removeprefix("http") + "/ws/operator"
+    spoken, headers = [Subprotocol("signalbox.operator.v1")], _headers(key)
+    cursor: str | None = None
+    gone = ""
+    while True:
+        try:
+            async with connect(address, subprotocols=spoken, additional_headers=headers, max_size=2**23) as socket:
+                resume = {} if cursor is None else {"after": cursor}
+                await socket.send(orjson.dumps({"type": "subscribe", "topics": ["events"], **resume}).decode())
+                if gone:
+                    _say(f"The hub at {url} is back.")
+                    gone = ""
+                async for text in socket:
+                    message = orjson.loads(text)
+                    cursor = message.get("cursor", cursor)
+                    if message["type"] == "event":
+                        line = f"{message['timestamp']} {message['event']:22} {orjson.dumps(message['data']).decode()}"
+                        print(for_terminal(line), flush=True)
+                    elif message["type"] == "error":
+                        raise Refused(message["message"])
+            reason = "it has said goodbye"
+        except InvalidStatus as refusal:
+            reason = _refusal(refusal.response.status_code, bytes(refusal.response.body or b""))
+            if refusal.response.status_code < 500:
+                raise Refused(reason) from None
+        except ConnectionClosed as end:
+            reason = end.rcvd.reason if end.rcvd is not None and end.rcvd.reason else "the connection broke"
+            if end.rcvd is not None and end.rcvd.code in (4000, 4001):
+                raise Refused(reason) from None
+        except (OSError, WebSocketException, ValueError, OverflowError) as error:
+            reason = str(error)
+            if cursor is None:
+                raise Refused(f"{url} cannot be reached: {reason}") from None
+        if not gone:
+            gone = reason.rstrip(".")
+            _say(f"The hub at {url} is gone: {gone}; waiting for it.")
+        await asyncio.sleep(WATCH_AGAIN_S)
+
+
+def _headers(key: str) -> dict[str, str]:
+    if not key:
+        raise Refused("A key is needed: --key, or HUB_KEY in the environment.")
+    if not key.isascii() or not key.isprintable():
+        raise Refused("--key: this is not a key; one looks like sbk_...")
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """The hub's own words, each fault with its field in front."""
+    try:
+        refusal = orjson.loads(body)
+        errors = refusal.get("errors", {}).items()
+        faults = [f"{field}: {text}" for field, texts in errors for text in texts]
+        return "\n".join(faults) or str(refusal["message"])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return f"The hub answered {status}."
+
+
+def _say(text: str) -> None:
+    print(for_terminal(text), file=sys.stderr, flush=True)

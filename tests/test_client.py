@@ -1,0 +1,41 @@
+"""What the `hub` command says of a hub that does not answer as one."""
+
+import asyncio
+
+import pytest
+
+from hub import client
+from tests.receiver import Receiver, status
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "sentence"),
+    [
+        ("http://127.0.0.1:1", "", "A key is needed: --key, or HUB_KEY in the environment."),
+        ("http://127.0.0.1:1", "sbk_\n", "--key: this is not a key; one looks like sbk_..."),
+        ("http://127.0.0.1:1", "schlüssel", "--key: this is not a key; one looks like sbk_..."),
+        ("http://127.0.0.1:1", "sbk_1", "http://127.0.0.1:1"),
+        ("http://127.0.0.1:99999", "sbk_1", "http://127.0.0.1:99999"),
+        ("127.0.0.1:8080", "sbk_1", "127.0.0.1:8080"),
+        ("ftp://127.0.0.1", "sbk_1", "ftp://127.0.0.1"),
+        ("http://[::", "sbk_1", "http://[::"),
+        ("http://a b", "sbk_1", "http://a b"),
+        ("", "sbk_1", ""),
+    ],
+)
+async def test_no_hub_at_the_address_is_one_sentence(url: str, key: str, sentence: str) -> None:
+    with pytest.raises(client.Refused) as called:
+        await asyncio.to_thread(client.call, "GET", url, key, "/api/v1/players")
+    with pytest.raises(client.Refused) as watched:
+        await client.watch(url, key)
+    for refused in (called, watched):
+        assert sentence in refused.value.message
+        assert "\n" not in refused.value.message
+
+
+async def test_another_server_is_not_taken_for_a_hub() -> None:
+    async with Receiver(status(200, b"hello"), status(404, b"[1]"), status(403, b"<p>")) as receiver:
+        for said in (f"What answers at {receiver.url} is no hub.", "The hub answered 404.", "The hub answered 403."):
+            with pytest.raises(client.Refused) as refused:
+                await asyncio.to_thread(client.call, "POST", receiver.url, "sbk_1", "/api/v1/commands", {})
+            assert refused.value.message == said
