@@ -414,7 +414,7 @@ def _error_statuses(entry: Endpoint) -> set[int]:
         statuses.add(401)
     if entry.parameters:
         statuses.add(404)
-    if entry.query is not None:
+    if entry.query is not None or entry.refuses_parameters:
         statuses |= {400, 422}
     if entry.body is not None or entry.query_in_body or entry.multipart is not None or entry.binary:
         statuses |= {400, 413, 415, 422}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -167,6 +167,12 @@ def _pairs(text: str, where: str) -> list[tuple[str, str]]:
         if "\0" in name or "\0" in value:
             raise _unstorable((name.replace("\0", ""),), "must not contain NUL characters.")
     return pairs
+
+
+class NoParameters(BaseModel):
+    """The query of a call that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class QueryReader:
