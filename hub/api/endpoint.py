@@ -169,6 +169,11 @@ class Endpoint:
                 return "hm.read" if self.method == "GET" else "hm.write"
 
     @property
+    def refuses_parameters(self) -> bool:
+        """Takes no query parameters, and says so; other APIs overlook them, and OAuth must (RFC 6749, 3.1)."""
+        return self.query is None and self.owner == "own" and not self.path.startswith(("/oauth/", "/.well-known/"))
+
+    @property
     def parameters(self) -> list[tuple[str, bool]]:
         """Path parameters in order, with whether each is an integer."""
         return [(name, kind == ":int") for name, kind in PARAMETER.findall(self.path)]

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import CoreModeRef, CoreRef, DefsRef, GenerateJsonSchema, JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -107,7 +107,9 @@ _SECURITY: Final = {
 }
 
 
-_LONG_NAME = re.compile(rb"hub__api__(?:v1__)?([a-z_]+?)__(?:answers|bodies|shapes)__(\w+?)\b")
+_FACE = re.compile(r"^hub\.api\.(adcast|hangar|hangar_media)\.\w+\.")
+_FACES: Final = {"adcast": "AdCast", "hangar": "Hangar", "hangar_media": "HangarMedia"}
+_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 
 _GROUPS: Final = {
     "own": "Signalbox and Spot (/api/v1)",
@@ -184,13 +186,34 @@ _IF_MATCH: Final = {
 }
 
 
+class _Named(GenerateJsonSchema):
+    """A model is named as its class, and behind the name of its API where that is not ours: `AdCastPlaylist`.
+    `One[Player]` is `OnePlayer`. Letters and digits only: generators of clients make a class of each."""
+
+    def get_defs_ref(self, core_mode_ref: CoreModeRef) -> DefsRef:
+        ref, mode = core_mode_ref
+        own = _FACE.sub(lambda found: f"{found[0]}{_FACES[found[1]]}", ref)
+        return super().get_defs_ref((CoreRef(own), mode))
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def normalize_name(self, name: str) -> str:
+        return re.sub(r"[^A-Za-z0-9]", "", name)
+
+
 def document(entries: Iterable[Endpoint], *, title: str, version: str, description: str = "") -> dict[str, Any]:
-    """The document for all entries that are not internal. Raises ValueError on two calls of one name."""
+    """The document for all entries that are not internal. Raises ValueError on two calls or two
+    models of one name."""
     public = [entry for entry in entries if not entry.internal]
     models = {model: None for entry in public for model in _models(entry)}
-    refs, definitions = models_json_schema(list(models), ref_template="#/components/schemas/{model}")
-    if "Error" in definitions.get("$defs", {}):
-        raise ValueError("the name Error is taken: it is the shape of all errors")
+    refs, definitions = models_json_schema(
+        list(models), ref_template="#/components/schemas/{model}", schema_generator=_Named
+    )
+    schemas = definitions.get("$defs", {})
+    _check_names(schemas)
+    for schema in schemas.values():
+        schema.pop("title", None)  # the class's name again, without the face: generators would take that one
     paths: dict[str, dict[str, Any]] = {}
     names: set[str] = set()
     for entry in public:
@@ -203,30 +226,31 @@ def document(entries: Iterable[Endpoint], *, title: str, version: str, descripti
     for entry in public:
         group = groups.setdefault(_group(entry), [])
         group += [tag for tag in entry.tags if not any(tag in tags for tags in groups.values())]
-    schemas = definitions.get("$defs", {})
     _exemplify(paths, schemas)
-    return _plainly_named(
-        {
-            "openapi": "3.1.0",
-            "info": {"title": title, "version": version, "description": description},
-            "servers": [{"url": "/"}],
-            "tags": [{"name": tag} for tags in groups.values() for tag in tags],
-            "x-tagGroups": [{"name": name, "tags": tags} for name, tags in groups.items()],
-            "paths": paths,
-            "components": {
-                "schemas": {"Error": _ERROR_SCHEMA, **schemas},
-                "headers": _HEADERS,
-                "responses": {error.name: _error_response(error) for error in _ERRORS.values()},
-                "securitySchemes": _SECURITY,
-            },
-        }
-    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tags in groups.values() for tag in tags],
+        "x-tagGroups": [{"name": name, "tags": tags} for name, tags in groups.items()],
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _ERROR_SCHEMA, **schemas},
+            "headers": _HEADERS,
+            "responses": {error.name: _error_response(error) for error in _ERRORS.values()},
+            "securitySchemes": _SECURITY,
+        },
+    }
 
 
-def _plainly_named(content: dict[str, Any]) -> dict[str, Any]:
-    """`Member.people` for a name that two modules have, where pydantic writes the whole path of each module."""
-    named: dict[str, Any] = orjson.loads(_LONG_NAME.sub(rb"\2.\1", orjson.dumps(content)))
-    return named
+def _check_names(schemas: Iterable[str]) -> None:
+    """Raise ValueError where pydantic had to tell two models apart by their module or direction, or their names differ
+    by case alone."""
+    seen = {"error"}  # the shape of all errors
+    for name in schemas:
+        if not _NAME.fullmatch(name) or name.lower() in seen:
+            raise ValueError(f"two models in the document have one name: {name}")
+        seen.add(name.lower())
 
 
 def _group(entry: Endpoint) -> str:
@@ -390,7 +414,7 @@ def _error_statuses(entry: Endpoint) -> set[int]:
         statuses.add(401)
     if entry.parameters:
         statuses.add(404)
-    if entry.query is not None:
+    if entry.query is not None or entry.refuses_parameters:
         statuses |= {400, 422}
     if entry.body is not None or entry.query_in_body or entry.multipart is not None or entry.binary:
         statuses |= {400, 413, 415, 422}

@@ -11,17 +11,16 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from hub.domain import wording
 from hub.domain.errors import BadRequest, Invalid, TooLarge, UnsupportedMedia
 
 MAX_INTEGER: Final = 2**63 - 1
 MAX_DEPTH: Final = 32  # levels; the deepest documented body has five
 MAX_PARAMETERS: Final = 100  # of one query string or form; the busiest route has ten
-MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
 BODY_S: Final = 30.0  # seconds for a whole body to arrive: 256 KiB over the slowest mobile link
 IDLE_S: Final = 60.0  # seconds without a byte of a file: a mobile link between two cells takes less
 SLOWEST: Final = 2_000  # bytes a second of a file, over any minute; less would hold a place among uploads for days
@@ -153,7 +152,7 @@ def _refuse_unstorable(document: dict[str, Any]) -> None:
 
 
 def _unstorable(path: tuple[str | int, ...], what: str) -> Invalid:
-    name = _dotted(path) or "body"
+    name = wording.dotted(path) or "body"
     return Invalid.field(name, f"The {name} field {what}")
 
 
@@ -167,6 +166,12 @@ def _pairs(text: str, where: str) -> list[tuple[str, str]]:
         if "\0" in name or "\0" in value:
             raise _unstorable((name.replace("\0", ""),), "must not contain NUL characters.")
     return pairs
+
+
+class NoParameters(BaseModel):
+    """The query of a call that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class QueryReader:
@@ -198,61 +203,7 @@ def validated(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        errors: dict[str, list[str]] = {}
-        for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]:
-            name = _dotted(fault["loc"]) or "body"
-            errors.setdefault(name, []).append(_sentence(name, fault))
-        raise Invalid(errors=errors) from None
-
-
-def _dotted(path: tuple[str | int, ...]) -> str:
-    # Names in a free-form object are the caller's: cut, so that an answer cannot be made to echo a whole body.
-    return ".".join(str(part)[:100] for part in path)
-
-
-_SENTENCES: Final = {
-    "missing": "is required",
-    "extra_forbidden": "is not known here",
-    "string_type": "must be text",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "has the wrong format",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "is out of range",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "too_long": "must have at most {max_length} entries",
-    "too_short": "must have at least {min_length} entries",
-    "literal_error": "must be {expected}",
-    "enum": "must be {expected}",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-}
-
-
-def _sentence(name: str, fault: ErrorDetails) -> str:
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "value_error":  # raised by a validator of ours, which wrote the sentence
-        return str(context["error"])
-    if kind == "string_too_short":
-        shortest = context["min_length"]
-        return f"The {name} field must " + (
-            "not be empty." if shortest == 1 else f"have at least {shortest} characters."
-        )
-    sentence = _SENTENCES.get(kind)
-    if sentence is None:
-        return f"The {name} field is not valid: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
-    return f"The {name} field {sentence.format_map(context)}."
+        raise wording.invalid(error) from None
 
 
 def unbounded_fields(model: type[BaseModel]) -> list[str]:

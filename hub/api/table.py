@@ -46,7 +46,8 @@ class _Prepared:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.query = reading.QueryReader(endpoint.query) if endpoint.query else None
+        query = endpoint.query or (reading.NoParameters if endpoint.refuses_parameters else None)
+        self.query = reading.QueryReader(query) if query else None
         self.rate = endpoint.rate_class
 
     async def read(self, scope: Scope, receive: Receive, turn: "_Turn") -> Call:

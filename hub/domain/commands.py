@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hub.domain import evidence
+from hub.domain import evidence, wording
 from hub.domain.errors import Invalid
 from hub.domain.evidence import Judge, Lookup
 
@@ -104,7 +104,7 @@ class PlayPayload(Payload):
     @model_validator(mode="after")
     def _one_source(self) -> "PlayPayload":
         if sum(source is not None for source in (self.asset_id, self.playlist_id, self.url)) != 1:
-            raise ValueError("give exactly one of asset_id, playlist_id and url")
+            raise ValueError("Give exactly one of asset_id, playlist_id and url.")
         return self
 
 
@@ -221,10 +221,7 @@ def check_payload(spec: Spec, payload: Mapping[str, Any] | None) -> dict[str, An
     try:
         model = spec.payload.model_validate(payload or {})
     except ValidationError as error:
-        errors: dict[str, list[str]] = {}
-        for fault in error.errors(include_url=False, include_input=False):
-            errors.setdefault(".".join(["payload", *map(str, fault["loc"])]), []).append(fault["msg"])
-        raise Invalid(errors=errors) from None
+        raise wording.invalid(error, "payload") from None
     return model.model_dump(mode="json", exclude_none=True)
 
 

@@ -136,22 +136,15 @@ class Batches:
             batch = await store.get(session, actor.team_id, batch_id)
             if batch is None:
                 raise NotFound
-            counts = await store.counts(session, batch_id)
-        live = sum(counts.get(state, 0) for state in rules.LIVE)
-        status = "aborted" if batch.aborted_at else ("running" if live else "finished")
-        return {
-            "id": batch.id,
-            "command": batch.command,
-            "group_id": batch.group_id,
-            "status": status,
-            "total": sum(counts.values()),
-            "counts": {state: counts.get(state, 0) for state in rules.STATES},
-            "rate_per_minute": batch.rate_per_minute,
-            "max_failures": batch.max_failures,
-            "created_at": rfc3339(batch.created_at),
-            "created_by": batch.created_by,
-            "aborted_at": rfc3339_or_none(batch.aborted_at),
-        }
+            counts = await store.counts(session, [batch_id])
+        return _describe(batch, counts[batch_id])
+
+    async def listing(self, actor: Actor, *, before: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The same of all, newest first; `before` is the last id of the page before."""
+        async with self._db.session() as session:
+            found = await store.listing(session, actor.team_id, before=before, limit=limit)
+            counts = await store.counts(session, [batch.id for batch in found])
+        return [_describe(batch, counts[batch.id]) for batch in found]
 
     async def abort(self, origin: Origin, batch_id: str) -> dict[str, Any]:
         """Call back what has not gone out yet. What has gone out runs to its own end. Raises NotFound."""
@@ -178,3 +171,21 @@ class Batches:
     def _settle(self, rows: list[Row]) -> None:
         for row in rows:
             self._commands.settled(row)
+
+
+def _describe(batch: Batch, counts: Mapping[str, int]) -> dict[str, Any]:
+    live = sum(counts.get(state, 0) for state in rules.LIVE)
+    status = "aborted" if batch.aborted_at else ("running" if live else "finished")
+    return {
+        "id": batch.id,
+        "command": batch.command,
+        "group_id": batch.group_id,
+        "status": status,
+        "total": sum(counts.values()),
+        "counts": {state: counts.get(state, 0) for state in rules.STATES},
+        "rate_per_minute": batch.rate_per_minute,
+        "max_failures": batch.max_failures,
+        "created_at": rfc3339(batch.created_at),
+        "created_by": batch.created_by,
+        "aborted_at": rfc3339_or_none(batch.aborted_at),
+    }

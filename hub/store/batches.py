@@ -117,10 +117,26 @@ async def get(session: AsyncSession, team_id: int, batch_id: str) -> Batch | Non
     return (await session.exec(select(Batch).where(col(Batch.id) == batch_id, col(Batch.team_id) == team_id))).first()
 
 
-async def counts(session: AsyncSession, batch_id: str) -> dict[str, int]:
-    """{state: how many}."""
-    query = select(Command.state, func.count()).where(col(Command.batch_id) == batch_id).group_by(col(Command.state))
-    return {state: int(number) for state, number in await session.exec(query)}
+async def listing(session: AsyncSession, team_id: int, *, before: str | None, limit: int) -> Sequence[Batch]:
+    """Newest first."""
+    query = select(Batch).where(col(Batch.team_id) == team_id).order_by(col(Batch.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(Batch.id) < before)
+    return (await session.exec(query)).all()
+
+
+async def counts(session: AsyncSession, batch_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Of each batch {state: how many}."""
+    found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
+    query = (
+        select(Command.batch_id, Command.state, func.count())
+        .where(col(Command.batch_id).in_(batch_ids))
+        .group_by(col(Command.batch_id), col(Command.state))
+    )
+    for batch_id, state, number in await session.exec(query):
+        assert batch_id is not None
+        found[batch_id][state] = int(number)
+    return found
 
 
 async def full(session: AsyncSession, player_ids: Sequence[int]) -> set[int]:

@@ -1,10 +1,16 @@
 """The OpenAPI document: valid, complete, and true to the table."""
 
+import re
+from pathlib import Path
+
 import pytest
 from openapi_spec_validator import validate
+from pydantic import BaseModel
 
 from hub.api import openapi
 from hub.api.endpoint import Endpoint
+from hub.api.v1.answers import One
+from hub.app import openapi_document
 
 
 @pytest.fixture
@@ -155,3 +161,42 @@ def test_two_calls_of_one_name_stop_the_start():
     entries = [Endpoint("GET", path, _handler, summary="", tags=()) for path in ("/a", "/b")]
     with pytest.raises(ValueError, match="_handler"):
         openapi.document(entries, title="", version="")
+
+
+def test_every_name_can_be_a_class_or_a_function_of_a_generated_client():
+    document = openapi_document()
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if not re.fullmatch("[A-Z][A-Za-z0-9]*", name)] == []
+    assert len({name.lower() for name in schemas}) == len(schemas)
+    assert [name for name, schema in schemas.items() if "title" in schema] == []  # some generators prefer it
+    calls = [call["operationId"] for methods in document["paths"].values() for call in methods.values()]
+    assert [name for name in calls if not re.fullmatch("[a-z][a-z_]*", name)] == []
+    assert len(set(calls)) == len(calls)
+
+
+def test_models_of_other_apis_carry_the_name_of_theirs():
+    schemas = openapi_document()["components"]["schemas"]
+    assert {"Playlist", "AdCastPlaylist", "HangarKey", "HangarMediaOneContent", "OneSchedule"} <= schemas.keys()
+
+
+def test_names_once_published_stay():
+    """Programs are written with them. A new call or model may be added to the list, and none is taken out."""
+    document = openapi_document()
+    calls = {call["operationId"] for methods in document["paths"].values() for call in methods.values()}
+    published = Path(__file__).with_name("published_names.txt").read_text().split()
+    assert [name for name in published if name not in calls | document["components"]["schemas"].keys()] == []
+
+
+def _thing(module):
+    return type("Thing", (BaseModel,), {"__module__": module, "__annotations__": {module: int}})
+
+
+def test_two_models_of_one_name_stop_the_start():
+    things = [_thing("one"), _thing("two")]
+    for answers in (things, [One[thing] for thing in things], [type("ERROR", (BaseModel,), {})]):
+        with pytest.raises(ValueError, match="one name"):
+            openapi.document(
+                [Endpoint("GET", "/a", _handler, summary="", tags=(), answers=dict(enumerate(answers, 200)))],
+                title="",
+                version="",
+            )

@@ -108,14 +108,14 @@ class ContentChanges(Tolerant):
     duration: int | None = Field(None, ge=1, le=MAX_DURATION_S, description="Seconds.")
 
 
-class Item(Tolerant):
+class NewItem(Tolerant):
     content_id: Id
     duration: int | None = Field(
         None, ge=1, le=MAX_ITEM_S, description="Seconds; without it as long as the content itself."
     )
 
 
-Items = Annotated[list[Item], Field(max_length=MAX_ITEMS)]
+Items = Annotated[list[NewItem], Field(max_length=MAX_ITEMS)]
 
 
 class NewPlaylist(Tolerant):

@@ -1,11 +1,21 @@
 """What is answered to Hangar.Media's clients. Times are RFC 3339 in UTC."""
 
-from typing import Literal
+from typing import Generic, Literal
 
 from pydantic import BaseModel, Field
 
+from hub.api.v1 import answers
+from hub.api.v1.answers import Thing
 from hub.domain.content import AssetStatus, AssetType
 from hub.domain.schedules import ConditionType, Operator, Unit
+
+
+class One(answers.One[Thing], Generic[Thing]):
+    pass
+
+
+class Many(answers.Many[Thing], Generic[Thing]):
+    pass
 
 
 class Screen(BaseModel):
@@ -16,7 +26,7 @@ class Screen(BaseModel):
     last_seen_at: str | None
 
 
-class NewScreen(Screen):
+class ScreenPairing(Screen):
     pairing_code: str = Field(description="For the device that is to become this screen; good for one, once.")
     pairing_code_expires_at: str
 

@@ -65,6 +65,6 @@ class NewSchedule(Tolerant):
 class Assignment(Tolerant):
     model_config = example(screen_ids=["scr_01JARW8K9BXYZ"])
 
-    screen_ids: list[ScreenId | Id] = Field(
+    screen_ids: list[ScreenId] = Field(
         max_length=MAX_TARGETS, description="All screens from now on; scr_ ids and numbers alike."
     )

@@ -5,7 +5,8 @@ from typing import Any
 from hub.api.endpoint import Endpoint
 from hub.api.hangar_media import answers as a
 from hub.api.hangar_media import bodies, content, schedules, screens
-from hub.api.v1.answers import Done, Many, One
+from hub.api.hangar_media.answers import Many, One
+from hub.api.v1.answers import Done
 
 FACE: dict[str, Any] = {"owner": "hangar_media"}
 SCREENS: dict[str, Any] = {"tags": ("Hangar.Media: screens",), **FACE}
@@ -18,7 +19,7 @@ ENTRIES = (
     Endpoint("GET", "/v1/screens", screens.list_screens, summary="List screens", scope="read:players", **SCREENS,
              query=bodies.Pages, answers={200: Many[a.Screen]}),
     Endpoint("POST", "/v1/screens", screens.create_screen, summary="Create a screen", scope="admin", **SCREENS,
-             body=bodies.NewScreen, answers={201: One[a.NewScreen]}),
+             body=bodies.NewScreen, answers={201: One[a.ScreenPairing]}),
     Endpoint("GET", SCREEN, screens.get_screen, summary="Get a screen", scope="read:players", **SCREENS,
              answers={200: One[a.Screen]}),
     Endpoint("PUT", SCREEN, screens.change_screen, summary="Change a screen", scope="write:players", **SCREENS,

@@ -11,7 +11,7 @@ class Batch(SQLModel, table=True):
 
     __tablename__ = "batch"
     id: str = Field(primary_key=True)
-    team_id: int = c.ref("team.id", index=True)
+    team_id: int = c.ref("team.id")
     group_id: int | None = None
     command: str
     payload: str = c.json()
@@ -22,7 +22,10 @@ class Batch(SQLModel, table=True):
     ttl_s: int
     release_at: int | None = c.maybe_time()
     aborted_at: int | None = c.maybe_time()
-    __table_args__ = (c.index_where("ix_batch_release", "release_at", where="release_at IS NOT NULL"),)
+    __table_args__ = (
+        Index("ix_batch_team", "team_id", "id"),
+        c.index_where("ix_batch_release", "release_at", where="release_at IS NOT NULL"),
+    )
 
 
 class Command(SQLModel, table=True):

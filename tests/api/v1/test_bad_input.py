@@ -8,7 +8,7 @@ import httpx2
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hub.api.endpoint import Endpoint
+from hub.api.endpoint import PARAMETER, Endpoint
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.shapes import DEVICE_GRANT
 from hub.api.v1.routes import ENTRIES as V1
@@ -90,3 +90,29 @@ async def test_a_payload_that_is_too_large_or_too_deep_is_refused(owner: httpx2.
         deep = {"x": deep}
     answer = await owner.post("/api/v1/commands", json={"player_id": player, "command": "custom:x", "payload": deep})
     assert answer.status_code == 400
+
+
+async def test_a_query_parameter_that_a_call_of_ours_does_not_know_is_refused(hub: WholeHub, player: int) -> None:
+    """A typing error (`?per_pag=5`) is not taken for a wish."""
+    token = await hub.services.players.issue_token(hub.owner, player, face="signalbox")
+    people, players = await hub.as_owner(), hub.client(token)
+    for entry in V1:
+        if entry.owner != "own" or entry.rate == "signed":  # links are written by the hub, and may be decorated
+            continue
+        path = PARAMETER.sub("1", entry.path)
+        kind = entry.texts[0] if entry.texts else "application/json"
+        body = json.dumps(entry.body.model_json_schema()["examples"][0]) if entry.body else ""
+        client = players if "player" in entry.callers else people
+        for name in ("no_such", "Limit"):
+            answer = await client.request(
+                entry.method, path, params={name: "1"}, content=body, headers={"content-type": kind}
+            )
+            assert answer.status_code == 422, f"{entry.method} {entry.path}: {answer.status_code}"
+            assert answer.json()["errors"][name] == [f"The {name} field is not known here."]
+
+
+async def test_the_documented_calls_of_other_apis_overlook_it(owner: httpx2.AsyncClient, player: int) -> None:
+    for path in ("/api/v1/players", f"/api/v1/players/{player}", "/api/v1/webhooks", "/v1/screens", "/api/devices"):
+        assert (await owner.get(path, params={"no_such": "1"})).status_code == 200, path
+    metadata = await owner.get("/.well-known/oauth-authorization-server", params={"no_such": "1"})
+    assert metadata.status_code == 200  # RFC 6749, 3.1

@@ -21,18 +21,18 @@ class Span(Tolerant):
         return checked_range(parse(self.from_), parse(self.to, end_of_day=True))
 
 
-class Summary(Tolerant):
+class SummaryFilter(Tolerant):
     timezone: str | None = Field(None, max_length=64, description=f"Where it is today. {ZONE}")
 
 
-class Playback(Span):
+class PlaybackFilter(Span):
     player_id: QueryId | None = None
     layout_id: QueryId | None = None
     granularity: Literal["hour", "day", "week"] = "day"
     timezone: str | None = Field(None, max_length=64, description=f"Whose hours, days and weeks. {ZONE}")
 
 
-class Impressions(Span):
+class ImpressionsFilter(Span):
     campaign_id: QueryId | None = None
 
 
@@ -65,7 +65,7 @@ class PlayFilter(Strict):
         return int(at), int(number)
 
 
-class Play(Strict):
+class NewPlay(Strict):
     """As in the player protocol."""
 
     id: str = Field(pattern=r"^[!-~]{1,64}$", description="Unique for the player; told twice, it counts once.")
@@ -108,4 +108,4 @@ class Plays(Strict):
         ]
     )
 
-    entries: list[Play] = Field(min_length=1, max_length=500)
+    entries: list[NewPlay] = Field(min_length=1, max_length=500)

@@ -14,15 +14,15 @@ AT = "/api/v1/analytics"
 
 ENTRIES = (
     Endpoint("GET", AT + "/summary", analytics.get_summary, summary="Summary", **READ, **SPOT,
-             query=bodies.Summary, answers={200: One[a.Summary]}),
+             query=bodies.SummaryFilter, answers={200: One[a.Summary]}),
     Endpoint("GET", AT + "/playback", analytics.get_playback, summary="Plays by period", **READ, **SPOT,
-             query=bodies.Playback, answers={200: a.Playback}),
+             query=bodies.PlaybackFilter, answers={200: a.Playback}),
     Endpoint("GET", AT + "/playback/export", exports.export_playback, summary="Export plays as CSV", **READ, **SPOT,
              query=bodies.Span, answers={200: a.ExportAsked}),
     Endpoint("GET", AT + "/players/uptime", analytics.get_uptime, summary="Uptime of players", **READ, **SPOT,
              query=bodies.Span, answers={200: Many[a.Uptime]}),
     Endpoint("GET", AT + "/impressions", analytics.get_impressions, summary="Impressions and revenue", **READ, **SPOT,
-             query=bodies.Impressions, answers={200: a.Impressions}),
+             query=bodies.ImpressionsFilter, answers={200: a.Impressions}),
 
     Endpoint("GET", "/api/v1/exports/{file}", exports.get_export, summary="Get an export", tags=("Analytics",),
              needs_auth=False, rate="signed", query=bodies.ExportLink, produces="text/csv",

@@ -151,13 +151,13 @@ class CommandCancelled(BaseModel):
     message: str
 
 
-class Member(BaseModel):
+class Target(BaseModel):
     player_id: int
     name: str
     status: Literal["online", "offline"]
 
 
-class Skipped(Member):
+class Skipped(Target):
     reason: str
 
 
@@ -174,7 +174,7 @@ class BatchAccepted(BaseModel):
 
 
 class BatchTried(BaseModel):
-    would_send: list[Member]
+    would_send: list[Target]
     skipped: list[Skipped]
 
 

@@ -35,6 +35,14 @@ async def send_batch(call: Call) -> Answer:
     return Answer(202, answer, {"location": f"/api/v1/batches/{answer['batch_id']}"})
 
 
+async def list_batches(call: Call) -> Answer:
+    """Batches, newest first."""
+    query = call.query
+    found = await call.services.batches.listing(call.actor, before=query.before, limit=query.limit)
+    following = found[-1]["id"] if len(found) == query.limit else None
+    return Answer(200, {"data": found, "meta": {"next": following}})
+
+
 async def get_batch(call: Call) -> Answer:
     """How far a batch is: its commands counted by state."""
     return Answer(200, {"data": await call.services.batches.get(call.actor, call.path["batch_id"])})

@@ -120,6 +120,11 @@ class NewBatch(_Instruction):
     dry_run: bool = Field(False, strict=True, description="Only say who would get it, and who not and why.")
 
 
+class BatchFilter(Strict):
+    before: str | None = Field(None, max_length=64, description="`meta.next` of the page before.")
+    limit: int = Field(50, ge=1, le=100)
+
+
 class CommandFilter(Strict):
     player_id: QueryId | None = None
     batch_id: str | None = Field(None, max_length=64)

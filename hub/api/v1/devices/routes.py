@@ -81,6 +81,8 @@ ENTRIES = (
              tags=BATCHES, **WRITE, **SPOT, body=bodies.SpotCommand, idempotent=True, answers={202: a.BatchAccepted}),
     Endpoint("POST", "/api/v1/batches", batches.send_batch, summary="Send a command to a group", tags=BATCHES, **WRITE,
              body=bodies.NewBatch, idempotent=True, answers={200: a.BatchTried, 202: a.BatchAccepted}, errors=(404,)),
+    Endpoint("GET", "/api/v1/batches", batches.list_batches, summary="List batches", tags=BATCHES, **READ,
+             query=bodies.BatchFilter, answers={200: Page[a.Batch]}),
     Endpoint("GET", "/api/v1/batches/{batch_id}", batches.get_batch, summary="Get a batch", tags=BATCHES, **READ,
              answers={200: One[a.Batch]}),
     Endpoint("DELETE", "/api/v1/batches/{batch_id}", batches.abort_batch, summary="Abort a batch", tags=BATCHES,

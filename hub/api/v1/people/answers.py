@@ -30,7 +30,7 @@ class Member(BaseModel):
     version: int
 
 
-class NewMember(Member):
+class MemberPassword(Member):
     password: str | None = Field(None, description="Only when the hub made it; shown this once.")
 
 
@@ -89,7 +89,7 @@ class OAuthClient(BaseModel):
     version: int
 
 
-class NewOAuthClient(OAuthClient):
+class OAuthClientSecret(OAuthClient):
     client_secret: str | None = Field(description="Of a confidential client, shown this once.")
 
 

@@ -3,7 +3,16 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, TimeZone, Tolerant, example, prose
 from hub.domain.opening_hours import MAX_HOURS
@@ -223,13 +232,21 @@ class ScheduleChanges(Changes):
     targets: Targets | None = Field(None, description="All of them from now on.")
 
 
-ScreenId = Annotated[str, Field(max_length=40, pattern="^scr_[0-9A-Z]{1,30}$")]
+def _screen(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """In one sentence for both ways, where pydantic has one for each."""
+    try:
+        return read(value)
+    except ValidationError:
+        raise ValueError("Give a player by its number or by its id, such as scr_01JARW8K9BXYZ.") from None
+
+
+ScreenId = Annotated[Annotated[str, Field(max_length=40, pattern="^scr_[0-9A-Z]{1,30}$")] | Id, WrapValidator(_screen)]
 
 
 class ScheduleAssignment(Strict):
     model_config = example(screen_ids=["scr_01JARW8K9BXYZ"])
 
-    screen_ids: list[ScreenId | Id] | None = Field(None, max_length=MAX_TARGETS, description="Players, in either way.")
+    screen_ids: list[ScreenId] | None = Field(None, max_length=MAX_TARGETS, description="Players, in either way.")
     targets: Targets | None = Field(None, description="Instead: players, groups and locations.")
 
     @model_validator(mode="after")

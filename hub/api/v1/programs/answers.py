@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 Kind = Literal["playlist", "layout", "nothing"]
 
 
-class Schedule(BaseModel):
+class PlayingSchedule(BaseModel):
     id: int
     schedule_id: str
     name: str
@@ -17,7 +17,7 @@ class Playing(BaseModel):
     kind: Kind
     id: int | None = Field(description="The playlist's or the layout's; null for nothing.")
     name: str | None
-    schedule: Schedule | None = Field(description="The schedule that says so, when one does.")
+    schedule: PlayingSchedule | None = Field(description="The schedule that says so, when one does.")
 
 
 class Reason(BaseModel):
