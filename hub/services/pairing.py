@@ -133,11 +133,11 @@ class PairingService:
 
     # For the operator ------------------------------------------------------------------------------------------------
 
-    async def invite(self, actor: Actor, player_id: int) -> dict[str, Any]:
+    async def invite(self, actor: Actor, player_id: int, *, scope: str = "admin") -> dict[str, Any]:
         """A code with which one device becomes this player, whoever brings it within a day: {"code", "expires_at"}. An
-        earlier one is void then. Raises Forbidden, NotFound, Unavailable.
+        earlier one is void then. `scope`: as for `Players.create`. Raises Forbidden, NotFound, Unavailable.
         """
-        actor.require("admin")
+        actor.require(scope)
         async with self._db.session() as session:
             await players.get(session, actor.team_id, player_id)
         now = self._clock()

@@ -87,9 +87,11 @@ class Players:
             raise NotFound
         return found.id
 
-    async def create(self, actor: Actor, *, name: str, face: str) -> dict[str, Any]:
-        """A player that has no device yet: give it a token, or pair a device with it."""
-        actor.require("admin")
+    async def create(self, actor: Actor, *, name: str, face: str, scope: str = "admin") -> dict[str, Any]:
+        """A player that has no device yet: give it a token, or pair a device with it. `scope`: what the caller needs,
+        where a face's document says another one. Raises Forbidden, Conflict (quota).
+        """
+        actor.require(scope)
         now = now_ms()
         async with self._db.transaction() as session:
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "players", now))
@@ -144,9 +146,10 @@ class Players:
             self._bus.publish(("content", actor.team_id))
         return await self._detail(actor, player_id)
 
-    async def delete(self, actor: Actor, player_id: int, *, face: str) -> None:
-        """The player is gone, its token dead and its connection closed. Raises NotFound."""
-        actor.require("admin")
+    async def delete(self, actor: Actor, player_id: int, *, face: str, scope: str = "admin") -> None:
+        """The player is gone, its token dead and its connection closed. `scope`: as `create`. Raises Forbidden, NotFound.
+        """
+        actor.require(scope)
         now = now_ms()
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
