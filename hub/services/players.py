@@ -14,7 +14,7 @@ from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
-from hub.services.presence import PresenceService
+from hub.services.presence import Heard, PresenceService
 from hub.services.programs import Programs
 from hub.store import events, presence
 from hub.store import players as store
@@ -147,8 +147,7 @@ class Players:
         return await self._detail(actor, player_id)
 
     async def delete(self, actor: Actor, player_id: int, *, face: str, scope: str = "admin") -> None:
-        """The player is gone, its token dead and its connection closed. `scope`: as `create`. Raises Forbidden, NotFound.
-        """
+        """The player is gone, its token dead and its connection closed. `scope`: as `create`. Raises NotFound."""
         actor.require(scope)
         now = now_ms()
         async with self._db.transaction() as session:
@@ -277,12 +276,13 @@ class Players:
     # ------------------------------------------------------------------------------------------------------------------
 
     async def _detail(self, actor: Actor, player_id: int) -> dict[str, Any]:
+        heard = self._presence.heard(player_id)
         async with self._db.session() as session:
             player = await store.get(session, actor.team_id, player_id)
             found = await store.find(session, actor.team_id, player_id=player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
             layout = await layout_of(session, player, found[0].group_ids)
-        detail = _describe_detail(player, found[0], screenshot, layout)
+        detail = _describe_detail(player, found[0], heard, screenshot, layout)
         if self._programs is not None:
             detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
         return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
@@ -348,12 +348,15 @@ def _polls(player: Player) -> bool:
 
 
 def _describe_detail(
-    player: Player, found: Found, screenshot: Screenshot | None, layout: Layout | None
+    player: Player, found: Found, heard: Heard, screenshot: Screenshot | None, layout: Layout | None
 ) -> dict[str, Any]:
     settings = orjson.loads(player.settings)
     settings.pop("pin", None)
     status = found.status
+    telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
+    address = heard.address or status.address
     return {
+        "ip_address": telemetry.get("ip_address") or address,
         "layout": None if layout is None else {"id": layout.id, "name": layout.name},
         "playlist": None,
         "layout_id": player.layout_id,
@@ -368,9 +371,10 @@ def _describe_detail(
         "player": {"kind": player.player_kind, "version": player.player_version} if player.player_kind else None,
         "capabilities": orjson.loads(player.capabilities) if player.capabilities else None,
         "settings": settings,
-        "reported": orjson.loads(status.reported),
-        "telemetry": orjson.loads(status.telemetry),
+        "reported": {**orjson.loads(status.reported), **heard.reported},
+        "telemetry": telemetry,
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
+        "connection_address": address,
         "connected": found.presence.node is not None or (_polls(player) and found.presence.online),
         "token_prefix": player.token_prefix,
         "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,

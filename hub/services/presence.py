@@ -20,6 +20,15 @@ FLUSH_LIMIT = 500  # players a flush hands to the database at once
 BLIND_MS = 5 * SECOND  # without a sweep for so long we were asleep, or the database was away, or the clock has jumped
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the database may not have yet of a player."""
+
+    address: str | None = None
+    telemetry: Mapping[str, Any] = field(default_factory=dict)
+    reported: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class _Latest:
     """What a player said since the last flush. `gone`: its connection has ended, the last values are yet to write."""
@@ -32,6 +41,7 @@ class _Latest:
     address: str | None = None
     telemetry: dict[str, Any] = field(default_factory=dict)
     reported: dict[str, Any] = field(default_factory=dict)
+    leaving: "Heard" = field(default_factory=lambda: Heard())  # on its way to the database
 
 
 class PresenceService:
@@ -80,11 +90,10 @@ class PresenceService:
         return connected
 
     def polled(self, player_id: int, team_id: int, address: str | None, telemetry: Mapping[str, Any]) -> None:
-        """A player that polls was heard. That it came online is stored before; this costs no write."""
+        """A player that polls was heard. That it came online, and what it said, is stored before; this costs no write."""
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.polls, latest.gone = self._clock(), address, True, False
         latest.team_id = team_id
-        latest.telemetry.update(telemetry)
         self._freshen(player_id, telemetry)
 
     async def disconnect(self, player_id: int, team_id: int, epoch: int, reason: Reason) -> None:
@@ -198,6 +207,15 @@ class PresenceService:
         latest = self._latest.get(player_id)
         return latest.seen_at if latest else None
 
+    def heard(self, player_id: int) -> Heard:
+        """What this node has heard of the player and may not have written yet. Whoever reads the database as well asks
+        here first, so that nothing slips through between."""
+        latest = self._latest.get(player_id)
+        if latest is None:
+            return Heard()
+        leaving = latest.leaving
+        return Heard(latest.address, {**leaving.telemetry, **latest.telemetry}, {**leaving.reported, **latest.reported})
+
     async def flush(self, *, everything: bool = False) -> None:
         """Write what has gathered; last-seen times alone only when the stored ones have grown stale. What cannot be
         written is kept for the next time."""
@@ -221,12 +239,14 @@ class PresenceService:
 
     async def _write_report(self, player_id: int, latest: _Latest, now: int) -> None:
         telemetry, reported = latest.telemetry, latest.reported
-        latest.telemetry, latest.reported = {}, {}
+        latest.telemetry, latest.reported, latest.leaving = {}, {}, Heard(None, telemetry, reported)
         try:
             await self._db.write(store.report, player_id, telemetry, reported, now, key=player_id)
         except HubError:
             latest.telemetry, latest.reported = telemetry | latest.telemetry, reported | latest.reported
             raise
+        finally:
+            latest.leaving = Heard()
 
     async def _write_seen(self, player_id: int, latest: _Latest) -> None:
         seen_at = latest.seen_at

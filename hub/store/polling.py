@@ -246,8 +246,7 @@ def beat(
     now: int,
 ) -> Unit:
     """Unit: a device was heard. Its player is online; what it says may prove commands, what is queued goes out with the
-    answer. Answers a `Beat`, None where `find` does. Writes nothing where nothing has changed.
-    Raises TooMany.
+    answer. What it says is stored with it. Answers a `Beat`, None where `find` does. Raises TooMany.
     """
     device = yield from look_up(uuid, guess, now)
     if device is None:
@@ -259,7 +258,9 @@ def beat(
         return Beat(device)
     arrives = not device["online"] or device["session_id"] is None or device["offline_due_at"] is None
     if arrives:
-        yield from presence.poll(player_id, session_id, address, grace, now)
+        yield from presence.poll(player_id, session_id, address, grace, now, told=readings.get("ip_address"))
+    if readings:
+        yield from presence.report(player_id, readings, {}, now)
     settled, delivered = yield from _exchange(player_id, readings, now)
     if settled or delivered:
         device = yield from find(uuid)

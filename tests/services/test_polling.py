@@ -131,6 +131,29 @@ async def stage(db: Database, tmp_path: Path) -> Stage:
     return stage
 
 
+async def test_what_a_heartbeat_said_is_stored_before_its_answer(stage: Stage) -> None:
+    number = await stage.pair("tv-1")
+    await stage.polling.heartbeat("tv-1", {"volume": 30, "ip_address": "192.168.1.100"}, HERE)
+    await stage.polling.heartbeat("tv-1", {"volume": 40}, HERE)
+    bus = LocalBus()
+    after_a_kill = Players(stage.db, bus, PresenceService(stage.db, bus, "hub", GRACES))
+    player = await after_a_kill.get(stage.owner, number)
+    assert player["telemetry"] == {"volume": 40, "ip_address": "192.168.1.100"}
+    assert player["telemetry_at"] is not None
+    assert (player["ip_address"], player["connection_address"]) == ("192.168.1.100", HERE)
+
+
+async def test_who_comes_online_is_told_with_its_own_address_or_with_that_of_its_connection(stage: Stage) -> None:
+    told = await stage.pair("tv-1")
+    await stage.polling.heartbeat("tv-1", {"ip_address": "192.168.1.100"}, HERE)
+    silent = await stage.pair("tv-2")
+    await stage.polling.heartbeat("tv-2", {}, HERE)
+    async with stage.db.session() as session:
+        rows = await events.after(session, stage.owner.team_id, 0, 1000)
+    online = {row.player_id: events.as_data(row)["ip_address"] for row in rows if row.type == "player.online"}
+    assert online == {told: "192.168.1.100", silent: HERE}
+
+
 async def test_a_device_keeps_its_number_and_its_code_until_somebody_pairs_it(stage: Stage) -> None:
     other = await stage.players.create(stage.owner, name="Other", face="test")
     first = await stage.polling.register("tv-1", model="Mi Box", os_version="11", license_key="NO-SUCH", address=HERE)

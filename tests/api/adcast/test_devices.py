@@ -57,7 +57,6 @@ async def test_a_device_that_polls_is_paired_watched_commanded_locked_and_delete
         "emergency_alerts": [],
         "app_update": None,
     }
-    await hub.services.presence.flush()
     device = (await told(owner, "GET", path))["device"]
     assert device | {"last_seen_at": ""} == {
         "id": number, "name": "Lobby Display", "uuid": UUID, "status": "online", "model": "Mi Box", "os_version": None,
@@ -66,7 +65,6 @@ async def test_a_device_that_polls_is_paired_watched_commanded_locked_and_delete
         "is_locked": False, "screen_on": True, "uptime_seconds": 86400, "current_content": "Summer Promo",
     }  # fmt: skip
     await heartbeat(nobody, current_content=None, volume=None)
-    await hub.services.presence.flush()
     again = (await told(owner, "GET", path))["device"]
     assert (again["current_content"], again["volume"]) == (None, 80)
 

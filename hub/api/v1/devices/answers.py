@@ -14,7 +14,7 @@ class Player(BaseModel):
     status: Literal["online", "offline"]
     status_since: str
     last_seen_at: str | None
-    ip_address: str | None
+    ip_address: str | None = Field(description="As the device tells it; where it tells none, that of its connection.")
     model: str | None
     os_version: str | None
     app_version: str | None
@@ -47,6 +47,7 @@ class PlayerDetail(Player):
     reported: dict[str, Any] = Field(description="What it says it has.")
     telemetry: dict[str, Any]
     telemetry_at: str | None
+    connection_address: str | None = Field(description="Where its latest connection came from.")
     connected: bool = Field(
         description="A connection is open now. A player that has just lost its own is still online."
     )
