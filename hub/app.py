@@ -231,7 +231,9 @@ async def running(
             batches=Batches(db, bus, commands, quotas=quotas),
             uploads=uploads,
             screenshots=screenshots,
-            pairing=PairingService(db, bus, licences, settings.server.public_url, quotas=quotas),
+            pairing=PairingService(
+                db, bus, licences, settings.server.public_url, quotas=quotas, polling_grace=graces.polling
+            ),
             events=events,
             feed=Feed(db, bus, events),
             webhooks=Webhooks(db, bus, allow_networks=settings.webhooks.allow_networks, quotas=quotas),

@@ -90,9 +90,10 @@ class PresenceService:
         return connected
 
     def polled(self, player_id: int, team_id: int, address: str | None, telemetry: Mapping[str, Any]) -> None:
-        """A player that polls was heard. That it came online, and what it said, is stored before; this costs no write."""
+        """A player that polls was heard. That it was, and what it said, is stored before; this costs no write."""
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.polls, latest.gone = self._clock(), address, True, False
+        latest.stored_at = latest.seen_at
         latest.team_id = team_id
         self._freshen(player_id, telemetry)
 

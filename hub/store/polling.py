@@ -259,6 +259,8 @@ def beat(
     arrives = not device["online"] or device["session_id"] is None or device["offline_due_at"] is None
     if arrives:
         yield from presence.poll(player_id, session_id, address, grace, now, told=readings.get("ip_address"))
+    else:
+        yield from presence.seen(player_id, now, address)
     if readings:
         yield from presence.report(player_id, readings, {}, now)
     settled, delivered = yield from _exchange(player_id, readings, now)

@@ -28,7 +28,7 @@ async def paired(owner: Client, device: Client, uuid: str = UUID) -> int:
     body = {"pairing_code": registered["pairing_code"].lower(), "name": "Lobby Display"}
     found = await told(owner, "POST", "/api/devices/pair", body)
     number: int = found["device"]["id"]
-    assert found == {"device": {"id": number, "name": "Lobby Display", "uuid": uuid, "status": "offline"}}
+    assert found == {"device": {"id": number, "name": "Lobby Display", "uuid": uuid, "status": "online"}}
     assert number == registered["device_id"]
     return number
 

@@ -87,6 +87,7 @@ class PairingApproved(PairingRequest):
     screen_id: str
     uuid: str | None
     name: str
+    online: bool = Field(description="Whether it is there already: a device that polls and was just heard.")
 
 
 class Invitation(BaseModel):
