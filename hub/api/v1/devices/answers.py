@@ -169,7 +169,7 @@ class Sent(BaseModel):
 
 class BatchAccepted(BaseModel):
     batch_id: str
-    command_id: str = Field(description="The first of `commands`.")
+    command_id: str | None = Field(description="The first of `commands`; null where the group has no players.")
     commands: list[Sent]
     skipped: list[Skipped]
 
