@@ -379,7 +379,7 @@ def _jobs(
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
         Job("weather", 5.0, services.programs.weather.refresh),
-        Job("activations", 15.0, services.programs.activate),
+        Job("activations", 1.0, services.programs.activate_when_due),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
