@@ -104,9 +104,10 @@ class Players:
         self, actor: Actor, player_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
         """Change `name`, `group_ids`, `location_id`, `layout_id`, `timezone` (the last three cleared by None) or
-        `quarantined` (only to False). `version`: the one that the caller has seen.
+        `quarantined`, for a `reason`. What the hub has quarantined only an admin lets in again. `version`: the one that
+        the caller has seen.
 
-        Raises NotFound, Invalid, PreconditionFailed.
+        Raises NotFound, Forbidden, Invalid, PreconditionFailed.
         """
         actor.require("write:players")
         now = now_ms()
@@ -116,11 +117,15 @@ class Players:
                 raise PreconditionFailed
             if "name" in changes:
                 player.name = changes["name"]
-            lifted = changes.get("quarantined") is False and player.quarantined_at is not None
-            if changes.get("quarantined") is False:
+            turned = "quarantined" in changes and changes["quarantined"] != (player.quarantined_at is not None)
+            lifted, put_out = turned and not changes["quarantined"], turned and changes["quarantined"]
+            if changes.get("quarantined") is False and player.quarantined_by is None:
                 actor.require("admin")
-                player.quarantined_at = None
+            if put_out:
+                player.quarantined_at, player.quarantined_by = now, actor.name
+                player.quarantine_reason = changes.get("reason")
             if lifted:
+                player.quarantined_at = player.quarantine_reason = player.quarantined_by = None
                 await self._db.run(session, presence.trust(player_id))
             if "group_ids" in changes:
                 await self._join_groups(session, actor, player_id, changes["group_ids"])
@@ -139,7 +144,12 @@ class Players:
             await session.flush()
             data = {"changed": sorted(changes)}
             await self._db.run(session, events.append(player_event("player.updated", player, actor, face, now, **data)))
+            if put_out:
+                event = player_event("player.quarantined", player, actor, face, now, reason=player.quarantine_reason)
+                await self._db.run(session, events.append(event))
         self._bus.publish(("events", actor.team_id))
+        if put_out:
+            self._bus.publish(("player", player_id), "quarantined")
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
         if shown:
@@ -376,8 +386,19 @@ def _describe_detail(
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
         "connection_address": address,
         "connected": found.presence.node is not None or (_polls(player) and found.presence.online),
+        "quarantine": _quarantine(player),
         "token_prefix": player.token_prefix,
         "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,
+    }
+
+
+def _quarantine(player: Player) -> dict[str, Any] | None:
+    if player.quarantined_at is None:
+        return None
+    return {
+        "since": rfc3339(player.quarantined_at),
+        "reason": player.quarantine_reason,
+        "by": player.quarantined_by,
     }
 
 

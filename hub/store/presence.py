@@ -43,7 +43,9 @@ _DESCRIBE = Statement("""
     UPDATE player SET hardware_id = :hardware_id, model = :model, os_version = :os_version, app_version = :app_version,
            agent = :agent, player_kind = :player_kind, player_version = :player_version, capabilities = :capabilities
     WHERE id = :player_id""")
-_QUARANTINE = Statement("UPDATE player SET quarantined_at = :now WHERE id = :player_id AND quarantined_at IS NULL")
+_QUARANTINE = Statement("""
+    UPDATE player SET quarantined_at = :now, quarantine_reason = :reason, quarantined_by = NULL
+    WHERE id = :player_id AND quarantined_at IS NULL""")
 _KEEP_HISTORY = Statement("UPDATE presence SET history = :history WHERE player_id = :player_id")
 _CRASHED_SESSIONS = Statement("""
     UPDATE player_session SET reason = 'crash', ended_at = COALESCE(
@@ -88,7 +90,7 @@ def connect(
     before = _presence(row)
     change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now, replaces=replaces)
     if change.cloned:
-        yield _QUARANTINE(player_id=player_id, now=now)
+        yield _QUARANTINE(player_id=player_id, now=now, reason="cloned")
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"quarantined": True, "reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
@@ -200,7 +202,7 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     found = yield _READ(player_id=player_id)
     if not found or found[0]["quarantined_at"] is not None:
         return None
-    yield _QUARANTINE(player_id=player_id, now=now)
+    yield _QUARANTINE(player_id=player_id, now=now, reason=reason)
     yield from events.append(_event(found[0], "player.quarantined", {"quarantined": True, "reason": reason}, now))
     return found[0]["team_id"]
 

@@ -192,6 +192,13 @@ async def test_two_devices_with_one_token_are_quarantined(hub: Hub) -> None:
     assert refusal.value.response.status_code == 403
 
 
+async def test_a_player_that_somebody_quarantines_is_sent_off_at_once(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    async with hub.connected(token) as player:
+        await hub.client.patch(f"/api/v1/players/{player_id}", json={"quarantined": True, "reason": "stolen"})
+        assert (await player.closed())[0] == 4003
+
+
 async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:

@@ -19,7 +19,7 @@ class Player(BaseModel):
     os_version: str | None
     app_version: str | None
     group_ids: list[int]
-    quarantined: bool = Field(description="Kept out because two devices used its token at once.")
+    quarantined: bool = Field(description="Kept out, by the hub or by somebody.")
     paired: bool = Field(description="Whether a device holds its token, or polls as this player.")
     uuid: str | None = Field(description="The name that it polls under; null for one that connects.")
 
@@ -27,6 +27,12 @@ class Player(BaseModel):
 class Software(BaseModel):
     kind: str
     version: str | None
+
+
+class Quarantine(BaseModel):
+    since: str
+    reason: str | None = Field(description="`cloned` or `flooding` where the hub did it, else what was given.")
+    by: str | None = Field(description="Who did it; null for the hub itself.")
 
 
 class PlayerDetail(Player):
@@ -52,6 +58,7 @@ class PlayerDetail(Player):
         description="A connection is open now. A player that has just lost its own is still online."
     )
     suspect: bool = Field(description="Connected, but a ping has gone unanswered.")
+    quarantine: Quarantine | None
     token_prefix: str | None
     last_screenshot_at: str | None
 

@@ -1,8 +1,8 @@
 """What callers send about players, groups, commands, events and webhooks."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, TimeZone, Tolerant, Unescaped, example
 from hub.domain.commands import MAX_TTL_S, STATES
@@ -53,7 +53,18 @@ class PlayerChanges(Changes):
     location_id: Id | None = Field(None, description="Where it stands; null: nowhere.")
     layout_id: Id | None = Field(None, description="Its own layout, before that of its groups; null: none.")
     timezone: TimeZone | None = Field(None, description="Its own time zone; null: that of its location or team.")
-    quarantined: Literal[False] | None = Field(None, description="false lets it in again; needs the admin scope.")
+    quarantined: bool | None = Field(
+        None,
+        strict=True,
+        description="true keeps it out. false lets it in again; needs the admin scope where the hub kept it out.",
+    )
+    reason: Name | None = Field(None, description="Why it is kept out; with `quarantined: true`.")
+
+    @model_validator(mode="after")
+    def _reason_of_a_quarantine(self) -> Self:
+        if self.reason is not None and not self.quarantined:
+            raise ValueError("Give a reason together with quarantined: true.")
+        return self
 
 
 class NewGroup(Strict):
