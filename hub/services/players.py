@@ -1,6 +1,6 @@
 """Players, their tokens and their groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -14,7 +14,7 @@ from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
-from hub.services.presence import Heard, PresenceService
+from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
 from hub.store import events, presence
 from hub.store import players as store
@@ -103,9 +103,9 @@ class Players:
     async def update(
         self, actor: Actor, player_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
-        """Change `name`, `group_ids`, `location_id`, `layout_id`, `timezone` (the last three cleared by None) or
-        `quarantined`, for a `reason`. What the hub has quarantined only an admin lets in again. `version`: the one that
-        the caller has seen.
+        """Change `name`, `group_ids`, `location_id`, `layout_id`, `timezone` (the last three cleared by None),
+        `settings` (those given; a connected device is told at once) or `quarantined`, for a `reason`. What the hub has
+        quarantined only an admin lets in again. `version`: the one that the caller has seen.
 
         Raises NotFound, Forbidden, Invalid, PreconditionFailed.
         """
@@ -135,6 +135,8 @@ class Players:
                     setattr(player, name, changes[name])
             if "timezone" in changes:
                 player.timezone = None if changes["timezone"] is None else checked_zone_name(changes["timezone"])
+            if "settings" in changes:
+                player.settings = _desired(player, changes["settings"])
             shown = bool(changes.keys() & SHOWN)
             if shown:
                 await touch_content(session, actor.team_id)
@@ -150,6 +152,8 @@ class Players:
         self._bus.publish(("events", actor.team_id))
         if put_out:
             self._bus.publish(("player", player_id), "quarantined")
+        if "settings" in changes:
+            self._bus.publish(("player", player_id), "settings")
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
         if shown:
@@ -244,7 +248,8 @@ class Players:
     async def update_group(
         self, actor: Actor, group_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
-        """Change `name`, `layout_id` (None takes it away), or replace the members by `player_ids`.
+        """Change `name`, `layout_id` (None takes it away), replace the members by `player_ids`, or wish for `settings`
+        of all that are members then.
 
         Raises NotFound, Invalid, PreconditionFailed.
         """
@@ -261,11 +266,18 @@ class Players:
                 group.layout_id = changes["layout_id"]
             if "player_ids" in changes:
                 await self._fill_group(session, actor, group, changes["player_ids"])
+            told = await store.members(session, group_id) if "settings" in changes else []
+            for player in await store.some(session, told):
+                player.settings = _desired(player, changes["settings"])
+                player.version += 1
+                player.updated_at = now
             await touch_content(session, actor.team_id)
             group.version += 1
             session.add(group)
             await session.flush()
             await self._db.run(session, events.append(_group_event("group.updated", group, actor, face, now)))
+        for player_id in told:
+            self._bus.publish(("player", player_id), "settings")
         self._bus.publish(("events", actor.team_id))
         self._bus.publish(("content", actor.team_id))
         return await self._group_detail(actor, group_id)
@@ -364,6 +376,8 @@ def _describe_detail(
     settings.pop("pin", None)
     status = found.status
     telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
+    reported = {**orjson.loads(status.reported), **heard.reported}
+    failed = reported.pop(FAILED, {})
     address = heard.address or status.address
     return {
         "ip_address": telemetry.get("ip_address") or address,
@@ -381,7 +395,8 @@ def _describe_detail(
         "player": {"kind": player.player_kind, "version": player.player_version} if player.player_kind else None,
         "capabilities": orjson.loads(player.capabilities) if player.capabilities else None,
         "settings": settings,
-        "reported": {**orjson.loads(status.reported), **heard.reported},
+        "reported": reported,
+        "settings_failed": failed,
         "telemetry": telemetry,
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
         "connection_address": address,
@@ -390,6 +405,12 @@ def _describe_detail(
         "token_prefix": player.token_prefix,
         "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,
     }
+
+
+def _desired(player: Player, settings: Mapping[str, Any]) -> str:
+    """The settings that the player should have, with these changed; a pin is that of the lock."""
+    unlocked = {"pin": None} if settings.get("locked") is False else {}
+    return orjson.dumps(orjson.loads(player.settings) | dict(settings) | unlocked).decode()
 
 
 def _quarantine(player: Player) -> dict[str, Any] | None:

@@ -17,6 +17,9 @@ from hub.store.database import Database
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 SEEN_EVERY_MS = 60_000  # how stale a stored last-seen may get; the live one is in memory
 FLUSH_LIMIT = 500  # players a flush hands to the database at once
+FAILED = "~failed"
+"""Among what a player reported: the settings that it could not apply, and why. No setting is called so."""
+
 BLIND_MS = 5 * SECOND  # without a sweep for so long we were asleep, or the database was away, or the clock has jumped
 
 

@@ -199,6 +199,57 @@ async def test_a_player_that_somebody_quarantines_is_sent_off_at_once(hub: Hub) 
         assert (await player.closed())[0] == 4003
 
 
+async def test_desired_settings_are_told_at_once_or_with_the_welcome_and_what_failed_is_shown(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    path = f"/api/v1/players/{player_id}"
+    async with hub.connected(token) as player:
+        wished = await hub.client.patch(path, json={"settings": {"volume": 40, "brightness": 7}})
+        assert wished.json()["data"]["settings"] == {"volume": 40, "brightness": 7}
+        assert (await player.until("settings"))["desired"] == {"volume": 40, "brightness": 7}
+        failed = {"brightness": "This device has no such setting."}
+        await player.send(type="settings", reported={"volume": 40}, failed=failed)
+        await player.send(type="settings", reported={"revision": "r1"})  # says nothing of them
+        await player.send(type="event", name="storage.low", data={})
+        await hub.event("storage.low", player_id=player_id)  # behind the reports on the same socket
+        shown = (await hub.client.get(path)).json()["data"]
+        assert (shown["settings_failed"], shown["reported"]) == (failed, {"volume": 40, "revision": "r1"})
+        await player.send(type="settings", reported={"volume": 40})
+        await player.send(type="event", name="storage.low", data={"again": True})
+        await hub.event("storage.low", player_id=player_id, detail={"again": True})
+        assert (await hub.client.get(path)).json()["data"]["settings_failed"] == {}
+    group = (await hub.client.post("/api/v1/player-groups", json={"name": "All", "player_ids": [player_id]})).json()
+    where = f"/api/v1/player-groups/{group['data']['id']}"
+    lock = {"settings": {"locked": True, "pin": "1234"}}
+    assert (await hub.client.patch(where, json=lock)).status_code == 200
+    async with hub.socket(token) as player:
+        desired = {"volume": 40, "brightness": 7, "locked": True, "pin": "1234"}
+        assert (await player.hello())["settings"] == desired
+        assert "1234" not in (await hub.client.get(path)).text
+        await hub.client.patch(where, json={"settings": {"locked": False}})
+        assert (await player.until("settings"))["desired"] == desired | {"locked": False, "pin": None}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"volume": 101},
+        {"volume": "loud"},
+        {"locked": True},
+        {"pin": "1234"},
+        {"locked": True, "pin": "x"},
+        {"x": 1},
+    ],
+)
+async def test_settings_that_make_no_sense_are_refused(hub: Hub, wrong: dict[str, Any]) -> None:
+    player_id, _ = await hub.player()
+    path = f"/api/v1/players/{player_id}"
+    refused = await hub.client.patch(path, json={"settings": wrong})
+    assert refused.status_code == 422
+    assert all(field.startswith("settings") for field in refused.json()["errors"])
+    assert (await hub.client.get(path)).json()["data"]["settings"] == {}
+
+
 async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:

@@ -51,6 +51,7 @@ class PlayerDetail(Player):
     capabilities: list[str] | None = Field(description="Commands that it can do; null before its first connection.")
     settings: dict[str, Any] = Field(description="What it should have.")
     reported: dict[str, Any] = Field(description="What it says it has.")
+    settings_failed: dict[str, str] = Field(description="Which of `settings` it could not apply, and why.")
     telemetry: dict[str, Any]
     telemetry_at: str | None
     connection_address: str | None = Field(description="Where its latest connection came from.")

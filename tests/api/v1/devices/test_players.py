@@ -98,7 +98,9 @@ async def test_a_change_of_nothing_is_refused(owner: Client, player: int) -> Non
     for body in ({}, {"name": None}):
         answer = await owner.patch(f"/api/v1/players/{player}", json=body)
         assert answer.status_code == 422
-        sentence = "Give at least one of name, group_ids, location_id, layout_id, timezone, quarantined, reason."
+        sentence = (
+            "Give at least one of name, group_ids, location_id, layout_id, timezone, quarantined, settings, reason."
+        )
         assert answer.json()["errors"]["body"] == [sentence]
 
 
