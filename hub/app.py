@@ -68,7 +68,7 @@ from hub.services.retention import Retention
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
-from hub.services.teams import prepare, url_secret
+from hub.services.teams import Teams, prepare, url_secret
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
@@ -223,6 +223,7 @@ async def running(
             access=access,
             accounts=accounts,
             members=Members(db, bus, accounts, quotas=quotas),
+            teams=Teams(db, bus),
             tokens=Tokens(db, access),
             players=Players(db, bus, presence, programs, quotas=quotas),
             presence=presence,
