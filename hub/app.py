@@ -385,7 +385,7 @@ def _jobs(
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
         Job("connections", 60.0, registry.audit, wake=db.sole.returned if db.sole is not None else None),
-        Job("keys", 30.0, services.access.flush),
+        Job("keys", 4.0, services.access.flush),
         Job("logins", 600.0, services.accounts.sweep),
         Job("postpone", 5.0, postpone),
         Job("pairing", 600.0, services.pairing.sweep),
