@@ -12,6 +12,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
+from hub.domain.presence import PICTURE
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import FAILED, Heard, PresenceService
@@ -25,6 +26,7 @@ from hub.store.ownership import of_team
 from hub.store.players import Found
 from hub.store.schedules import forget_target
 from hub.store.tables import Layout, Location, Player, PlayerGroup, Screenshot
+from hub.store.tables import Session as SessionRow
 from hub.store.teams import touch_content
 from hub.store.uploads import latest_screenshot
 
@@ -304,10 +306,26 @@ class Players:
             found = await store.find(session, actor.team_id, player_id=player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
             layout = await layout_of(session, player, found[0].group_ids)
+            link = await session.get(SessionRow, found[0].presence.session_id or "")
         detail = _describe_detail(player, found[0], heard, screenshot, layout)
+        detail["presence"] = self._facts(found[0], heard, link, detail["connected"])
         if self._programs is not None:
             detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
         return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
+
+    def _facts(self, found: Found, heard: Heard, link: SessionRow | None, connected: bool) -> dict[str, Any]:
+        """Presence as three facts, each with its time: none of them follows from another."""
+        began = link.started_at if link is not None and connected else None
+        ended = None if found.presence.online else found.presence.since  # within a grace the end is not told yet
+        healthy, healthy_at = self._presence.health(found.player.id or 0) or (connected, began)
+        reported = {**orjson.loads(found.status.reported), **heard.reported}
+        changing, changing_at = reported.get(PICTURE, (None, None))
+        return {
+            "epoch": found.presence.epoch,
+            "connected": _fact(connected, began if connected else ended),
+            "agent_healthy": _fact(connected and healthy, healthy_at if connected else ended),
+            "picture_changing": _fact(changing, changing_at),
+        }
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:
         async with self._db.session() as session:
@@ -378,6 +396,7 @@ def _describe_detail(
     telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
     reported = {**orjson.loads(status.reported), **heard.reported}
     failed = reported.pop(FAILED, {})
+    reported.pop(PICTURE, None)
     address = heard.address or status.address
     return {
         "ip_address": telemetry.get("ip_address") or address,
@@ -411,6 +430,10 @@ def _desired(player: Player, settings: Mapping[str, Any]) -> str:
     """The settings that the player should have, with these changed; a pin is that of the lock."""
     unlocked = {"pin": None} if settings.get("locked") is False else {}
     return orjson.dumps(orjson.loads(player.settings) | dict(settings) | unlocked).decode()
+
+
+def _fact(value: bool | None, since: int | None) -> dict[str, Any]:
+    return {"value": value, "since": rfc3339_or_none(since)}
 
 
 def _quarantine(player: Player) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ class PresenceService:
         self._bus = bus
         self._graces = graces
         self._latest: dict[int, _Latest] = {}
-        self._suspects: set[int] = set()
+        self._health: dict[int, tuple[bool, int]] = {}  # whether it answers pings, since when; where that has changed
         self._fresh: dict[int, dict[str, Any]] | None = None  # telemetry since the last `fresh`, by player
         self.due = asyncio.Event()
         """Set when the grace of some player is over: time to `sweep`."""
@@ -87,6 +87,7 @@ class PresenceService:
         if connected.quarantined:
             self._bus.publish(("player", player_id), "quarantined")
             return connected
+        self._health.pop(player_id, None)
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.gone, latest.stored_at = self._clock(), address, False, 0
         latest.team_id = connected.team_id
@@ -139,11 +140,16 @@ class PresenceService:
 
     def doubt(self, player_id: int, suspect: bool) -> None:
         """A ping has gone unanswered, or an answer came after all."""
-        (self._suspects.add if suspect else self._suspects.discard)(player_id)
+        if suspect != self.is_suspect(player_id):
+            self._health[player_id] = (not suspect, self._clock())
         self._freshen(player_id)
 
     def is_suspect(self, player_id: int) -> bool:
-        return player_id in self._suspects
+        return self.health(player_id) is not None and not self._health[player_id][0]
+
+    def health(self, player_id: int) -> tuple[bool, int] | None:
+        """(whether the connected player answers pings, since when); None: as it has since it connected."""
+        return self._health.get(player_id)
 
     def report(
         self, player_id: int, *, telemetry: Mapping[str, Any] | None = None, reported: Mapping[str, Any] | None = None
@@ -188,7 +194,7 @@ class PresenceService:
             values: dict[str, Any] = {
                 "player_id": player_id,
                 "last_seen_at": rfc3339(latest.seen_at),
-                "suspect": player_id in self._suspects,
+                "suspect": self.is_suspect(player_id),
             }
             told.setdefault(latest.team_id, []).append(values | ({"telemetry": telemetry} if telemetry else {}))
         return told

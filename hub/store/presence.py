@@ -219,6 +219,8 @@ def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
     if not found:
         return None
     yield from events.append(_event(found[0], name, {"detail": data}, now))
+    if name in rules.PICTURES:
+        yield from report(player_id, {}, {rules.PICTURE: [rules.PICTURES[name], now]}, now)
     return found[0]["team_id"]
 
 

@@ -250,6 +250,34 @@ async def test_settings_that_make_no_sense_are_refused(hub: Hub, wrong: dict[str
     assert (await hub.client.get(path)).json()["data"]["settings"] == {}
 
 
+async def test_presence_is_three_facts_of_which_none_follows_from_another(hub: Hub) -> None:
+    player_id, token = await hub.player()
+
+    async def facts() -> tuple[int, bool, bool, bool | None]:
+        told = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
+        names = ("connected", "agent_healthy", "picture_changing")
+        assert all(told["presence"][name]["since"] for name in names if told["presence"][name]["value"] is not None)
+        assert not any(name.startswith("~") for name in told["reported"])
+        return told["presence"]["epoch"], *(told["presence"][name]["value"] for name in names)
+
+    assert await facts() == (0, False, False, None)
+    async with hub.connected(token) as player:
+        assert await facts() == (1, True, True, None)
+        await player.send(type="event", name="picture.frozen", data={})
+        await hub.event("picture.frozen", player_id=player_id)
+        assert await facts() == (1, True, True, False)
+        hub.services.presence.doubt(player_id, True)
+        assert await facts() == (1, True, False, False)
+        hub.services.presence.doubt(player_id, False)
+        await player.send(type="event", name="picture.recovered", data={})
+        await hub.event("picture.recovered", player_id=player_id)
+        assert await facts() == (1, True, True, True)
+        await player.send(type="bye", reason="stopping")
+        await player.closed()
+    await hub.event("player.offline", player_id=player_id)
+    assert await facts() == (1, False, False, True)
+
+
 async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:

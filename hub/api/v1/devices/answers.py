@@ -29,6 +29,18 @@ class Software(BaseModel):
     version: str | None
 
 
+class Fact(BaseModel):
+    value: bool | None = Field(description="null: the device has said nothing of it.")
+    since: str | None = Field(description="null where that is not known, as while a player may yet come back.")
+
+
+class Presence(BaseModel):
+    epoch: int = Field(description="How many connections it has had; each has the next number.")
+    connected: Fact
+    agent_healthy: Fact = Field(description="Connected, and its agent answers pings.")
+    picture_changing: Fact = Field(description="Neither black nor frozen, as the device saw last.")
+
+
 class Quarantine(BaseModel):
     since: str
     reason: str | None = Field(description="`cloned` or `flooding` where the hub did it, else what was given.")
@@ -59,6 +71,7 @@ class PlayerDetail(Player):
         description="A connection is open now. A player that has just lost its own is still online."
     )
     suspect: bool = Field(description="Connected, but a ping has gone unanswered.")
+    presence: Presence
     quarantine: Quarantine | None
     token_prefix: str | None
     last_screenshot_at: str | None
