@@ -24,6 +24,7 @@ class Settings:
         self._system = system
         self._desired = dict(desired)
         self._remember = remember
+        self._failed: dict[str, str] = {}  # of the last `converge`, as far as nothing better is known since
         self._turn = asyncio.Lock()  # first come, first served: an older wish never overtakes a newer one
 
     @property
@@ -63,17 +64,18 @@ class Settings:
                 failed[name[:100]] = failure.message[:500]
             except _Unusable as failure:
                 failed[name[:100]] = str(failure)[:500]
-        return await self.report(failed)
+        self._failed = failed
+        return await self.report()
 
-    async def report(self, failed: dict[str, str] | None = None) -> SettingsReport:
-        """What the device has now."""
+    async def report(self) -> SettingsReport:
+        """What the device has now, and what it could not apply."""
         try:
             volume = await self._player.volume()
         except PlayerError:
             volume = None
         reported = {"locked": self.locked, "volume": volume, "display_on": self._system.display_on()}
         known = {name: value for name, value in reported.items() if value is not None}
-        return SettingsReport(reported=known, failed=failed or None)
+        return SettingsReport(reported=known, failed=dict(self._failed) or None)
 
     async def _apply(self, name: str, value: Any, desired: Mapping[str, Any]) -> None:
         if value is None or name == "pin":  # nothing is wished for; the pin goes with the lock
@@ -92,6 +94,7 @@ class Settings:
             raise _Unusable("The value makes no sense." if known else "This device has no such setting.")
 
     async def _keep(self, **values: Any) -> None:
+        self._failed = {name: reason for name, reason in self._failed.items() if name not in values}
         changed = {**self._desired, **values}
         if changed != self._desired:
             self._desired = changed

@@ -68,7 +68,7 @@ from hub.services.retention import Retention
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
 from hub.services.services import Services
-from hub.services.teams import has_team, prepare, url_secret
+from hub.services.teams import Teams, has_team, prepare, url_secret
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
@@ -225,6 +225,7 @@ async def running(
             access=access,
             accounts=accounts,
             members=Members(db, bus, accounts, quotas=quotas),
+            teams=Teams(db, bus),
             tokens=Tokens(db, access),
             players=Players(db, bus, presence, programs, quotas=quotas),
             presence=presence,
@@ -233,7 +234,9 @@ async def running(
             batches=Batches(db, bus, commands, quotas=quotas),
             uploads=uploads,
             screenshots=screenshots,
-            pairing=PairingService(db, bus, licences, settings.server.public_url, quotas=quotas),
+            pairing=PairingService(
+                db, bus, licences, settings.server.public_url, quotas=quotas, polling_grace=graces.polling
+            ),
             events=events,
             feed=Feed(db, bus, events),
             webhooks=Webhooks(
@@ -387,12 +390,12 @@ def _jobs(
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
         Job("weather", 5.0, services.programs.weather.refresh),
-        Job("activations", 15.0, services.programs.activate),
+        Job("activations", 1.0, services.programs.activate_when_due),
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
         Job("connections", 60.0, registry.audit, wake=db.sole.returned if db.sole is not None else None),
-        Job("keys", 30.0, services.access.flush),
+        Job("keys", 4.0, services.access.flush),
         Job("logins", 600.0, services.accounts.sweep),
         Job("postpone", 5.0, postpone),
         Job("pairing", 600.0, services.pairing.sweep),

@@ -36,6 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+team_app = typer.Typer(help="Teams and their plans.", no_args_is_help=True)
+app.add_typer(team_app, name="team")
+
 Url = Annotated[str, typer.Option(envvar="HUB_URL", help="Address of a running hub.")]
 Key = Annotated[str, typer.Option(envvar="HUB_KEY", help="API key.", show_default=False)]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file instead of config/hub.toml.")]
@@ -151,6 +154,46 @@ def _places(settings: Settings) -> "Places":
     url = urlsplit(settings.blobs_url)
     files = Path(url2pathname(url.path)) if url.scheme == "file" else None
     return Places(settings.server.data, settings.database_url, files)
+
+
+@team_app.command("list")
+def team_list(
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None, config: ConfigFile = None
+) -> None:
+    """All teams of this hub: number, plan and name."""
+    from hub.services.teams import all_teams
+
+    settings = _settings(config, data=data)
+
+    async def read() -> list[tuple[int, str, str]]:
+        async with _database(settings, make=False) as db:
+            return await all_teams(db)
+
+    with _in_one_sentence():
+        for number, plan, name in asyncio.run(read()):
+            print(for_terminal(f"{number:>6}  {plan:<9}  {name}"))
+
+
+@team_app.command("plan")
+def team_plan(
+    team: Annotated[int, typer.Argument(min=1, help="Number of the team, as `hub team list` shows it.")],
+    plan: Annotated[str, typer.Argument(help="free, pro, business or unlimited.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Give a team another plan; its limits follow at once. The hub may run meanwhile."""
+    from hub.services.teams import read_plan, set_plan
+
+    settings = _settings(config, data=data)
+
+    async def change() -> str:
+        chosen = read_plan(plan)
+        async with _database(settings, make=False) as db:
+            return await set_plan(db, team, chosen)
+
+    with _in_one_sentence():
+        name = asyncio.run(change())
+    print(for_terminal(f"Team {team}, {name}, is on the plan {plan} now."))
 
 
 @app.command()

@@ -46,6 +46,7 @@ class Scene:
     spare_code: str
     pairing_code: str
     screen_id: str
+    team_id: int
 
     @property
     def names(self) -> dict[str, Any]:
@@ -147,6 +148,7 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn
         spare_code=await code(),
         pairing_code=polling.json()["pairing_code"],
         screen_id=player["screen_id"],
+        team_id=hub.owner.team_id,
     )
 
 

@@ -69,6 +69,11 @@ def test_a_lost_password_is_replaced_while_the_hub_runs(tmp_path: Path) -> None:
         assert changed.stdout == "ada@example.com has another password; its logins have ended.\n"
         assert log_in(port, "the first password").status_code == 401
         assert log_in(port, "another password").status_code == 200
+        planned = run("team", "plan", "1", "pro", *data)
+        assert planned.stdout == "Team 1, T, is on the plan pro now.\n"
+        unknown = run("team", "plan", "1", "gold", *data)
+        assert (unknown.returncode, unknown.stdout) == (1, "")
+        assert unknown.stderr == "There is no plan gold; the plans are free, pro, business, unlimited.\n"
         hub.terminate()
         hub.communicate(timeout=60)
 

@@ -166,7 +166,6 @@ async def test_calls_and_sockets_believe_the_same(tmp_path: Path, header: str, l
         told = [*((header, line) for line in lines), (other, "192.0.2.66"), (other, "for=192.0.2.66")]
         async with hub.socket(None, additional_headers=[("Authorization", f"Bearer {token}"), *told]) as player:
             await player.hello()
-            await hub.services.presence.flush()
             found = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
             assert found["ip_address"] == believed
         form = {"client_id": "player", "hardware_id": "device"}

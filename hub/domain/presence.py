@@ -19,6 +19,11 @@ from hub.domain.times import MINUTE, SECOND, is_due, is_recent, rfc3339
 
 Reason = Literal["bye", "silent", "lost", "drain", "crash", "replaced", "revoked", "quarantined", "protocol", "slow"]
 
+PICTURE = "~picture"
+"""Among what a player reported: the latest that it noticed of its picture, and when. No setting is called so."""
+PICTURES: Mapping[str, bool] = {"picture.recovered": True, "picture.black": False, "picture.frozen": False}
+"""What a device notices of its picture, and whether it changes then as it should."""
+
 FLAP_WINDOW = 5 * MINUTE
 FLAP_CHANGES = 10  # more changes than this within the window: one `player.flapping`, single changes are held back
 CLONE_WINDOW = 10 * MINUTE

@@ -25,6 +25,9 @@ class Limits(NamedTuple):
     unlimited: int
 
 
+Plan = Literal["free", "pro", "business", "unlimited"]
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """`what` is counted, in plural; `reason` says what each of them costs all. `passing`: they end by themselves, so

@@ -42,7 +42,7 @@ def rfc3339_or_none(at: int | None) -> str | None:
 
 
 def rfc3339_ms(at: int) -> str:
-    """The same with milliseconds, where order within a second matters (the player protocol, the event log)."""
+    """The same with milliseconds, where order within a second matters (the player protocol)."""
     return f"{rfc3339(at)[:-1]}.{at % SECOND:03d}Z"
 
 

@@ -120,11 +120,14 @@ class Access:
 
     async def flush(self) -> None:
         """Write when, from where and with what each credential was last used."""
-        used, self._used = self._used, {}
+        used = dict(self._used)
         for kind, writer in self._writers.items():
             uses = [use for credential, use in used.items() if credential.kind == kind]
             if uses:
                 await self._db.write(writer, uses)
+        for credential, use in used.items():
+            if self._used.get(credential) is use:  # else it was used again meanwhile
+                del self._used[credential]
 
     def forget(self, subject: Sequence[Any]) -> None:
         """A credential, or all of a user or a team, ended or changed, here or on another node."""
@@ -157,8 +160,12 @@ class Access:
     async def keys(self, actor: Actor, *, own: bool = False) -> list[dict[str, Any]]:
         """The team's keys, or the caller's `own`: those that act as the same person. Raises Forbidden."""
         actor.require("admin")
+        unwritten = dict(self._used)  # before the database is read, so that none slips through between
         async with self._db.session() as session:
             found = await teams.keys(session, actor.team_id)
+        for key in found:
+            if key.id is not None and (use := unwritten.get(Credential("key", key.id))) is not None:
+                _, key.last_used_at, key.last_address, key.last_agent = use
         return [describe_key(key) for key in found if not own or key.user_id == actor.user_id]
 
     async def create_key(

@@ -45,9 +45,9 @@ class Batches:
         dry_run: bool = False,
         idempotency: IdempotencyKey | None = None,
     ) -> dict[str, Any]:
-        """Send a command to every member of a group that can do it.
+        """Send a command to every member of a group that can do it; to nobody where the group is empty.
 
-        Answers {"batch_id", "command_id" (the first), "commands": [{"player_id", "command_id"}], "skipped":
+        Answers {"batch_id", "command_id" (the first, if any), "commands": [{"player_id", "command_id"}], "skipped":
         [{"player_id", "name", "reason"}]}; with `dry_run` {"would_send": [...], "skipped": [...]} and nothing stored.
         Raises Forbidden, Invalid, NotFound, Conflict, Unavailable.
         """
@@ -78,7 +78,7 @@ class Batches:
                 able.append(about)
         if dry_run:
             return {"would_send": able, "skipped": skipped}
-        if not able:
+        if not able and skipped:
             raise Invalid.field("group_id", "No player of this group can take the command.", code="no_targets")
 
         now = now_ms()
@@ -112,7 +112,7 @@ class Batches:
         ]
         answer: dict[str, Any] = {
             "batch_id": batch.id,
-            "command_id": rows[0].id,
+            "command_id": rows[0].id if rows else None,
             "commands": [{"player_id": row.player_id, "command_id": row.id} for row in rows],
             "skipped": skipped,
         }

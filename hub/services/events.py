@@ -7,7 +7,7 @@ from typing import Any
 from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.events import number_of, scope_of
-from hub.domain.times import rfc3339_ms
+from hub.domain.times import rfc3339
 from hub.services.waiting import Patience
 from hub.store import events as store
 from hub.store.database import Database
@@ -107,7 +107,7 @@ def describe(row: EventRow, log_id: str) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "cursor": f"{log_id}-{row.id}",
         "event": row.type,
-        "timestamp": rfc3339_ms(row.at),
+        "timestamp": rfc3339(row.at),
         "data": store.as_data(row),
     }
     if row.actor_kind:

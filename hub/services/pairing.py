@@ -10,6 +10,7 @@ from hub.domain import ids
 from hub.domain import pairing as rules
 from hub.domain.access import Actor
 from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
+from hub.domain.presence import Graces
 from hub.domain.quotas import Quotas
 from hub.domain.ratelimit import network
 from hub.domain.text import is_seen
@@ -17,7 +18,7 @@ from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
 from hub.services.waiting import set_within
-from hub.store import events, players, polling
+from hub.store import events, players, polling, presence
 from hub.store import pairing as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -31,7 +32,8 @@ WAITING = 1_000  # devices whose request is held until an operator decides; any 
 
 
 class PairingService:
-    """`public_url` is the hub's address as devices and people know it; empty: as each request names it."""
+    """`public_url` is the hub's address as devices and people know it; empty: as each request names it. A device that
+    polls is there for `polling_grace` ms after it was heard."""
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class PairingService:
         public_url: str = "",
         *,
         quotas: Quotas | None = None,
+        polling_grace: int = Graces().polling,
         clock: Callable[[], int] = now_ms,
         new_code: Callable[[], str] = ids.user_code,
     ) -> None:
@@ -48,6 +51,7 @@ class PairingService:
         self._quotas = quotas or Quotas()
         self._bus = bus
         self._licences = licences
+        self._polling_grace = polling_grace
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._new_code = new_code
@@ -164,11 +168,11 @@ class PairingService:
 
     # For the operator ------------------------------------------------------------------------------------------------
 
-    async def invite(self, actor: Actor, player_id: int) -> dict[str, Any]:
+    async def invite(self, actor: Actor, player_id: int, *, scope: str = "admin") -> dict[str, Any]:
         """A code with which one device becomes this player, whoever brings it within a day: {"code", "expires_at"}. An
-        earlier one is void then. Raises Forbidden, NotFound, Unavailable.
+        earlier one is void then. `scope`: as for `Players.create`. Raises Forbidden, NotFound, Unavailable.
         """
-        actor.require("admin")
+        actor.require(scope)
         async with self._db.session() as session:
             await players.get(session, actor.team_id, player_id)
         now = self._clock()
@@ -239,7 +243,10 @@ class PairingService:
             self._bus.publish(("pairing", found.device_digest))
 
     async def _adopt(self, actor: Actor, device: PollingDevice, name: str, face: str, now: int) -> dict[str, Any]:
-        """A device that polls becomes a player at once."""
+        """A device that polls becomes a player at once; one that was just heard is online."""
+        number, left = device.player_id, device.seen_at + self._polling_grace - now
+        online = 0 < left <= self._polling_grace
+        address = None if device.address is None or "/" in device.address else device.address  # else a whole network
         async with self._db.transaction() as session:
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "players", now))
             if not await self._db.run(session, polling.adopt(device, actor.team_id, now)):
@@ -247,10 +254,13 @@ class PairingService:
             player = await players.create(session, polling.player_of(device, actor.team_id, name, now))
             for kind in ("player.created", "player.paired"):
                 await self._db.run(session, events.append(player_event(kind, player, actor, face, now)))
+            if online:
+                await self._db.run(session, presence.poll(number, ids.session_id(), address, left, now))
+                await self._db.run(session, presence.seen(number, device.seen_at, None))
         self._bus.publish(("events", actor.team_id))
         if device.license_key:
-            await self._licences.activate(actor.team_id, device.license_key, device.player_id)
-        return _approved(player, device)
+            await self._licences.activate(actor.team_id, device.license_key, number)
+        return _approved(player, device, online)
 
     async def _find(self, actor: Actor, user_code: str) -> Pairing | PollingDevice:
         """The device behind a code. Codes that lead nowhere are guesses, and guesses are paced."""
@@ -288,9 +298,9 @@ def _decided() -> Conflict:
     return Conflict("This device was approved or refused before.", code="pairing_decided")
 
 
-def _approved(player: Player, found: Pairing | PollingDevice) -> dict[str, Any]:
+def _approved(player: Player, found: Pairing | PollingDevice, online: bool = False) -> dict[str, Any]:
     answer = {"player_id": player.id, "screen_id": player.screen_id, "uuid": player.uuid, "name": player.name}
-    return answer | _describe(found) | {"status": "approved"}
+    return answer | _describe(found) | {"status": "approved", "online": online}
 
 
 def _called(model: str | None) -> str:

@@ -1,6 +1,6 @@
 """Players, their tokens and their groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,9 +12,10 @@ from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
+from hub.domain.presence import PICTURE
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
-from hub.services.presence import PresenceService
+from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
 from hub.store import events, presence
 from hub.store import players as store
@@ -25,6 +26,7 @@ from hub.store.ownership import of_team
 from hub.store.players import Found
 from hub.store.schedules import forget_target
 from hub.store.tables import Layout, Location, Player, PlayerGroup, Screenshot
+from hub.store.tables import Session as SessionRow
 from hub.store.teams import touch_content
 from hub.store.uploads import latest_screenshot
 
@@ -87,9 +89,11 @@ class Players:
             raise NotFound
         return found.id
 
-    async def create(self, actor: Actor, *, name: str, face: str) -> dict[str, Any]:
-        """A player that has no device yet: give it a token, or pair a device with it."""
-        actor.require("admin")
+    async def create(self, actor: Actor, *, name: str, face: str, scope: str = "admin") -> dict[str, Any]:
+        """A player that has no device yet: give it a token, or pair a device with it. `scope`: what the caller needs,
+        where a face's document says another one. Raises Forbidden, Conflict (quota).
+        """
+        actor.require(scope)
         now = now_ms()
         async with self._db.transaction() as session:
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "players", now))
@@ -101,10 +105,11 @@ class Players:
     async def update(
         self, actor: Actor, player_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
-        """Change `name`, `group_ids`, `location_id`, `layout_id`, `timezone` (the last three cleared by None) or
-        `quarantined` (only to False). `version`: the one that the caller has seen.
+        """Change `name`, `group_ids`, `location_id`, `layout_id`, `timezone` (the last three cleared by None),
+        `settings` (those given; a connected device is told at once) or `quarantined`, for a `reason`. What the hub has
+        quarantined only an admin lets in again. `version`: the one that the caller has seen.
 
-        Raises NotFound, Invalid, PreconditionFailed.
+        Raises NotFound, Forbidden, Invalid, PreconditionFailed.
         """
         actor.require("write:players")
         now = now_ms()
@@ -114,11 +119,15 @@ class Players:
                 raise PreconditionFailed
             if "name" in changes:
                 player.name = changes["name"]
-            lifted = changes.get("quarantined") is False and player.quarantined_at is not None
-            if changes.get("quarantined") is False:
+            turned = "quarantined" in changes and changes["quarantined"] != (player.quarantined_at is not None)
+            lifted, put_out = turned and not changes["quarantined"], turned and changes["quarantined"]
+            if changes.get("quarantined") is False and player.quarantined_by is None:
                 actor.require("admin")
-                player.quarantined_at = None
+            if put_out:
+                player.quarantined_at, player.quarantined_by = now, actor.name
+                player.quarantine_reason = changes.get("reason")
             if lifted:
+                player.quarantined_at = player.quarantine_reason = player.quarantined_by = None
                 await self._db.run(session, presence.trust(player_id))
             if "group_ids" in changes:
                 await self._join_groups(session, actor, player_id, changes["group_ids"])
@@ -128,6 +137,8 @@ class Players:
                     setattr(player, name, changes[name])
             if "timezone" in changes:
                 player.timezone = None if changes["timezone"] is None else checked_zone_name(changes["timezone"])
+            if "settings" in changes:
+                player.settings = _desired(player, changes["settings"])
             shown = bool(changes.keys() & SHOWN)
             if shown:
                 await touch_content(session, actor.team_id)
@@ -137,16 +148,23 @@ class Players:
             await session.flush()
             data = {"changed": sorted(changes)}
             await self._db.run(session, events.append(player_event("player.updated", player, actor, face, now, **data)))
+            if put_out:
+                event = player_event("player.quarantined", player, actor, face, now, reason=player.quarantine_reason)
+                await self._db.run(session, events.append(event))
         self._bus.publish(("events", actor.team_id))
+        if put_out:
+            self._bus.publish(("player", player_id), "quarantined")
+        if "settings" in changes:
+            self._bus.publish(("player", player_id), "settings")
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
         if shown:
             self._bus.publish(("content", actor.team_id))
         return await self._detail(actor, player_id)
 
-    async def delete(self, actor: Actor, player_id: int, *, face: str) -> None:
-        """The player is gone, its token dead and its connection closed. Raises NotFound."""
-        actor.require("admin")
+    async def delete(self, actor: Actor, player_id: int, *, face: str, scope: str = "admin") -> None:
+        """The player is gone, its token dead and its connection closed. `scope`: as `create`. Raises NotFound."""
+        actor.require(scope)
         now = now_ms()
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
@@ -232,7 +250,8 @@ class Players:
     async def update_group(
         self, actor: Actor, group_id: int, changes: dict[str, Any], *, version: int | None, face: str
     ) -> dict[str, Any]:
-        """Change `name`, `layout_id` (None takes it away), or replace the members by `player_ids`.
+        """Change `name`, `layout_id` (None takes it away), replace the members by `player_ids`, or wish for `settings`
+        of all that are members then.
 
         Raises NotFound, Invalid, PreconditionFailed.
         """
@@ -249,11 +268,18 @@ class Players:
                 group.layout_id = changes["layout_id"]
             if "player_ids" in changes:
                 await self._fill_group(session, actor, group, changes["player_ids"])
+            told = await store.members(session, group_id) if "settings" in changes else []
+            for player in await store.some(session, told):
+                player.settings = _desired(player, changes["settings"])
+                player.version += 1
+                player.updated_at = now
             await touch_content(session, actor.team_id)
             group.version += 1
             session.add(group)
             await session.flush()
             await self._db.run(session, events.append(_group_event("group.updated", group, actor, face, now)))
+        for player_id in told:
+            self._bus.publish(("player", player_id), "settings")
         self._bus.publish(("events", actor.team_id))
         self._bus.publish(("content", actor.team_id))
         return await self._group_detail(actor, group_id)
@@ -274,15 +300,32 @@ class Players:
     # ------------------------------------------------------------------------------------------------------------------
 
     async def _detail(self, actor: Actor, player_id: int) -> dict[str, Any]:
+        heard = self._presence.heard(player_id)
         async with self._db.session() as session:
             player = await store.get(session, actor.team_id, player_id)
             found = await store.find(session, actor.team_id, player_id=player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
             layout = await layout_of(session, player, found[0].group_ids)
-        detail = _describe_detail(player, found[0], screenshot, layout)
+            link = await session.get(SessionRow, found[0].presence.session_id or "")
+        detail = _describe_detail(player, found[0], heard, screenshot, layout)
+        detail["presence"] = self._facts(found[0], heard, link, detail["connected"])
         if self._programs is not None:
             detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
         return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
+
+    def _facts(self, found: Found, heard: Heard, link: SessionRow | None, connected: bool) -> dict[str, Any]:
+        """Presence as three facts, each with its time: none of them follows from another."""
+        began = link.started_at if link is not None and connected else None
+        ended = None if found.presence.online else found.presence.since  # within a grace the end is not told yet
+        healthy, healthy_at = self._presence.health(found.player.id or 0) or (connected, began)
+        reported = {**orjson.loads(found.status.reported), **heard.reported}
+        changing, changing_at = reported.get(PICTURE, (None, None))
+        return {
+            "epoch": found.presence.epoch,
+            "connected": _fact(connected, began if connected else ended),
+            "agent_healthy": _fact(connected and healthy, healthy_at if connected else ended),
+            "picture_changing": _fact(changing, changing_at),
+        }
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:
         async with self._db.session() as session:
@@ -345,12 +388,18 @@ def _polls(player: Player) -> bool:
 
 
 def _describe_detail(
-    player: Player, found: Found, screenshot: Screenshot | None, layout: Layout | None
+    player: Player, found: Found, heard: Heard, screenshot: Screenshot | None, layout: Layout | None
 ) -> dict[str, Any]:
     settings = orjson.loads(player.settings)
     settings.pop("pin", None)
     status = found.status
+    telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
+    reported = {**orjson.loads(status.reported), **heard.reported}
+    failed = reported.pop(FAILED, {})
+    reported.pop(PICTURE, None)
+    address = heard.address or status.address
     return {
+        "ip_address": telemetry.get("ip_address") or address,
         "layout": None if layout is None else {"id": layout.id, "name": layout.name},
         "playlist": None,
         "layout_id": player.layout_id,
@@ -365,12 +414,35 @@ def _describe_detail(
         "player": {"kind": player.player_kind, "version": player.player_version} if player.player_kind else None,
         "capabilities": orjson.loads(player.capabilities) if player.capabilities else None,
         "settings": settings,
-        "reported": orjson.loads(status.reported),
-        "telemetry": orjson.loads(status.telemetry),
+        "reported": reported,
+        "settings_failed": failed,
+        "telemetry": telemetry,
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
+        "connection_address": address,
         "connected": found.presence.node is not None or (_polls(player) and found.presence.online),
+        "quarantine": _quarantine(player),
         "token_prefix": player.token_prefix,
         "last_screenshot_at": rfc3339(screenshot.captured_at) if screenshot else None,
+    }
+
+
+def _desired(player: Player, settings: Mapping[str, Any]) -> str:
+    """The settings that the player should have, with these changed; a pin is that of the lock."""
+    unlocked = {"pin": None} if settings.get("locked") is False else {}
+    return orjson.dumps(orjson.loads(player.settings) | dict(settings) | unlocked).decode()
+
+
+def _fact(value: bool | None, since: int | None) -> dict[str, Any]:
+    return {"value": value, "since": rfc3339_or_none(since)}
+
+
+def _quarantine(player: Player) -> dict[str, Any] | None:
+    if player.quarantined_at is None:
+        return None
+    return {
+        "since": rfc3339(player.quarantined_at),
+        "reason": player.quarantine_reason,
+        "by": player.quarantined_by,
     }
 
 

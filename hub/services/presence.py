@@ -17,7 +17,19 @@ from hub.store.database import Database
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 SEEN_EVERY_MS = 60_000  # how stale a stored last-seen may get; the live one is in memory
 FLUSH_LIMIT = 500  # players a flush hands to the database at once
+FAILED = "~failed"
+"""Among what a player reported: the settings that it could not apply, and why. No setting is called so."""
+
 BLIND_MS = 5 * SECOND  # without a sweep for so long we were asleep, or the database was away, or the clock has jumped
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the database may not have yet of a player."""
+
+    address: str | None = None
+    telemetry: Mapping[str, Any] = field(default_factory=dict)
+    reported: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -32,6 +44,7 @@ class _Latest:
     address: str | None = None
     telemetry: dict[str, Any] = field(default_factory=dict)
     reported: dict[str, Any] = field(default_factory=dict)
+    leaving: "Heard" = field(default_factory=lambda: Heard())  # on its way to the database
 
 
 class PresenceService:
@@ -45,7 +58,7 @@ class PresenceService:
         self._bus = bus
         self._graces = graces
         self._latest: dict[int, _Latest] = {}
-        self._suspects: set[int] = set()
+        self._health: dict[int, tuple[bool, int]] = {}  # whether it answers pings, since when; where that has changed
         self._fresh: dict[int, dict[str, Any]] | None = None  # telemetry since the last `fresh`, by player
         self.due = asyncio.Event()
         """Set when the grace of some player is over: time to `sweep`."""
@@ -74,17 +87,18 @@ class PresenceService:
         if connected.quarantined:
             self._bus.publish(("player", player_id), "quarantined")
             return connected
+        self._health.pop(player_id, None)
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.gone, latest.stored_at = self._clock(), address, False, 0
         latest.team_id = connected.team_id
         return connected
 
     def polled(self, player_id: int, team_id: int, address: str | None, telemetry: Mapping[str, Any]) -> None:
-        """A player that polls was heard. That it came online is stored before; this costs no write."""
+        """A player that polls was heard. That it was, and what it said, is stored before; this costs no write."""
         latest = self._latest.setdefault(player_id, _Latest(0))
         latest.seen_at, latest.address, latest.polls, latest.gone = self._clock(), address, True, False
+        latest.stored_at = latest.seen_at
         latest.team_id = team_id
-        latest.telemetry.update(telemetry)
         self._freshen(player_id, telemetry)
 
     async def disconnect(self, player_id: int, team_id: int, epoch: int, reason: Reason) -> None:
@@ -126,11 +140,16 @@ class PresenceService:
 
     def doubt(self, player_id: int, suspect: bool) -> None:
         """A ping has gone unanswered, or an answer came after all."""
-        (self._suspects.add if suspect else self._suspects.discard)(player_id)
+        if suspect != self.is_suspect(player_id):
+            self._health[player_id] = (not suspect, self._clock())
         self._freshen(player_id)
 
     def is_suspect(self, player_id: int) -> bool:
-        return player_id in self._suspects
+        return self.health(player_id) is not None and not self._health[player_id][0]
+
+    def health(self, player_id: int) -> tuple[bool, int] | None:
+        """(whether the connected player answers pings, since when); None: as it has since it connected."""
+        return self._health.get(player_id)
 
     def report(
         self, player_id: int, *, telemetry: Mapping[str, Any] | None = None, reported: Mapping[str, Any] | None = None
@@ -175,7 +194,7 @@ class PresenceService:
             values: dict[str, Any] = {
                 "player_id": player_id,
                 "last_seen_at": rfc3339(latest.seen_at),
-                "suspect": player_id in self._suspects,
+                "suspect": self.is_suspect(player_id),
             }
             told.setdefault(latest.team_id, []).append(values | ({"telemetry": telemetry} if telemetry else {}))
         return told
@@ -197,6 +216,15 @@ class PresenceService:
         """The latest sign of life that this node had, Unix ms."""
         latest = self._latest.get(player_id)
         return latest.seen_at if latest else None
+
+    def heard(self, player_id: int) -> Heard:
+        """What this node has heard of the player and may not have written yet. Whoever reads the database as well asks
+        here first, so that nothing slips through between."""
+        latest = self._latest.get(player_id)
+        if latest is None:
+            return Heard()
+        leaving = latest.leaving
+        return Heard(latest.address, {**leaving.telemetry, **latest.telemetry}, {**leaving.reported, **latest.reported})
 
     async def flush(self, *, everything: bool = False) -> None:
         """Write what has gathered; last-seen times alone only when the stored ones have grown stale. What cannot be
@@ -221,12 +249,14 @@ class PresenceService:
 
     async def _write_report(self, player_id: int, latest: _Latest, now: int) -> None:
         telemetry, reported = latest.telemetry, latest.reported
-        latest.telemetry, latest.reported = {}, {}
+        latest.telemetry, latest.reported, latest.leaving = {}, {}, Heard(None, telemetry, reported)
         try:
             await self._db.write(store.report, player_id, telemetry, reported, now, key=player_id)
         except HubError:
             latest.telemetry, latest.reported = telemetry | latest.telemetry, reported | latest.reported
             raise
+        finally:
+            latest.leaving = Heard()
 
     async def _write_seen(self, player_id: int, latest: _Latest) -> None:
         seen_at = latest.seen_at

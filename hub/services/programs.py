@@ -9,12 +9,12 @@ import orjson
 from hub.bus.base import Bus
 from hub.domain import program as rules
 from hub.domain.access import Actor
-from hub.domain.errors import Invalid, NotFound
+from hub.domain.errors import HubError, Invalid, NotFound
 from hub.domain.explanation import Explanation, explain, name_of
 from hub.domain.manifest import entry, playlist_told
 from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, Step, World, by_weather
 from hub.domain.timeline import local, zone_named
-from hub.domain.times import DAY, now_ms, rfc3339, rfc3339_or_none
+from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.domain.weather import Sky
 from hub.services.weather import Weather
 from hub.services.worlds import AT_ONCE, Team, Worlds
@@ -23,6 +23,7 @@ from hub.store.database import Database
 from hub.store.tables import Player
 
 PAST_DAYS, FUTURE_DAYS = 366, 3_660  # how far from now a program may be asked for
+ACTIVATE_EVERY_MS = 15 * SECOND  # what turns between two minutes without a word here: weather, changes of other nodes
 NAMED_PLAYERS = 100  # players that a schedule.activated event names; the number of all is beside them
 
 
@@ -45,6 +46,8 @@ class Programs:
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._activated: dict[int, frozenset[int]] = {}  # by team: schedules that play, as last written
+        self._activated_at = 0  # 0: something has changed since
+        bus.subscribe(("content", None), self._changed)
 
     # For players and their connections -------------------------------------------------------------------------------
 
@@ -170,6 +173,22 @@ class Programs:
         }
 
     # By itself -------------------------------------------------------------------------------------------------------
+
+    async def activate_when_due(self) -> None:
+        """`activate` as soon as a schedule may have begun: with the minute, with a change, and with the weather, which
+        is looked at each quarter of a minute (a supervised loop calls this each second)."""
+        now, last = self._clock(), self._activated_at
+        if now // MINUTE == last // MINUTE and 0 <= now - last < ACTIVATE_EVERY_MS:
+            return
+        self._activated_at = now
+        try:
+            await self.activate()
+        except HubError:
+            self._activated_at = 0
+            raise
+
+    def _changed(self, _message: Any) -> None:
+        self._activated_at = 0
 
     async def activate(self) -> None:
         """Write down which schedules play on some player now: a schedule.activated event where one begins to."""

@@ -34,6 +34,7 @@ from hub.services.quotas import Places, TeamQuotas
 from hub.services.releases import Releases
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
+from hub.services.teams import Teams
 from hub.services.tickets import Tickets
 from hub.services.tokens import Tokens
 from hub.services.uploads import Uploads
@@ -79,6 +80,7 @@ class Services:
     analytics: Analytics
     exports: Exports
     quotas: TeamQuotas
+    teams: Teams
     streams: Places
     waits: Places
     patience: Patience

@@ -14,7 +14,7 @@ from hub.domain.errors import Conflict, Invalid
 from hub.domain.events import SUBSCRIBABLE, Event, number_of
 from hub.domain.hosts import Network
 from hub.domain.quotas import Quotas
-from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_ms, rfc3339_or_none
+from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.services.changes import change, check_version
 from hub.services.waiting import Patience
 from hub.store import deliveries, events
@@ -284,7 +284,7 @@ def _describe(row: Webhook, now: int) -> dict[str, Any]:
 
 def _delivery(row: Delivery, event: EventRow | None, log_id: str) -> dict[str, Any]:
     attempt = {
-        "at": rfc3339_ms(row.last_at),
+        "at": rfc3339(row.last_at),
         "url": row.last_url,
         "duration_ms": row.last_ms,
         "status": row.last_status,

@@ -34,6 +34,7 @@ from hub.protocol.session import (
     UploadBroken,
     UploadChunk,
 )
+from hub.services.presence import FAILED
 from hub.sockets.alerts import AlertBoard
 from hub.sockets.uploads import UploadDesk
 
@@ -214,7 +215,7 @@ class PlayerConnection:
         elif isinstance(event, m.Telemetry):
             services.presence.report(self.player_id, telemetry=_present(event))
         elif isinstance(event, m.SettingsReport):
-            services.presence.report(self.player_id, reported=event.reported)
+            services.presence.report(self.player_id, reported=_reported(event))
         elif isinstance(event, m.Progress):
             services.commands.progress(self.player_id, event.id, event.percent, event.note)
         elif isinstance(event, m.Upload):
@@ -343,7 +344,7 @@ class PlayerConnection:
 
     def _wake(self, message: Any) -> None:
         """The bus says that something concerns this player; the database says what."""
-        if self._early is not None and message in ("commands", "cancel"):
+        if self._early is not None and message in ("commands", "cancel", "settings"):
             self._early.add(message)
         elif message == "commands":
             self._let_out()
@@ -351,6 +352,8 @@ class PlayerConnection:
             self._spawn(self._cancels())
         elif message == "alerts":
             self._spawn(self._look_at_alerts())
+        elif message == "settings":
+            self._spawn(self._tell_settings())
         elif message == "revoked":
             self._spawn(self._check_token())
         elif message == "quarantined":
@@ -398,6 +401,12 @@ class PlayerConnection:
 
     async def _look_at_alerts(self) -> None:
         self.show_alerts(await self._registry.services.alerts.live_for_player(self.team_id, self.player_id))
+
+    async def _tell_settings(self) -> None:
+        desired = await self._registry.services.presence.settings(self.player_id)
+        if self.lives:
+            self._session.send(m.Settings(desired=desired))
+            self._pump()
 
     async def _check_token(self) -> None:
         found = await self._registry.services.players.by_token_digest(self._digest)
@@ -522,6 +531,12 @@ def _device(hello: m.Hello) -> Device:
         boot_id=hello.boot_id,
         agent_version=hello.agent.version,
     )
+
+
+def _reported(report: m.SettingsReport) -> dict[str, Any]:
+    """What it has, and what it could not apply; a report of the revision alone says nothing of settings."""
+    failed = {} if report.reported.keys() <= {"revision"} and not report.failed else {FAILED: report.failed or {}}
+    return {**report.reported, **failed}
 
 
 def _showing(play: m.Play) -> Showing:

@@ -64,7 +64,12 @@ def create(
     yield _INSERT(**{name: getattr(batch, name) for name in _INSERT.names})
     for row in rows:
         yield from commands.queue(row, spec, actor, now)
-    data = {"batch_id": batch.id, "command": batch.command, "status": "running", "total": len(rows)}
+    data = {
+        "batch_id": batch.id,
+        "command": batch.command,
+        "status": "running" if rows else "finished",
+        "total": len(rows),
+    }
     yield from events.append(Event("batch.updated", batch.team_id, now, data, actor=actor))
     return None
 

@@ -51,6 +51,7 @@ _POLLED = Statement("""
     WHERE device_digest = :device_digest AND state = 'pending'""")
 _GIVE_TOKEN = Statement("""
     UPDATE player SET token_digest = :digest, token_prefix = :prefix, token_issued_at = :now, quarantined_at = NULL,
+           quarantine_reason = NULL, quarantined_by = NULL,
            hardware_id = :hardware_id, model = :model, capabilities = NULL
     WHERE id = :player_id RETURNING team_id, screen_id, name""")
 _NEW_DEVICE = Statement("UPDATE presence SET history = '{}' WHERE player_id = :player_id")

@@ -11,6 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.domain.errors import NotFound
 from hub.store.tables import GroupMember, Licence, Player, PlayerGroup, PresenceRow, Status
 
+AT_ONCE = 500  # numbers in one question; SQLite takes some thousand
+
 _STANDING = text("""
     SELECT p.id, p.screen_id, p.name, p.quarantined_at, r.online, r.since, r.flapping
     FROM player p JOIN presence r ON r.player_id = p.id WHERE p.team_id = :team_id ORDER BY p.id""")
@@ -42,6 +44,15 @@ async def get(session: AsyncSession, team_id: int, player_id: int) -> Player:
     if player is None:
         raise NotFound
     return player
+
+
+async def some(session: AsyncSession, player_ids: Sequence[int]) -> list[Player]:
+    """The players of these numbers; the caller has checked that all are of the team."""
+    found: list[Player] = []
+    for start in range(0, len(player_ids), AT_ONCE):
+        numbers = player_ids[start : start + AT_ONCE]
+        found += (await session.exec(select(Player).where(col(Player.id).in_(numbers)))).all()
+    return found
 
 
 async def standing(session: AsyncSession, team_id: int) -> list[Any]:

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.domain import commands as catalogue
 from hub.domain import ids
 from hub.domain import polling as rules
-from hub.domain.errors import Invalid, TooMany, Unavailable
+from hub.domain.errors import Forbidden, Invalid, TooMany, Unavailable
 from hub.store import events, presence
 from hub.store.commands import UNFINISHED, finished, partial
 from hub.store.pairing import Spending, check, spend
@@ -21,7 +21,7 @@ from hub.store.tables import Player, PollingDevice
 _COLUMNS = columns(PollingDevice)
 _FIND = Statement("""
     SELECT d.player_id, d.team_id AS owner, d.pairing_code, d.code_expires_at, d.app_version, d.license_key, d.revision,
-           d.held, d.seen_at, p.id AS paired, p.team_id, p.name, p.settings, p.token_digest, r.online,
+           d.held, d.seen_at, p.id AS paired, p.team_id, p.name, p.settings, p.token_digest, p.quarantined_at, r.online,
            r.offline_due_at, r.session_id, t.plan,
            (SELECT COUNT(*) FROM licence l WHERE l.player_id = d.player_id AND l.activated_at IS NOT NULL) AS licences
     FROM polling_device d LEFT JOIN player p ON p.id = d.player_id AND p.uuid = d.uuid
@@ -109,11 +109,13 @@ def find(uuid: str) -> Unit:
 
 def look_up(uuid: str, guess: Spending, now: int) -> Unit:
     """Unit: the same for whoever asks from outside: uuids that lead nowhere are guesses, and guesses are paced. Raises
-    TooMany."""
+    TooMany, Forbidden (quarantined)."""
     yield from check([guess], now)
     device = yield from find(uuid)
     if device is None:
         yield from spend([guess], now)
+    elif device["quarantined_at"] is not None:
+        raise Forbidden("This player is quarantined.", code="quarantined")
     return device
 
 
@@ -246,8 +248,8 @@ def beat(
     now: int,
 ) -> Unit:
     """Unit: a device was heard. Its player is online; what it says may prove commands, what is queued goes out with the
-    answer. Answers a `Beat`, None where `find` does. Writes nothing where nothing has changed.
-    Raises TooMany.
+    answer. What it says is stored with it. Answers a `Beat`, None where `find` does.
+    Raises TooMany, Forbidden (quarantined).
     """
     device = yield from look_up(uuid, guess, now)
     if device is None:
@@ -259,7 +261,11 @@ def beat(
         return Beat(device)
     arrives = not device["online"] or device["session_id"] is None or device["offline_due_at"] is None
     if arrives:
-        yield from presence.poll(player_id, session_id, address, grace, now)
+        yield from presence.poll(player_id, session_id, address, grace, now, told=readings.get("ip_address"))
+    else:
+        yield from presence.seen(player_id, now, address)
+    if readings:
+        yield from presence.report(player_id, readings, {}, now)
     settled, delivered = yield from _exchange(player_id, readings, now)
     if settled or delivered:
         device = yield from find(uuid)

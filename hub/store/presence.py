@@ -1,6 +1,7 @@
 """Presence in the database: the durable half of `hub.domain.presence`. Only transitions are written here; last-seen and
 telemetry go to `player_status` in batches."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ POLLING = "polling"
 """In place of a node, in sessions of players that poll: whichever node hears them."""
 
 _COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offline_due_at, r.reason, r.flapping,
-    r.history, r.session_id, p.name, p.screen_id, s.address, s.last_seen_at,
+    r.history, r.session_id, p.name, p.screen_id, s.address, s.telemetry, s.last_seen_at,
     CASE WHEN p.uuid IS NOT NULL AND p.token_digest IS NULL THEN 1 ELSE 0 END AS polls"""
 _READ = Statement(f"""
     SELECT {_COLUMNS}, p.token_digest, p.quarantined_at, p.settings, p.capabilities, p.hardware_id, p.model,
@@ -42,7 +43,9 @@ _DESCRIBE = Statement("""
     UPDATE player SET hardware_id = :hardware_id, model = :model, os_version = :os_version, app_version = :app_version,
            agent = :agent, player_kind = :player_kind, player_version = :player_version, capabilities = :capabilities
     WHERE id = :player_id""")
-_QUARANTINE = Statement("UPDATE player SET quarantined_at = :now WHERE id = :player_id AND quarantined_at IS NULL")
+_QUARANTINE = Statement("""
+    UPDATE player SET quarantined_at = :now, quarantine_reason = :reason, quarantined_by = NULL
+    WHERE id = :player_id AND quarantined_at IS NULL""")
 _KEEP_HISTORY = Statement("UPDATE presence SET history = :history WHERE player_id = :player_id")
 _CRASHED_SESSIONS = Statement("""
     UPDATE player_session SET reason = 'crash', ended_at = COALESCE(
@@ -87,7 +90,7 @@ def connect(
     before = _presence(row)
     change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now, replaces=replaces)
     if change.cloned:
-        yield _QUARANTINE(player_id=player_id, now=now)
+        yield _QUARANTINE(player_id=player_id, now=now, reason="cloned")
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"quarantined": True, "reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
@@ -125,11 +128,14 @@ def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: 
     return True
 
 
-def poll(player_id: int, session_id: str, address: str | None, grace: int, now: int) -> Unit:
-    """Unit: a player that polls is there after it was away: its epoch rises and a session begins."""
+def poll(
+    player_id: int, session_id: str, address: str | None, grace: int, now: int, *, told: str | None = None
+) -> Unit:
+    """Unit: a player that polls is there after it was away: its epoch rises and a session begins. `told`: the address
+    that it says it has."""
     row = (yield _READ(player_id=player_id))[0]
     before = _presence(row)
-    yield from _write(row, before, rules.poll(before, grace=grace, now=now), session_id, now, address)
+    yield from _write(row, before, rules.poll(before, grace=grace, now=now), session_id, now, address, told)
     yield _SEEN(player_id=player_id, last_seen_at=now, address=address)
     yield _OPEN_SESSION(
         id=session_id, player_id=player_id, epoch=before.epoch + 1, node=POLLING, address=address, started_at=now,
@@ -177,12 +183,12 @@ def seen(player_id: int, last_seen_at: int, address: str | None) -> Unit:
     yield _SEEN(player_id=player_id, last_seen_at=last_seen_at, address=address)
 
 
-def report(player_id: int, telemetry: dict[str, Any], reported: dict[str, Any], at: int) -> Unit:
+def report(player_id: int, telemetry: Mapping[str, Any], reported: Mapping[str, Any], at: int) -> Unit:
     """Unit: merge the latest values of one player into its status."""
     found = yield _TELEMETRY(player_id=player_id)
     if found:
-        merged = orjson.loads(found[0]["telemetry"]) | telemetry
-        settings = orjson.loads(found[0]["reported"]) | reported
+        merged = orjson.loads(found[0]["telemetry"]) | dict(telemetry)
+        settings = orjson.loads(found[0]["reported"]) | dict(reported)
         yield _KEEP_TELEMETRY(
             player_id=player_id,
             telemetry=orjson.dumps(merged).decode(),
@@ -196,7 +202,7 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     found = yield _READ(player_id=player_id)
     if not found or found[0]["quarantined_at"] is not None:
         return None
-    yield _QUARANTINE(player_id=player_id, now=now)
+    yield _QUARANTINE(player_id=player_id, now=now, reason=reason)
     yield from events.append(_event(found[0], "player.quarantined", {"quarantined": True, "reason": reason}, now))
     return found[0]["team_id"]
 
@@ -213,6 +219,8 @@ def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
     if not found:
         return None
     yield from events.append(_event(found[0], name, {"detail": data}, now))
+    if name in rules.PICTURES:
+        yield from report(player_id, {}, {rules.PICTURE: [rules.PICTURES[name], now]}, now)
     return found[0]["team_id"]
 
 
@@ -269,8 +277,16 @@ def _history(row: Presence) -> str:
 
 
 def _write(
-    row: Row, before: Presence, change: Change, session_id: str | None, now: int, address: str | None = None
+    row: Row,
+    before: Presence,
+    change: Change,
+    session_id: str | None,
+    now: int,
+    address: str | None = None,
+    told: str | None = None,
 ) -> Unit:
+    """Unit: the row after a step, with its events. Their address is the one that the device tells of itself (`told`, or
+    what it said last), which leads to it in its own network; where it told none, that of its connection."""
     after = change.row
     written = yield _WRITE(
         player_id=row["player_id"],
@@ -289,7 +305,8 @@ def _write(
     if not written:
         raise Unavailable("The player connected elsewhere at the same moment.", code="moved", retry_after=1)
     for kind, data in change.events:
-        more = {"ip_address": address or row["address"], "session": session_id or row["session_id"]}
+        known = told or orjson.loads(row["telemetry"] or "{}").get("ip_address")
+        more = {"ip_address": known or address or row["address"], "session": session_id or row["session_id"]}
         yield from events.append(_event(row, kind, data | more, now))
 
 

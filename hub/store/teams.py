@@ -26,6 +26,10 @@ async def create(session: AsyncSession, team: Team, owner: User) -> Team:
     return team
 
 
+async def teams(session: AsyncSession) -> list[Team]:
+    return list((await session.exec(select(Team).order_by(col(Team.id)))).all())
+
+
 async def count(session: AsyncSession) -> int:
     return int((await session.exec(select(func.count()).select_from(Team))).one())
 

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.domain.errors import NotFound
 from hub.domain.events import Event
 from hub.domain.quotas import Limits, Quotas
-from hub.domain.times import rfc3339_ms
+from hub.domain.times import rfc3339
 from hub.store import events
 from hub.store.quotas import plan_of
 from hub.store.statements import Statement, Unit, insert_into
@@ -105,7 +105,7 @@ def record(new: NewUpload, now: int, quotas: Quotas) -> Unit:
         "player_id": new.player_id,
         "screen_id": player["screen_id"],
         "name": player["name"],
-        "captured_at": rfc3339_ms(new.captured_at),
+        "captured_at": rfc3339(new.captured_at),
         "source": new.source,
         "mime": new.mime,
         "size": new.size,

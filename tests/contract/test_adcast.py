@@ -45,7 +45,6 @@ class Scene:
         body = {"pairing_code": await self.code(uuid), "name": "Lobby Display"}
         number: int = (await self.post("/api/devices/pair", body))["device"]["id"]
         await self.post("/api/device/heartbeat", BODIES["device.heartbeat"] | {"uuid": uuid}, self.nobody)
-        await self.hub.services.presence.flush()
         return number
 
     async def content(self) -> int:

@@ -154,6 +154,6 @@ def _ms(time: str) -> int:
 
 
 def _span(command_id: str, events: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Unix times in ms of the first and the last event of a command; the stories themselves tell whole seconds."""
+    """Unix times in ms from the second of the first event of a command to the end of that of the last one."""
     times = [_ms(event["timestamp"]) for event in events if event["data"].get("command_id") == command_id]
-    return (min(times), max(times)) if times else (0, 0)
+    return (min(times), max(times) + 999) if times else (0, 0)

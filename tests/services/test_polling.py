@@ -131,6 +131,41 @@ async def stage(db: Database, tmp_path: Path) -> Stage:
     return stage
 
 
+async def test_who_was_just_heard_is_online_with_its_pairing_and_who_was_not_is_not(stage: Stage) -> None:
+    number = await stage.pair("tv-1")
+    assert await stage.status(number) == "online"
+    code = (await stage.polling.register("tv-2", address=HERE))["pairing_code"]
+    await stage.pass_time(GRACES.polling)
+    assert await stage.status(number) == "offline"  # the registration was the last that was heard of it
+    paired = await stage.pairing.approve(stage.owner, code, face="adcast")
+    assert not paired["online"]
+    assert await stage.status(paired["player_id"]) == "offline"
+    assert await stage.told() == ["player.online online", "player.offline offline"]
+
+
+async def test_what_a_heartbeat_said_is_stored_before_its_answer(stage: Stage) -> None:
+    number = await stage.pair("tv-1")
+    await stage.polling.heartbeat("tv-1", {"volume": 30, "ip_address": "192.168.1.100"}, HERE)
+    await stage.polling.heartbeat("tv-1", {"volume": 40}, HERE)
+    bus = LocalBus()
+    after_a_kill = Players(stage.db, bus, PresenceService(stage.db, bus, "hub", GRACES))
+    player = await after_a_kill.get(stage.owner, number)
+    assert player["telemetry"] == {"volume": 40, "ip_address": "192.168.1.100"}
+    assert player["telemetry_at"] is not None
+    assert (player["ip_address"], player["connection_address"]) == ("192.168.1.100", HERE)
+
+
+async def test_who_comes_online_is_told_with_its_own_address_or_with_that_of_its_connection(stage: Stage) -> None:
+    told = await stage.pair("tv-1")
+    await stage.pass_time(GRACES.polling)
+    await stage.polling.heartbeat("tv-1", {"ip_address": "192.168.1.100"}, HERE)
+    silent = await stage.pair("tv-2")
+    async with stage.db.session() as session:
+        rows = await events.after(session, stage.owner.team_id, 0, 1000)
+    online = {row.player_id: events.as_data(row)["ip_address"] for row in rows if row.type == "player.online"}
+    assert online == {told: "192.168.1.100", silent: HERE}
+
+
 async def test_a_device_keeps_its_number_and_its_code_until_somebody_pairs_it(stage: Stage) -> None:
     other = await stage.players.create(stage.owner, name="Other", face="test")
     first = await stage.polling.register("tv-1", model="Mi Box", os_version="11", license_key="NO-SUCH", address=HERE)
@@ -167,7 +202,7 @@ async def test_a_device_keeps_its_number_and_its_code_until_somebody_pairs_it(st
     player = await stage.players.get(stage.owner, paired["player_id"])
     assert (player["model"], player["os_version"], player["app_version"]) == ("Mi Box S", "11", "2.0.0")
     assert player["paired"]
-    assert not player["connected"]
+    assert player["connected"]
 
 
 async def test_a_licence_is_activated_by_the_device_that_sends_it(stage: Stage) -> None:
@@ -180,9 +215,8 @@ async def test_a_licence_is_activated_by_the_device_that_sends_it(stage: Stage) 
     assert not (await stage.polling.register("tv-2", license_key=licence["key"], address=HERE))["license_activated"]
 
 
-async def test_a_player_is_online_from_its_first_heartbeat_until_90_seconds_after_its_last(stage: Stage) -> None:
+async def test_a_player_is_online_from_its_pairing_until_90_seconds_after_it_was_last_heard(stage: Stage) -> None:
     player = await stage.pair("tv-1")
-    assert await stage.status(player) == "offline"
     for _ in range(4):
         await stage.beat("tv-1", volume=20)
         assert await stage.status(player) == "online"

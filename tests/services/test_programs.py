@@ -155,6 +155,24 @@ async def test_an_address_that_could_be_read_from_a_players_disk_is_in_no_manife
     assert after["assets"] == {}
 
 
+async def test_a_schedule_is_seen_to_begin_with_its_minute_and_with_a_change(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    day = await stage.playlist("day")
+    await stage.schedule("day", day, "player", stage.player, start_time="20:01", end_time="23:00")
+    stage.now += MINUTE - 1
+    await stage.programs.activate_when_due()
+    assert await stage.activated() == []
+    stage.now += 1
+    await stage.programs.activate_when_due()
+    assert await stage.activated() == ["day"]
+    await stage.schedule("urgent", day, "player", stage.player, priority=9)
+    await stage.touch()
+    stage.bus.publish(("content", stage.owner.team_id))
+    await stage.programs.activate_when_due()
+    assert await stage.activated() == ["day", "urgent"]
+
+
 async def test_a_schedule_that_begins_to_play_is_one_event(db: Database) -> None:
     stage = Stage(db, await team_owner(db, "acme"))
     await stage.set()

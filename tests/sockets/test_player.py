@@ -192,6 +192,92 @@ async def test_two_devices_with_one_token_are_quarantined(hub: Hub) -> None:
     assert refusal.value.response.status_code == 403
 
 
+async def test_a_player_that_somebody_quarantines_is_sent_off_at_once(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    async with hub.connected(token) as player:
+        await hub.client.patch(f"/api/v1/players/{player_id}", json={"quarantined": True, "reason": "stolen"})
+        assert (await player.closed())[0] == 4003
+
+
+async def test_desired_settings_are_told_at_once_or_with_the_welcome_and_what_failed_is_shown(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    path = f"/api/v1/players/{player_id}"
+    async with hub.connected(token) as player:
+        wished = await hub.client.patch(path, json={"settings": {"volume": 40, "brightness": 7}})
+        assert wished.json()["data"]["settings"] == {"volume": 40, "brightness": 7}
+        assert (await player.until("settings"))["desired"] == {"volume": 40, "brightness": 7}
+        failed = {"brightness": "This device has no such setting."}
+        await player.send(type="settings", reported={"volume": 40}, failed=failed)
+        await player.send(type="settings", reported={"revision": "r1"})  # says nothing of them
+        await player.send(type="event", name="storage.low", data={})
+        await hub.event("storage.low", player_id=player_id)  # behind the reports on the same socket
+        shown = (await hub.client.get(path)).json()["data"]
+        assert (shown["settings_failed"], shown["reported"]) == (failed, {"volume": 40, "revision": "r1"})
+        await player.send(type="settings", reported={"volume": 40})
+        await player.send(type="event", name="storage.low", data={"again": True})
+        await hub.event("storage.low", player_id=player_id, detail={"again": True})
+        assert (await hub.client.get(path)).json()["data"]["settings_failed"] == {}
+    group = (await hub.client.post("/api/v1/player-groups", json={"name": "All", "player_ids": [player_id]})).json()
+    where = f"/api/v1/player-groups/{group['data']['id']}"
+    lock = {"settings": {"locked": True, "pin": "1234"}}
+    assert (await hub.client.patch(where, json=lock)).status_code == 200
+    async with hub.socket(token) as player:
+        desired = {"volume": 40, "brightness": 7, "locked": True, "pin": "1234"}
+        assert (await player.hello())["settings"] == desired
+        assert "1234" not in (await hub.client.get(path)).text
+        await hub.client.patch(where, json={"settings": {"locked": False}})
+        assert (await player.until("settings"))["desired"] == desired | {"locked": False, "pin": None}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"volume": 101},
+        {"volume": "loud"},
+        {"locked": True},
+        {"pin": "1234"},
+        {"locked": True, "pin": "x"},
+        {"x": 1},
+    ],
+)
+async def test_settings_that_make_no_sense_are_refused(hub: Hub, wrong: dict[str, Any]) -> None:
+    player_id, _ = await hub.player()
+    path = f"/api/v1/players/{player_id}"
+    refused = await hub.client.patch(path, json={"settings": wrong})
+    assert refused.status_code == 422
+    assert all(field.startswith("settings") for field in refused.json()["errors"])
+    assert (await hub.client.get(path)).json()["data"]["settings"] == {}
+
+
+async def test_presence_is_three_facts_of_which_none_follows_from_another(hub: Hub) -> None:
+    player_id, token = await hub.player()
+
+    async def facts() -> tuple[int, bool, bool, bool | None]:
+        told = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
+        names = ("connected", "agent_healthy", "picture_changing")
+        assert all(told["presence"][name]["since"] for name in names if told["presence"][name]["value"] is not None)
+        assert not any(name.startswith("~") for name in told["reported"])
+        return told["presence"]["epoch"], *(told["presence"][name]["value"] for name in names)
+
+    assert await facts() == (0, False, False, None)
+    async with hub.connected(token) as player:
+        assert await facts() == (1, True, True, None)
+        await player.send(type="event", name="picture.frozen", data={})
+        await hub.event("picture.frozen", player_id=player_id)
+        assert await facts() == (1, True, True, False)
+        hub.services.presence.doubt(player_id, True)
+        assert await facts() == (1, True, False, False)
+        hub.services.presence.doubt(player_id, False)
+        await player.send(type="event", name="picture.recovered", data={})
+        await hub.event("picture.recovered", player_id=player_id)
+        assert await facts() == (1, True, True, True)
+        await player.send(type="bye", reason="stopping")
+        await player.closed()
+    await hub.event("player.offline", player_id=player_id)
+    assert await facts() == (1, False, False, True)
+
+
 async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:
@@ -412,10 +498,9 @@ async def test_telemetry_shows_in_the_player_and_is_no_event(hub: Hub) -> None:
         await player.send(type="event", name="storage.low", data={"free_mb": 12})
         event = await hub.event("storage.low", player_id=player_id)  # behind the telemetry on the same socket
         assert event["data"]["detail"] == {"free_mb": 12}
-        await hub.services.presence.flush()
         shown = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
         assert shown["telemetry"]["volume"] == 41
-        assert shown["ip_address"] == "192.0.2.7"
+        assert (shown["ip_address"], shown["connection_address"]) == ("192.0.2.7", "127.0.0.1")
 
 
 async def test_a_stopping_hub_sends_its_players_away_first(tmp_path: Path) -> None:

@@ -63,7 +63,6 @@ async def test_behind_a_proxy_only_addresses_are_believed(tmp_path: Path) -> Non
             headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": claim}
             async with hub.socket(None, additional_headers=headers) as player:
                 await player.hello()
-                await hub.services.presence.flush()
                 told = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
                 assert told["ip_address"] == believed
 

@@ -18,15 +18,15 @@ async def list_devices(call: Call) -> Answer:
 
 
 async def pair_device(call: Call) -> Answer:
-    """Take in the device that shows this code, whether it polls or connects. One that connects fetches its token
-    itself; one that polls is online with its next heartbeat."""
+    """Take in the device that shows this code, whether it polls or connects. One that polls is
+    online when it was just heard; one that connects fetches its token itself, and is online then."""
     body = call.body
     try:
         paired = await call.services.pairing.approve(call.actor, body.pairing_code, name=body.name, face=face(call))
     except NotFound as error:
         raise Invalid.field("pairing_code", error.message, code=error.code) from None
     device = {"id": paired["player_id"], "name": paired["name"], "uuid": paired["uuid"] or paired["screen_id"]}
-    return Answer(200, {"device": device | {"status": "offline"}})
+    return Answer(200, {"device": device | {"status": "online" if paired["online"] else "offline"}})
 
 
 async def get_device(call: Call) -> Answer:

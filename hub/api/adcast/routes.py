@@ -82,10 +82,10 @@ ENTRIES = (
     Endpoint("POST", "/api/device/register", device.register_device, summary="Register a player that polls",
              tags=PLAYERS, **UUID, body=bodies.DeviceRegistration, answers={200: a.Registered}, errors=(404, 429)),
     Endpoint("POST", "/api/device/heartbeat", device.send_heartbeat, summary="Send a heartbeat", tags=PLAYERS, **UUID,
-             body=bodies.Heartbeat, answers={200: a.Beat}, errors=(404, 429)),
+             body=bodies.Heartbeat, answers={200: a.Beat}, errors=(403, 404, 429)),
     Endpoint("GET", "/api/device/playlist", device.get_playlist, summary="Get what to show now", tags=PLAYERS, **UUID,
-             query=bodies.OfDevice, answers={200: a.Program}, errors=(404, 429)),
+             query=bodies.OfDevice, answers={200: a.Program}, errors=(403, 404, 429)),
     Endpoint("GET", "/api/device/content/{content_id:int}/download", device.download_content, summary="Fetch content",
              tags=PLAYERS, **UUID, query=bodies.OfDevice,
-             answers={200: None, 206: None, 302: None, 304: None, 416: None}, errors=(429,)),
+             answers={200: None, 206: None, 302: None, 304: None, 416: None}, errors=(403, 429)),
 )  # fmt: skip

@@ -18,13 +18,13 @@ SCREEN = "/v1/screens/{screen_id}"
 ENTRIES = (
     Endpoint("GET", "/v1/screens", screens.list_screens, summary="List screens", scope="read:players", **SCREENS,
              query=bodies.Pages, answers={200: Many[a.Screen]}),
-    Endpoint("POST", "/v1/screens", screens.create_screen, summary="Create a screen", scope="admin", **SCREENS,
+    Endpoint("POST", "/v1/screens", screens.create_screen, summary="Create a screen", scope=screens.SCOPE, **SCREENS,
              body=bodies.NewScreen, answers={201: One[a.ScreenPairing]}),
     Endpoint("GET", SCREEN, screens.get_screen, summary="Get a screen", scope="read:players", **SCREENS,
              answers={200: One[a.Screen]}),
-    Endpoint("PUT", SCREEN, screens.change_screen, summary="Change a screen", scope="write:players", **SCREENS,
+    Endpoint("PUT", SCREEN, screens.change_screen, summary="Change a screen", scope=screens.SCOPE, **SCREENS,
              body=bodies.ScreenChanges, answers={200: One[a.Screen]}),
-    Endpoint("DELETE", SCREEN, screens.delete_screen, summary="Delete a screen", scope="admin", **SCREENS,
+    Endpoint("DELETE", SCREEN, screens.delete_screen, summary="Delete a screen", scope=screens.SCOPE, **SCREENS,
              answers={200: Done}),
 
     Endpoint("GET", "/v1/content", content.list_content, summary="List content (Hangar.Media)", scope="read:content",

@@ -7,6 +7,8 @@ from hub.api.origin import face
 from hub.api.v1.shapes import done, many, pages
 from hub.domain.errors import Invalid
 
+SCOPE = "write:players"  # this document knows no `admin`: whoever changes screens makes and deletes them too
+
 
 async def list_screens(call: Call) -> Answer:
     """All screens; with `page` or `per_page` a part of them."""
@@ -19,8 +21,8 @@ async def create_screen(call: Call) -> Answer:
     """A screen that waits for its device. The device is started with `device-agent pair --code` and the `pairing_code`
     within a day; one that polls shows a code of its own instead."""
     services = call.services
-    player = await services.players.create(call.actor, name=call.body.name, face=face(call))
-    invitation = await services.pairing.invite(call.actor, player["id"])
+    player = await services.players.create(call.actor, name=call.body.name, face=face(call), scope=SCOPE)
+    invitation = await services.pairing.invite(call.actor, player["id"], scope=SCOPE)
     code = {"pairing_code": invitation["code"], "pairing_code_expires_at": invitation["expires_at"]}
     return Answer(201, {"data": shapes.screen(player) | code}, {"location": f"/v1/screens/{player['screen_id']}"})
 
@@ -41,7 +43,7 @@ async def change_screen(call: Call) -> Answer:
 
 async def delete_screen(call: Call) -> Answer:
     """Remove a screen. Its token is dead and its connection closed."""
-    await call.services.players.delete(call.actor, await _number(call), face=face(call))
+    await call.services.players.delete(call.actor, await _number(call), face=face(call), scope=SCOPE)
     return done("Screen deleted.")
 
 

@@ -18,7 +18,8 @@ class PlayerGroup(SQLModel, table=True):
 
 class Player(SQLModel, table=True):
     """A screen with its computer. `settings` is what it should have, `capabilities` what its last hello offered
-    (null before the first hello: anything may be queued for it). `uuid` is the name of one that polls, AdCast's way."""
+    (null before the first hello: anything may be queued for it). `quarantined_by` is the name of a person or a key,
+    null for the hub itself. `uuid` is the name of one that polls, AdCast's way."""
 
     __tablename__ = "player"
     id: int | None = c.key()
@@ -32,6 +33,8 @@ class Player(SQLModel, table=True):
     token_prefix: str | None = None
     token_issued_at: int | None = c.maybe_time()
     quarantined_at: int | None = c.maybe_time()
+    quarantine_reason: str | None = None
+    quarantined_by: str | None = None
     hardware_id: str | None = None
     model: str | None = None
     os_version: str | None = None

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 
+from hub.domain.access import SCOPES
 from tests.media import picture
 from tests.whole_hub import WholeHub
 
@@ -56,6 +57,20 @@ async def test_a_screen_is_made_paired_by_its_code_renamed_and_deleted(
             await told(stranger, method, where, {"name": "x"} if method == "PUT" else None, 404)
     assert await told(owner, "DELETE", path) == {"message": "Screen deleted."}
     await told(owner, "GET", path, status=404)
+
+
+async def test_making_and_deleting_screens_needs_no_more_than_to_write_players(hub: WholeHub, owner: Client) -> None:
+    writer = await hub.as_owner("write:players")
+    made = (await told(writer, "POST", "/v1/screens", {"name": "Lobby Display"}, 201))["data"]
+    assert made["pairing_code"]
+    number = (await told(owner, "GET", "/api/v1/players"))["data"][0]["id"]
+    await told(writer, "DELETE", f"/api/v1/players/{number}", status=403)  # the hub's own calls ask for `admin`
+    await told(writer, "POST", "/api/v1/players", {"name": "Lobby Display"}, 403)
+    await told(writer, "POST", f"/api/v1/players/{number}/pairing-code", status=403)
+    reader = await hub.as_owner(*(SCOPES.keys() - {"write:players"}))
+    await told(reader, "POST", "/v1/screens", {"name": "Lobby Display"}, 403)
+    await told(reader, "DELETE", f"/v1/screens/{made['id']}", status=403)
+    assert await told(writer, "DELETE", f"/v1/screens/{made['id']}") == {"message": "Screen deleted."}
 
 
 async def test_content_is_uploaded_listed_and_deleted(owner: Client, stranger: Client, nobody: Client) -> None:

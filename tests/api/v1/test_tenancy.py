@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/players/pair": {"code": "", "player_id": 1},
     "POST /api/v1/api-keys": {"name": "Another", "scopes": ["read:players"]},
     "PATCH /api/v1/members/{user_id}": {"role": "viewer"},
+    "PATCH /api/v1/teams/{team_id}": {"plan": "unlimited"},
     "PATCH /api/v1/api-keys/{key_id}": {"name": "Renamed acme"},
     "PATCH /api/v1/webhooks/{webhook_id}": {"status": "active"},
     "POST /api/v1/alerts": {"title": "Another", "message": "Hello.", "player_ids": [1], "starts_at": "2099-01-01"},

@@ -14,12 +14,12 @@ class Player(BaseModel):
     status: Literal["online", "offline"]
     status_since: str
     last_seen_at: str | None
-    ip_address: str | None
+    ip_address: str | None = Field(description="As the device tells it; where it tells none, that of its connection.")
     model: str | None
     os_version: str | None
     app_version: str | None
     group_ids: list[int]
-    quarantined: bool = Field(description="Kept out because two devices used its token at once.")
+    quarantined: bool = Field(description="Kept out, by the hub or by somebody.")
     paired: bool = Field(description="Whether a device holds its token, or polls as this player.")
     uuid: str | None = Field(description="The name that it polls under; null for one that connects.")
 
@@ -27,6 +27,24 @@ class Player(BaseModel):
 class Software(BaseModel):
     kind: str
     version: str | None
+
+
+class Fact(BaseModel):
+    value: bool | None = Field(description="null: the device has said nothing of it.")
+    since: str | None = Field(description="null where that is not known, as while a player may yet come back.")
+
+
+class Presence(BaseModel):
+    epoch: int = Field(description="How many connections it has had; each has the next number.")
+    connected: Fact
+    agent_healthy: Fact = Field(description="Connected, and its agent answers pings.")
+    picture_changing: Fact = Field(description="Neither black nor frozen, as the device saw last.")
+
+
+class Quarantine(BaseModel):
+    since: str
+    reason: str | None = Field(description="`cloned` or `flooding` where the hub did it, else what was given.")
+    by: str | None = Field(description="Who did it; null for the hub itself.")
 
 
 class PlayerDetail(Player):
@@ -45,12 +63,16 @@ class PlayerDetail(Player):
     capabilities: list[str] | None = Field(description="Commands that it can do; null before its first connection.")
     settings: dict[str, Any] = Field(description="What it should have.")
     reported: dict[str, Any] = Field(description="What it says it has.")
+    settings_failed: dict[str, str] = Field(description="Which of `settings` it could not apply, and why.")
     telemetry: dict[str, Any]
     telemetry_at: str | None
+    connection_address: str | None = Field(description="Where its latest connection came from.")
     connected: bool = Field(
         description="A connection is open now. A player that has just lost its own is still online."
     )
     suspect: bool = Field(description="Connected, but a ping has gone unanswered.")
+    presence: Presence
+    quarantine: Quarantine | None
     token_prefix: str | None
     last_screenshot_at: str | None
 
@@ -87,6 +109,7 @@ class PairingApproved(PairingRequest):
     screen_id: str
     uuid: str | None
     name: str
+    online: bool = Field(description="Whether it is there already: a device that polls and was just heard.")
 
 
 class Invitation(BaseModel):
@@ -168,7 +191,7 @@ class Sent(BaseModel):
 
 class BatchAccepted(BaseModel):
     batch_id: str
-    command_id: str = Field(description="The first of `commands`.")
+    command_id: str | None = Field(description="The first of `commands`; null where the group has no players.")
     commands: list[Sent]
     skipped: list[Skipped]
 

@@ -1,8 +1,8 @@
 """What callers send about players, groups, commands, events and webhooks."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, TimeZone, Tolerant, Unescaped, example
 from hub.domain.commands import MAX_TTL_S, STATES
@@ -44,6 +44,24 @@ class NewPlayer(Strict):
     name: Name
 
 
+class DesiredSettings(Changes):
+    """What a device is to be set to, now and after each reconnect; what is absent or null stays wished as it was."""
+
+    model_config = example(volume=40, display_on=True)
+
+    volume: int | None = Field(None, ge=0, le=100, strict=True)
+    brightness: int | None = Field(None, ge=0, le=100, strict=True)
+    display_on: bool | None = Field(None, strict=True)
+    locked: bool | None = Field(None, strict=True, description="true with a `pin`, which unlocks it at the screen.")
+    pin: str | None = Field(None, pattern=r"^[0-9]{4,8}$", description="4 to 8 digits.")
+
+    @model_validator(mode="after")
+    def _pin_with_the_lock(self) -> Self:
+        if (self.pin is not None) != (self.locked is True):
+            raise ValueError("Give a pin together with locked: true.")
+        return self
+
+
 class PlayerChanges(Changes):
     model_config = example(name="Lobby Display", group_ids=[1])
     clears = frozenset({"location_id", "layout_id", "timezone"})
@@ -53,7 +71,19 @@ class PlayerChanges(Changes):
     location_id: Id | None = Field(None, description="Where it stands; null: nowhere.")
     layout_id: Id | None = Field(None, description="Its own layout, before that of its groups; null: none.")
     timezone: TimeZone | None = Field(None, description="Its own time zone; null: that of its location or team.")
-    quarantined: Literal[False] | None = Field(None, description="false lets it in again; needs the admin scope.")
+    quarantined: bool | None = Field(
+        None,
+        strict=True,
+        description="true keeps it out. false lets it in again; needs the admin scope where the hub kept it out.",
+    )
+    settings: DesiredSettings | None = Field(None, description="What its device is to be set to.")
+    reason: Name | None = Field(None, description="Why it is kept out; with `quarantined: true`.")
+
+    @model_validator(mode="after")
+    def _reason_of_a_quarantine(self) -> Self:
+        if self.reason is not None and not self.quarantined:
+            raise ValueError("Give a reason together with quarantined: true.")
+        return self
 
 
 class NewGroup(Strict):
@@ -70,6 +100,9 @@ class GroupChanges(Changes):
     name: Name | None = None
     player_ids: list[Id] | None = Field(None, max_length=MAX_MEMBERS, description="All members from now on.")
     layout_id: Id | None = Field(None, description="The layout of members that have none of their own; null: none.")
+    settings: DesiredSettings | None = Field(
+        None, description="What the devices of all that are members then are to be set to."
+    )
 
 
 class PairingDecision(Strict):

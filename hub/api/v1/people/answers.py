@@ -45,6 +45,13 @@ class TeamDetail(Team):
     created_at: str
 
 
+class TeamPlan(BaseModel):
+    id: int
+    name: str
+    plan: str
+    created_at: str
+
+
 class Quota(BaseModel):
     name: str
     limit: int

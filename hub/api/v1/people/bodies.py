@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from hub.api.v1.bodies import Changes, Email, Moment, Name, Password, Strict, example
 from hub.domain.access import Role
+from hub.domain.quotas import Plan
 from hub.domain.times import parse
 
 MAX_SCOPES = 20
@@ -85,6 +86,12 @@ class TeamChanges(Changes):
     timezone: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="IANA name of the zone in which schedules are read."
     )
+
+
+class PlanChange(Strict):
+    model_config = example(plan="business")
+
+    plan: Plan
 
 
 RedirectUris = Annotated[

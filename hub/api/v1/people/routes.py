@@ -46,6 +46,9 @@ ENTRIES = (
     Endpoint("PATCH", "/api/v1/team", team.change_team, summary="Change the team", tags=TEAM, **ADMIN,
              body=bodies.TeamChanges, answers={200: One[a.TeamDetail]}),
 
+    Endpoint("PATCH", "/api/v1/teams/{team_id:int}", team.change_plan, summary="Set a team's plan", tags=TEAM, **ADMIN,
+             body=bodies.PlanChange, answers={200: One[a.TeamPlan]}),
+
     Endpoint("GET", "/api/v1/oauth-clients", oauth_clients.list_oauth_clients, summary="List OAuth clients",
              tags=OAUTH, **ADMIN, answers={200: Many[a.OAuthClient]}),
     Endpoint("POST", "/api/v1/oauth-clients", oauth_clients.create_oauth_client, summary="Register an OAuth client",

@@ -42,3 +42,9 @@ async def change_team(call: Call) -> Answer:
     return one(
         await call.services.members.change_team(call.actor, name=body.name, timezone=body.timezone, face=face(call))
     )
+
+
+async def change_plan(call: Call) -> Answer:
+    """Give a team another plan: for admins of the installation's own team, which is the first that `hub init` made. Its
+    limits follow at once. `hub team plan TEAM PLAN` does the same."""
+    return one(await call.services.teams.set_plan(call.actor, call.path["team_id"], call.body.plan, face=face(call)))

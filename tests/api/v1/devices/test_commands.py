@@ -281,8 +281,24 @@ async def test_a_batch_under_a_key_is_made_once(owner: Client, group: tuple[int,
     assert len((await owner.get("/api/v1/commands")).json()["data"]) == 3
 
 
-async def test_an_empty_group_has_no_one_to_send_to(owner: Client) -> None:
+async def test_a_command_to_an_empty_group_is_taken_and_goes_to_nobody(owner: Client) -> None:
     group_id = (await owner.post("/api/v1/player-groups", json={"name": "Empty"})).json()["data"]["id"]
-    answer = await owner.post("/api/v1/batches", json={"group_id": group_id, "command": "reboot"})
-    assert answer.status_code == 422
-    assert answer.json()["code"] == "no_targets"
+    path = f"/api/v1/player-groups/{group_id}/commands"
+    for answer in (
+        await owner.post(path, json={"command": "reboot"}),
+        await owner.post("/api/v1/batches", json={"group_id": group_id, "command": "reboot", "rate_per_minute": 1}),
+    ):
+        assert answer.status_code == 202
+        body = answer.json()
+        assert body == {"batch_id": body["batch_id"], "command_id": None, "commands": [], "skipped": []}
+        batch = (await owner.get(answer.headers["location"])).json()["data"]
+        assert (batch["status"], batch["total"]) == ("finished", 0)
+
+
+async def test_a_group_of_which_nobody_can_take_the_command_is_refused(
+    hub: WholeHub, owner: Client, group: tuple[int, list[int]]
+) -> None:
+    for player_id in group[1]:
+        await hub.services.presence.quarantine(player_id, "cloned")
+    answer = await owner.post("/api/v1/batches", json={"group_id": group[0], "command": "reboot"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_targets")

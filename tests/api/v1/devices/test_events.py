@@ -1,10 +1,12 @@
 import asyncio
+import re
 
 import httpx2
 
 from tests.whole_hub import WholeHub
 
 Client = httpx2.AsyncClient
+WHOLE_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 async def test_the_log_is_read_from_cursor_to_cursor(owner: Client) -> None:
@@ -43,6 +45,15 @@ async def test_events_that_a_key_may_not_see_are_passed_over(hub: WholeHub, owne
     await owner.post("/api/v1/players", json={"name": "Lobby"})
     page = (await viewer.get("/api/v1/events")).json()
     assert [event["event"] for event in page["data"]] == ["player.created"]
+
+
+async def test_times_have_whole_seconds_as_everywhere(hub: WholeHub, owner: Client, player: int) -> None:
+    await hub.shoot(player)
+    page = (await owner.get("/api/v1/events")).json()["data"]
+    told = [event["timestamp"] for event in page] + [event["data"].get("captured_at") for event in page]
+    times = [time for time in told if time is not None]
+    assert len(times) == len(page) + 1
+    assert [time for time in times if not WHOLE_SECONDS.fullmatch(time)] == []
 
 
 async def test_another_teams_events_are_not_ours(owner: Client, stranger: Client) -> None:
