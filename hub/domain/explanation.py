@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from hub.domain import timeline, weather
 from hub.domain.program import (
+    MAX_ASKED,
     Circumstances,
     Plan,
     Screen,
@@ -39,6 +40,12 @@ class Reason:
 
     code: str
     message: str
+
+
+_CUT: Final = Reason(
+    "passed_over",
+    f"It holds too, but the schedules before it ask about the weather, and past {MAX_ASKED} conditions nobody asks.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +105,17 @@ def _other_plans(
     sky: Sky | None,
 ) -> Iterator[Other]:
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
+    passed = None  # the winner, once its turn has come
     for rank, index in ranked:
         plan = world.plans[index]
         if winner is not None and plan is winner[1]:
+            passed = winner
             continue
         reason = why_not(world, plan, zone, is_holiday, at, sky)
-        if reason is None:
-            assert winner is not None  # it holds, so something plays that goes before it
-            reason = _outranked(rank, plan, *winner)
+        if reason is None and passed is not None:
+            reason = _outranked(rank, plan, *passed)
+        elif reason is None:  # it holds and goes before what plays: it was not asked
+            reason = _CUT
         yield Other("schedule", plan.id, plan.name, reason)
 
 

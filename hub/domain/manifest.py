@@ -35,6 +35,11 @@ class Manifest:
     body: dict[str, Any]
 
     @property
+    def steps(self) -> int:
+        """How many steps all of its chains have: by them it is large or small."""
+        return sum(len(segment.chain) for segment in self.segments)
+
+    @property
     def asset_ids(self) -> list[int]:
         return [int(id) for id in self.body["assets"]]
 

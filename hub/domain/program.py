@@ -14,7 +14,8 @@ Players in the same circumstances show the same, so a program is compiled once f
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
@@ -28,6 +29,9 @@ from hub.domain.weather import Sky
 
 HORIZON_DAYS: Final = 14
 MAX_SEGMENTS: Final = 5_000  # of one timeline, some hundred changes a day; a timeline with more ends earlier
+MAX_ASKED: Final = 20  # conditions of one chain, as many as one schedule may have; JSON nests no deeper than 254
+MAX_STEPS: Final = 32_000  # of all chains of one timeline, some MB: a full chain each minute of a day of 25 hours
+MAX_WINDOWS: Final = 25_000  # of schedules, looked at for one timeline, some 10 us each: a day of 20,000 schedules
 
 Source = Literal["schedule", "player_layout", "group_layout", "default_playlist", "nothing"]
 RANKS: Final = {"player": 0, "group": 1, "location": 2}
@@ -217,7 +221,8 @@ class Step:
 
 
 Chain = tuple[Step, ...]
-"""The first step whose conditions hold is what plays."""
+"""The first step whose conditions hold is what plays. All steps together have at most MAX_ASKED conditions: of
+schedules that ask about more at one time, those that come last are passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +300,12 @@ def holidays_of(world: World, location_id: int | None) -> timeline.IsHoliday:
 def chain_at(world: World, here: Circumstances, at: int) -> Chain:
     """What may play at an instant, by looking at every schedule."""
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
-    return _chain(here, (world.plans[i] for i in here.plans if holds_at(world.plans[i].rule, zone, is_holiday, at)))
+    steps = _steps(world, here)
+    ranks = [
+        rank for rank, index in enumerate(here.plans) if holds_at(world.plans[index].rule, zone, is_holiday, at)
+    ] + [len(here.plans)]
+    asking = [rank for rank in ranks if steps[rank].conditions]
+    return _chain(steps, asking, next(rank for rank in ranks if not steps[rank].conditions))
 
 
 def resolve(chain: Chain, holds: Callable[[Condition], bool]) -> Step:
@@ -317,7 +327,8 @@ def horizon(here: Circumstances, at: int, days: int = HORIZON_DAYS) -> tuple[int
 def compile_segments(world: World, here: Circumstances, start: int, end: int) -> list[Segment]:
     """The timeline of [start, end): gapless, in order, each segment different from the one before it.
 
-    It ends before `end` when it would have more than MAX_SEGMENTS.
+    It ends before `end` when it would have more than MAX_SEGMENTS, or MAX_STEPS in all of their chains, or when more
+    than MAX_WINDOWS have been looked at.
     """
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
 
@@ -325,36 +336,63 @@ def compile_segments(world: World, here: Circumstances, start: int, end: int) ->
         return ((begins, rank, ends) for begins, ends in windows(rule, zone, is_holiday, start, end))
 
     opening = heapq.merge(*(openings(rank, world.plans[index].rule) for rank, index in enumerate(here.plans)))
+    steps = _steps(world, here)
     segments: list[Segment] = []
     open_until: dict[int, int] = {}  # by rank
+    closing: list[tuple[int, int]] = []  # a heap of (end, rank); those are over that `open_until` has a later end of
+    asking: list[int] = []  # open ranks that ask about the weather, in order
+    settled: list[int] = [len(here.plans)]  # and those that do not, the base being the last
     at = start
+    looked_at = told = 0
     following = next(opening, None)
     while at < end:
         while following is not None and following[0] <= at:
-            open_until[following[1]] = max(open_until.get(following[1], 0), following[2])
+            _, rank, until = following
+            if rank not in open_until:
+                insort(asking if steps[rank].conditions else settled, rank)
+            if until > open_until.get(rank, 0):
+                open_until[rank] = until
+                heapq.heappush(closing, (until, rank))
+            looked_at += 1
             following = next(opening, None)
-        for rank in [rank for rank, until in open_until.items() if until <= at]:
-            del open_until[rank]
-        until = min([end, *open_until.values(), *([following[0]] if following else [])])
-        chain = _chain(here, (world.plans[here.plans[rank]] for rank in sorted(open_until)))
+        while closing and closing[0][0] <= at:
+            until, rank = heapq.heappop(closing)
+            if open_until[rank] == until:
+                del open_until[rank]
+                ranks = asking if steps[rank].conditions else settled
+                del ranks[bisect_left(ranks, rank)]
+        if segments and looked_at > MAX_WINDOWS:
+            break
+        until = min([end, *(one[0] for one in closing[:1]), *([following[0]] if following else [])])
+        chain = _chain(steps, asking, settled[0])
         if segments and segments[-1].chain == chain:
             segments[-1] = Segment(segments[-1].start, until, chain)
-        elif len(segments) == MAX_SEGMENTS:
+        elif len(segments) == MAX_SEGMENTS or told + len(chain) > MAX_STEPS:
             break
         else:
             segments.append(Segment(at, until, chain))
+            told += len(chain)
         at = until
     return segments
 
 
-def _chain(here: Circumstances, holding: Iterator[Plan]) -> Chain:
-    steps = []
-    for plan in holding:
-        conditions = weather.weather_of(plan.rule)
-        steps.append(Step(plan.shown, "schedule", plan.id, conditions))
-        if not conditions:
-            return tuple(steps)
-    return (*steps, Step(here.base, here.base_source))
+def _steps(world: World, here: Circumstances) -> list[Step]:
+    """The step of each schedule by its rank, and the one of the base behind them."""
+    plans = (world.plans[index] for index in here.plans)
+    steps = [Step(plan.shown, "schedule", plan.id, weather.weather_of(plan.rule)) for plan in plans]
+    return [*steps, Step(here.base, here.base_source)]
+
+
+def _chain(steps: Sequence[Step], asking: Sequence[int], settled: int) -> Chain:
+    """Of ranks: `asking` are those that hold and ask about the weather, in order, `settled` the first that does not."""
+    chain: list[Step] = []
+    asked = 0
+    for rank in asking:
+        asked += len(steps[rank].conditions)
+        if rank > settled or asked > MAX_ASKED:
+            break
+        chain.append(steps[rank])
+    return (*chain, steps[settled])
 
 
 def next_change(segments: list[Segment], at: int, holds: Callable[[Condition], bool]) -> int | None:

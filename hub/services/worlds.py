@@ -23,6 +23,7 @@ from hub.store.database import Database
 FRESH_MS = SECOND  # between looks at a team's content version; the bus is faster, and may lose a message
 TEAMS_KEPT = 200  # worlds in memory; one of a thousand items takes about a megabyte
 MANIFESTS_KEPT = 256  # in memory, some 10 to 100 kB each
+STEPS_KEPT = 500_000  # of all manifests in memory, half a kB each: large ones make fewer
 REVISIONS_KEPT = 20_000  # of one team: its players, if each were in circumstances of its own
 AT_ONCE = 50  # players to work out before others have their turn: some milliseconds
 
@@ -52,6 +53,7 @@ class Worlds:
         self._teams: OrderedDict[int, Team] = OrderedDict()
         self._reading: dict[int, asyncio.Lock] = {}
         self._manifests: OrderedDict[tuple[int, int, _Key], Manifest] = OrderedDict()
+        self._steps = 0  # of those
         self._heard = 0
         bus.subscribe(("content", None), self._changed)
 
@@ -124,8 +126,9 @@ class Worlds:
             self._manifests.move_to_end(named)
             return found
         found = self._manifests[named] = manifest(team.world, here, at, dict(key[2]))
-        while len(self._manifests) > MANIFESTS_KEPT:
-            self._manifests.popitem(last=False)
+        self._steps += found.steps
+        while len(self._manifests) > MANIFESTS_KEPT or self._steps > STEPS_KEPT:
+            self._steps -= self._manifests.popitem(last=False)[1].steps
         if len(team.revisions) >= REVISIONS_KEPT:
             team.revisions.clear()
         team.revisions[key] = found.revision

@@ -5,11 +5,12 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.domain import manifest, program
+from hub.domain import explanation, manifest, program
 from hub.domain.explanation import explain, why_not
 from hub.domain.playback import Target
 from hub.domain.program import (
@@ -214,6 +215,44 @@ def test_a_timeline_too_long_to_send_ends_earlier() -> None:
     segments = compile_segments(known, circumstances(known, Screen(1)), NOON, NOON + 14 * DAY)
     assert len(segments) == program.MAX_SEGMENTS
     assert segments[-1].end < NOON + 14 * DAY
+
+
+def test_a_chain_asks_about_the_weather_only_so_often_and_says_of_whom_it_does_not() -> None:
+    asking = [
+        plan(id, 1 + id % 9, PLAYER, rule=read_rule(conditions=[HOT | {"value": f"{id / 10}"}])) for id in range(260)
+    ]
+    known = world(*asking, plan(999, 3, PLAYER, priority=-1), plan(1_000, 4, PLAYER, priority=-2))
+    here = circumstances(known, Screen(1))
+    (segment,) = compile_segments(known, here, NOON, NOON + DAY)
+    assert segment.chain == chain_at(known, here, NOON)
+    asked = list(range(259, 259 - program.MAX_ASKED, -1))
+    assert [step.schedule for step in segment.chain] == [*asked, 999]
+    assert b'"fallback"' in orjson.dumps(manifest.entry(segment))
+    told = explain(known, Screen(1), NOON, Sky(asked[-1] / 10 - 0.05, None, NOON))  # as hot as all the others ask for
+    assert (told.schedule and told.schedule.id, told.here) == (999, here)
+    assert {other.id: other.reason.code for other in told.others} == {
+        **dict.fromkeys(asked, "weather"),
+        **dict.fromkeys(range(asked[-1] - 1, 259 - explanation.MAX_OTHERS, -1), "passed_over"),
+    }
+
+
+@pytest.mark.parametrize("conditions", [[], [HOT]])
+def test_a_timeline_is_bounded_in_what_all_its_windows_say(conditions: list[dict[str, str]]) -> None:
+    begins = [f"{m // 60:02d}:{m % 60:02d}" for m in range(1, 1_440)]
+    known = world(*(plan(id, 1 + id % 9, PLAYER, rule=read_rule(start_time=time, conditions=conditions))
+                    for id, time in enumerate(begins, 1)), timezone="Europe/Berlin")  # fmt: skip
+    start, end = program.horizon(circumstances(known, Screen(1)), parse("2026-10-25T12:00:00Z"))  # a day of 25 hours
+    segments = compile_segments(known, circumstances(known, Screen(1)), start, end)
+    assert start + 25 * HOUR < segments[-1].end < end
+    assert sum(len(segment.chain) for segment in segments) <= program.MAX_STEPS
+
+
+def test_a_timeline_of_very_many_windows_without_a_change_ends_earlier() -> None:
+    ranges = [{"type": "time_range", "operator": "neq", "value": f"{h:02d}:00-{h:02d}:01"} for h in range(20)]
+    known = world(*(plan(id, 1, PLAYER, rule=read_rule(conditions=ranges)) for id in range(1, 500)),
+                  plan(999, 1, PLAYER, priority=1))  # fmt: skip
+    (segment,) = compile_segments(known, circumstances(known, Screen(1)), NOON, NOON + 14 * DAY)
+    assert NOON + DAY < segment.end < NOON + 14 * DAY
 
 
 # Any schedules -------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Other(BaseModel):
     name: str
     code: str = Field(
         description="switched_off, empty, not_yet, over, other_day, day_type, other_time, time_range, weather, "
-        "scheduled or outranked."
+        "scheduled, outranked or passed_over."
     )
     message: str
 
@@ -99,7 +99,7 @@ class Window(NamedStep):
 class Timeline(BaseModel):
     timezone: str
     from_: str = Field(alias="from")
-    to: str = Field(description="Earlier than asked for when there are too many windows.")
+    to: str = Field(description="Earlier than asked for when there are too many windows or fallbacks.")
     windows: list[Window] = Field(description="Without gaps, in order.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 from PIL import Image
 
+from hub.domain.program import MAX_ASKED
 from hub.services.players import Players
 from tests.whole_hub import WholeHub
 
@@ -147,3 +148,22 @@ async def test_a_layout_is_assigned_and_goes_with_its_group(owner: Client, hub: 
     assert (shown["playlist"], shown["asset_ids"]) == (None, [poster])
     await owner.delete(f"/api/v1/assets/{poster}")
     assert (await explained(owner, player))["playing"]["kind"] == "nothing"
+
+
+async def test_very_many_schedules_that_ask_about_the_weather_are_answered_with_a_bounded_chain(
+    owner: Client, player: int
+) -> None:
+    site = await made(owner, "assets", name="News", type="web", source_url="https://example.com/news", duration_s=30)
+    news = await made(owner, "playlists", name="News", items=[{"asset_id": site["id"]}])
+    hot = [{"type": "weather", "operator": "gt", "value": "30", "unit": "celsius"}]
+    for number in range(260):
+        await made(owner, "schedules", name=f"Hot {number}", playlist_id=news["id"], conditions=hot,
+                   targets=[{"type": "player", "id": player}])  # fmt: skip
+    assert (await explained(owner, player))["playing"]["kind"] == "nothing"
+    answer = await owner.get(f"/api/v1/players/{player}/timeline")
+    assert answer.status_code == 200, answer.text
+    (window,) = answer.json()["data"]["windows"]
+    depth = 0
+    while "fallback" in window:
+        window, depth = window["fallback"], depth + 1
+    assert (depth, window["kind"]) == (MAX_ASKED, "nothing")
