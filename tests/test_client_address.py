@@ -91,6 +91,10 @@ def test_the_client_is_the_last_that_no_trusted_proxy_vouches_for(peer, lines, a
         (["198.51.100.7"], "10.0.0.1"),
         (["for 198.51.100.7"], "10.0.0.1"),
         ([""], "10.0.0.1"),
+        (["for=198.51.100.7" + " " * 4_000], "198.51.100.7"),
+        (["for=198.51.100.7" + " " * 5_000], "10.0.0.1"),  # longer than any that is read
+        (["for=198.51.100.7;" + " " * 60_000 + "x"], "10.0.0.1"),
+        (["for=198.51.100.7", "for=10.0.0.2" + " " * 5_000], "10.0.0.1"),
     ],
 )
 def test_elements_of_forwarded(lines, address):
