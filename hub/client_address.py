@@ -63,7 +63,8 @@ class TrustedProxies:
                 yield from reversed(_forwarded(line))
             else:
                 # Commas inside of quotes part hops too: else a quote of the client's would swallow the proxy's word.
-                yield from (hop.strip(' \t"') for hop in reversed(line.split(",")))
+                hops = (hop.strip(" \t") for hop in reversed(line.split(",")))
+                yield from (hop.strip(' \t"') for hop in hops if hop)  # an empty element is none (RFC 9110, 5.6.1)
 
 
 NO_PROXIES: Final = TrustedProxies()
