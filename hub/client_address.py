@@ -18,7 +18,8 @@ _FORMS: Final = (_BRACKETED, _IPV4, _IPV6_AND_PORT, _IPV6)
 
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE: Final = r'"(?:[^"\\]|\\.)*"|[^\s",;]*'  # more than a token: addresses with ports often come without quotes
-_PAIR: Final = re.compile(rf"[ \t]*(?:({_TOKEN})=({_VALUE}))?[ \t]*(?=[;,]|$)")  # or none
+_PAIR: Final = re.compile(rf"[ \t]*(?:({_TOKEN})=({_VALUE})[ \t]*)?(?=[;,]|$)")  # or none
+_LINE_MOST: Final = 4_096  # characters of a Forwarded line that is read: forty hops that each tell all they may
 _ESCAPED: Final = re.compile(r"\\(.)")
 
 
@@ -62,14 +63,18 @@ class TrustedProxies:
                 yield from reversed(_forwarded(line))
             else:
                 # Commas inside of quotes part hops too: else a quote of the client's would swallow the proxy's word.
-                yield from (hop.strip(' \t"') for hop in reversed(line.split(",")))
+                hops = (hop.strip(" \t") for hop in reversed(line.split(",")))
+                yield from (hop.strip(' \t"') for hop in hops if hop)  # an empty element is none (RFC 9110, 5.6.1)
 
 
 NO_PROXIES: Final = TrustedProxies()
 
 
 def _forwarded(line: str) -> list[str | None]:
-    """The `for` of each element of a Forwarded header (RFC 7239). What breaks its grammar tells nothing, as a whole."""
+    """The `for` of each element of a Forwarded header (RFC 7239). What breaks its grammar, or is longer than
+    _LINE_MOST, tells nothing, as a whole."""
+    if len(line) > _LINE_MOST:
+        return [None]
     hops: list[str | None] = []
     element: dict[str, str] = {}
     at = 0

@@ -11,7 +11,8 @@ from hub.api.answer import Answer
 from hub.api.endpoint import Call
 from hub.services.downloads import Download
 
-_RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})\s*)?-\s*(?:(\d{1,18})\s*)?", re.IGNORECASE)
+_RANGE_MOST: Final = 100  # characters; the two numbers have 18 digits each
 _NO_SCRIPT: Final = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 _HARMLESS: Final = ("image/", "video/", "audio/")
 _RUNS_SCRIPT: Final = frozenset({"image/svg+xml"})
@@ -64,9 +65,9 @@ def _names(tags: str | None, tag: str) -> bool:
 
 def _span(text: str | None, size: int) -> tuple[int, int] | None:
     """(first byte, byte after the last) of a Range of one part; empty when it lies outside. None for no range, and for
-    what we do not serve in parts: several ranges, and what cannot be read."""
-    found = _RANGE.fullmatch(text or "")
-    if found is None or found[1] == found[2] == "":
+    what we do not serve in parts: several ranges, and what cannot be read or is longer than any range need be."""
+    found = _RANGE.fullmatch(text) if text is not None and len(text) <= _RANGE_MOST else None
+    if found is None or not (found[1] or found[2]):
         return None
     if not found[1]:
         return (max(0, size - int(found[2])), size) if int(found[2]) else (size, size)
