@@ -25,7 +25,7 @@ from hub.bus.local import LocalBus
 from hub.config import Settings
 from hub.domain.errors import HubError
 from hub.domain.presence import Graces
-from hub.domain.times import SECOND, now_ms
+from hub.domain.times import SECOND
 from hub.jobs import Job, Jobs
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
@@ -37,7 +37,7 @@ from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
 from hub.services.cap import Cap
-from hub.services.clock import ClockWatch
+from hub.services.clock import Age, ClockWatch
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.deliveries import Deliverer, delivery_places
@@ -315,6 +315,8 @@ async def running(
         )
         metrics.players_connected.set_function(lambda: len(registry))
         metrics.operators_connected.set_function(lambda: len(operators))
+        age = Age(db)
+        await age.start()
         await analytics.beat()
         recovered = await presence.recover()
         if not await has_team(db) and not settings.accounts.open_registration:
@@ -327,9 +329,10 @@ async def running(
         stack.push_async_callback(deliverer.stop)
         watch = Watch(db, bus, graces.crash)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
-        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock))
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
         jobs.start()
         stack.push_async_callback(_at_last, analytics.beat)
+        stack.push_async_callback(_at_last, age.keep)
         stack.push_async_callback(_at_last, services.access.flush)
         stack.push_async_callback(_at_last, partial(presence.flush, everything=True))
         stack.push_async_callback(jobs.stop)
@@ -356,6 +359,7 @@ def _jobs(
     deliverer: Deliverer,
     watch: Watch,
     clock: ClockWatch,
+    age: Age,
 ) -> list[Job]:
     retention = Retention(
         db,
@@ -394,21 +398,22 @@ def _jobs(
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
+        Job("mark of the clock", 60.0, age.keep),
         Job("connections", 60.0, registry.audit, wake=db.sole.returned if db.sole is not None else None),
         Job("keys", 4.0, services.access.flush),
-        Job("logins", 600.0, services.accounts.sweep),
+        Job("logins", 600.0, lambda: services.accounts.sweep(age.now())),
         Job("postpone", 5.0, postpone),
-        Job("pairing", 600.0, services.pairing.sweep),
-        Job("oauth", 600.0, services.oauth.sweep),
-        Job("polling", 600.0, services.polling.sweep),
-        Job("content", 600.0, lambda: services.content.sweep(now_ms())),
-        Job("tickets", 600.0, lambda: services.tickets.sweep(now_ms())),
-        Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
+        Job("pairing", 600.0, lambda: services.pairing.sweep(age.now())),
+        Job("oauth", 600.0, lambda: services.oauth.sweep(age.now())),
+        Job("polling", 600.0, lambda: services.polling.sweep(age.now())),
+        Job("content", 600.0, lambda: services.content.sweep(age.now())),
+        Job("tickets", 600.0, lambda: services.tickets.sweep(age.now())),
+        Job("uploads", 600.0, lambda: services.uploads.sweep(age.now())),
         Job("alive", BEAT_S, services.analytics.beat),
         Job("exports", 0.5, services.exports.work),
-        Job("expired exports", 600.0, services.exports.sweep),
-        Job("retention", 600.0, retention.run),
-        Job("deliveries", 600.0, deliverer.prune),
+        Job("expired exports", 600.0, lambda: services.exports.sweep(age.now())),
+        Job("retention", 600.0, lambda: retention.run(age.now())),
+        Job("deliveries", 600.0, lambda: deliverer.prune(age.now())),
         Job("redeliveries", 1.0, deliverer.replay, wake=deliverer.replays),
     ]
 

@@ -136,9 +136,9 @@ class Deliverer:
         self._nudge()
         return True
 
-    async def prune(self) -> bool:
+    async def prune(self, now: int) -> bool:
         """Forget deliveries whose time is over; answers whether there may be more."""
-        before = self._clock() - self._settings.retention_days * DAY
+        before = now - self._settings.retention_days * DAY
         gone: int = await self._db.write(store.prune, before, PRUNE_ROWS)
         return gone >= PRUNE_ROWS
 
