@@ -37,7 +37,7 @@ from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
 from hub.services.cap import Cap
-from hub.services.clock import Age, ClockWatch
+from hub.services.clock import Age, ClockWatch, Steady
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.deliveries import Deliverer, delivery_places
@@ -173,20 +173,29 @@ async def running(
         await db.start(make=bool(settings.database.url) or not has_run(data))
         stack.push_async_callback(db.stop)
         await prepare(db)
+        age = Age(db)
+        await age.start()
+        steady = Steady(unsure=age.parted())
         blobs = _blobs(settings)
         stack.callback(blobs.close)
 
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)
         patience = Patience()
-        commands = Commands(db, bus, lambda state: metrics.command_transitions.labels(state).inc(), patience=patience)
+        commands = Commands(
+            db,
+            bus,
+            lambda state: metrics.command_transitions.labels(state).inc(),
+            patience=patience,
+            steady=steady,
+        )
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
         quotas = settings.quotas.limits
         intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
         content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads, quotas=quotas)
-        alerts, releases = Alerts(db, bus, quotas=quotas), Releases(db, bus, quotas=quotas)
+        alerts, releases = Alerts(db, bus, steady=steady, quotas=quotas), Releases(db, bus, quotas=quotas)
         licences = Licences(db, bus, quotas=quotas)
         uploads = Uploads(
             db,
@@ -231,7 +240,7 @@ async def running(
             presence=presence,
             programs=programs,
             commands=commands,
-            batches=Batches(db, bus, commands, quotas=quotas),
+            batches=Batches(db, bus, commands, quotas=quotas, steady=steady),
             uploads=uploads,
             screenshots=screenshots,
             pairing=PairingService(
@@ -315,8 +324,6 @@ async def running(
         )
         metrics.players_connected.set_function(lambda: len(registry))
         metrics.operators_connected.set_function(lambda: len(operators))
-        age = Age(db)
-        await age.start()
         await analytics.beat()
         recovered = await presence.recover()
         if not await has_team(db) and not settings.accounts.open_registration:
@@ -324,10 +331,10 @@ async def running(
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
-        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries)
+        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        watch = Watch(db, bus, graces.crash)
+        watch = Watch(db, bus, graces.crash, steady=steady)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
         jobs.start()

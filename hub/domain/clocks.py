@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hub.domain.times import CLOCK_SLACK, DAY, HOUR
+from hub.domain.times import CLOCK_SLACK, DAY, HOUR, MINUTE
 
 PARTED_MS = HOUR  # a wall clock that is further from the mark is not believed: less harms nothing that is kept for days
 STANDS_MS = DAY  # running time after which it is: a clock without a battery is put right long before
@@ -34,3 +34,25 @@ class Mark:
     def old_by(self, wall: int) -> int:
         """The time by which things are old: the wall clock's, and the mark's where that clock is far ahead."""
         return self.at if wall - self.at > PARTED_MS else wall
+
+
+JUMP_MS = CLOCK_SLACK  # between two readings; less is how much clocks are put right at a time
+UNSURE_MS = 2 * MINUTE  # of running time after a jump: by then a machine that has just started has asked for the time
+
+
+@dataclass(slots=True)
+class Steadiness:
+    """Whether the wall clock goes as running time does. For UNSURE_MS after a jump, or from the start with `unsure`,
+    time alone ends nothing for good: the jump may be undone."""
+
+    unsure: bool = False
+    _gap: int | None = None  # wall clock less running time, at the last reading
+    _until: int = 0  # when it is believed again, by running time
+
+    def steady(self, wall: int, running: int) -> bool:
+        """Of `running` only differences count."""
+        gap = wall - running
+        if self.unsure if self._gap is None else abs(gap - self._gap) > JUMP_MS:
+            self._until = running + UNSURE_MS
+        self._gap = gap
+        return running >= self._until

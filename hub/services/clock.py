@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hub.domain.clocks import Mark
+from hub.domain.clocks import Mark, Steadiness
 from hub.domain.presence import Graces
 from hub.domain.times import SECOND, now_ms, running_ms
 from hub.domain.webhooks import JITTER, RETRY_AFTER_LIMIT
@@ -50,6 +50,10 @@ class Age:
         """What is older than its days by this time may go. The wall clock's, and never one that is not believed."""
         return self._step().old_by(self._clock())
 
+    def parted(self) -> bool:
+        """Whether the wall clock is far from where it must be by running time."""
+        return self._step().parted(self._clock())
+
     async def keep(self) -> None:
         """For the next run."""
         mark = self._step()
@@ -60,6 +64,17 @@ class Age:
         self._mark.step(wall, running - self._read_at)
         self._read_at = running
         return self._mark
+
+
+class Steady:
+    """Called with a reading of the wall clock: whether what time alone ends may end by it. `unsure`: not yet."""
+
+    def __init__(self, *, unsure: bool = False, running: Callable[[], int] = running_ms) -> None:
+        self._running = running
+        self._steadiness = Steadiness(unsure)
+
+    def __call__(self, now: int) -> bool:
+        return self._steadiness.steady(now, self._running())
 
 
 class ClockWatch:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.domain.clocks import PARTED_MS, STANDS_MS, Mark
+from hub.domain.clocks import PARTED_MS, STANDS_MS, UNSURE_MS, Mark, Steadiness
 from hub.domain.times import DAY, HOUR, MINUTE, SECOND
 
 START = 1_774_785_600_000
@@ -48,3 +48,21 @@ def test_a_clock_behind_makes_nothing_old_and_is_no_mark_once_it_is_right() -> N
     assert mark.old_by(0) == 0
     mark.step(START + PARTED_MS, MINUTE)
     assert mark.old_by(START + PARTED_MS) == START + PARTED_MS
+
+
+def test_a_clock_is_steady_two_minutes_after_its_last_jump() -> None:
+    clock = Steadiness()
+    assert clock.steady(START, 5)
+    assert clock.steady(START + DAY + MINUTE, DAY + 5)  # long without a look, and a little put right
+    assert not clock.steady(START + 3 * DAY, DAY + 6)
+    assert not clock.steady(START + 3 * DAY + MINUTE, DAY + 6 + MINUTE)
+    assert not clock.steady(START + DAY, DAY + 6 + MINUTE)
+    assert not clock.steady(START + DAY + UNSURE_MS - 1, DAY + 5 + MINUTE + UNSURE_MS)
+    assert clock.steady(START + DAY + UNSURE_MS, DAY + 6 + MINUTE + UNSURE_MS)
+
+
+def test_a_start_with_a_clock_far_off_is_unsure() -> None:
+    clock = Steadiness(unsure=True)
+    assert not clock.steady(START, 0)
+    assert not clock.steady(START + UNSURE_MS - 1, UNSURE_MS - 1)
+    assert clock.steady(START + UNSURE_MS, UNSURE_MS)
