@@ -25,7 +25,7 @@ from hub.bus.local import LocalBus
 from hub.config import Settings
 from hub.domain.errors import HubError
 from hub.domain.presence import Graces
-from hub.domain.times import SECOND, now_ms
+from hub.domain.times import SECOND
 from hub.jobs import Job, Jobs
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
@@ -37,7 +37,7 @@ from hub.services.analytics import BEAT_S, Analytics
 from hub.services.batches import Batches
 from hub.services.campaigns import Campaigns
 from hub.services.cap import Cap
-from hub.services.clock import ClockWatch
+from hub.services.clock import Age, ClockWatch, Steady
 from hub.services.commands import Commands
 from hub.services.content import Content
 from hub.services.deliveries import Deliverer, delivery_places
@@ -173,20 +173,29 @@ async def running(
         await db.start(make=bool(settings.database.url) or not has_run(data))
         stack.push_async_callback(db.stop)
         await prepare(db)
+        age = Age(db)
+        await age.start()
+        steady = Steady(unsure=age.parted())
         blobs = _blobs(settings)
         stack.callback(blobs.close)
 
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)
         patience = Patience()
-        commands = Commands(db, bus, lambda state: metrics.command_transitions.labels(state).inc(), patience=patience)
+        commands = Commands(
+            db,
+            bus,
+            lambda state: metrics.command_transitions.labels(state).inc(),
+            patience=patience,
+            steady=steady,
+        )
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
         quotas = settings.quotas.limits
         intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
         content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads, quotas=quotas)
-        alerts, releases = Alerts(db, bus, quotas=quotas), Releases(db, bus, quotas=quotas)
+        alerts, releases = Alerts(db, bus, steady=steady, quotas=quotas), Releases(db, bus, quotas=quotas)
         licences = Licences(db, bus, quotas=quotas)
         uploads = Uploads(
             db,
@@ -231,7 +240,7 @@ async def running(
             presence=presence,
             programs=programs,
             commands=commands,
-            batches=Batches(db, bus, commands, quotas=quotas),
+            batches=Batches(db, bus, commands, quotas=quotas, steady=steady),
             uploads=uploads,
             screenshots=screenshots,
             pairing=PairingService(
@@ -322,14 +331,15 @@ async def running(
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
-        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries)
+        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        watch = Watch(db, bus, graces.crash)
+        watch = Watch(db, bus, graces.crash, steady=steady)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
-        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock))
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
         jobs.start()
         stack.push_async_callback(_at_last, analytics.beat)
+        stack.push_async_callback(_at_last, age.keep)
         stack.push_async_callback(_at_last, services.access.flush)
         stack.push_async_callback(_at_last, partial(presence.flush, everything=True))
         stack.push_async_callback(jobs.stop)
@@ -356,6 +366,7 @@ def _jobs(
     deliverer: Deliverer,
     watch: Watch,
     clock: ClockWatch,
+    age: Age,
 ) -> list[Job]:
     retention = Retention(
         db,
@@ -394,21 +405,22 @@ def _jobs(
         Job("revocations", 1.0, services.events.follow),
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
+        Job("mark of the clock", 60.0, age.keep),
         Job("connections", 60.0, registry.audit, wake=db.sole.returned if db.sole is not None else None),
         Job("keys", 4.0, services.access.flush),
-        Job("logins", 600.0, services.accounts.sweep),
+        Job("logins", 600.0, lambda: services.accounts.sweep(age.now())),
         Job("postpone", 5.0, postpone),
-        Job("pairing", 600.0, services.pairing.sweep),
-        Job("oauth", 600.0, services.oauth.sweep),
-        Job("polling", 600.0, services.polling.sweep),
-        Job("content", 600.0, lambda: services.content.sweep(now_ms())),
-        Job("tickets", 600.0, lambda: services.tickets.sweep(now_ms())),
-        Job("uploads", 600.0, lambda: services.uploads.sweep(now_ms())),
+        Job("pairing", 600.0, lambda: services.pairing.sweep(age.now())),
+        Job("oauth", 600.0, lambda: services.oauth.sweep(age.now())),
+        Job("polling", 600.0, lambda: services.polling.sweep(age.now())),
+        Job("content", 600.0, lambda: services.content.sweep(age.now())),
+        Job("tickets", 600.0, lambda: services.tickets.sweep(age.now())),
+        Job("uploads", 600.0, lambda: services.uploads.sweep(age.now())),
         Job("alive", BEAT_S, services.analytics.beat),
         Job("exports", 0.5, services.exports.work),
-        Job("expired exports", 600.0, services.exports.sweep),
-        Job("retention", 600.0, retention.run),
-        Job("deliveries", 600.0, deliverer.prune),
+        Job("expired exports", 600.0, lambda: services.exports.sweep(age.now())),
+        Job("retention", 600.0, lambda: retention.run(age.now())),
+        Job("deliveries", 600.0, lambda: deliverer.prune(age.now())),
         Job("redeliveries", 1.0, deliverer.replay, wake=deliverer.replays),
     ]
 

@@ -32,6 +32,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def running_ms() -> int:
+    """Milliseconds that have passed since some moment, whatever the wall clock says; a sleep of the machine counts."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
+
+
 def rfc3339(at: int) -> str:
     """`2026-03-29T14:30:00Z`: whole seconds, cut, never rounded up into the future."""
     return f"{datetime.fromtimestamp(at // SECOND, UTC).isoformat()[:19]}Z"  # strftime writes the year 33 with 2 digits

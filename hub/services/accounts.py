@@ -179,9 +179,8 @@ class Accounts:
         ends_at = min(login.expires_at, (login.last_used_at or login.created_at) + self._idle_ms)
         return Found(user_actor(user, team, credential=Credential("login", login.id or 0)), ends_at)
 
-    async def sweep(self) -> None:
+    async def sweep(self, now: int) -> None:
         """Forget logins that have ended."""
-        now = self._clock()
         await self._db.write(people.forget_logins, now, now - self._idle_ms, now - PLACE_KEPT_MS)
 
     async def _begin(self, session: Any, actor: Actor, face: str, now: int) -> str:

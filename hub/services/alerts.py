@@ -45,12 +45,19 @@ class Alerts:
     """Publishes ("alerts", team) with the team's id when what its players show has changed, here or on another node."""
 
     def __init__(
-        self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms, quotas: Quotas | None = None
+        self,
+        db: Database,
+        bus: Bus,
+        *,
+        clock: Callable[[], int] = now_ms,
+        steady: Callable[[int], bool] = lambda now: True,
+        quotas: Quotas | None = None,
     ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
         self._bus = bus
         self._clock = clock
+        self._steady = steady
         self._standing: dict[int, set[tuple[int, int]]] | None = None  # by team: (alert, version) of all live ones
 
     # For people ------------------------------------------------------------------------------------------------------
@@ -226,10 +233,12 @@ class Alerts:
     # For the supervised loops ----------------------------------------------------------------------------------------
 
     async def sweep(self) -> None:
-        """Begin and end what is due, then look at what stands."""
+        """Begin and end what is due, where the clock is steady, then look at what stands."""
         now = self._clock()
-        async with self._db.session() as session:
-            due = await store.due(session, now)
+        due: list[Alert] = []
+        if self._steady(now):
+            async with self._db.session() as session:
+                due = await store.due(session, now)
         for found in due:
             async with self._db.transaction() as session:
                 aimed = (await OF_ALERTS.read(session, [found.id or 0]))[found.id or 0]

@@ -1,7 +1,7 @@
 """One command to a group: members frozen at creation, paced, stopped after too many failures, or tried dry."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import orjson
@@ -24,11 +24,20 @@ from hub.store.tables import Batch
 
 
 class Batches:
-    def __init__(self, db: Database, bus: Bus, commands: Commands, *, quotas: Quotas | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        commands: Commands,
+        *,
+        quotas: Quotas | None = None,
+        steady: Callable[[int], bool] = lambda now: True,
+    ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
         self._bus = bus
         self._commands = commands
+        self._steady = steady
         self._touched: set[str] = set()
         bus.subscribe(("batches", None), self._touched.add)
 
@@ -155,7 +164,10 @@ class Batches:
 
     async def release(self) -> None:
         """Let go whose turn has come (a supervised loop calls this each second)."""
-        for row in await self._db.write(store.release, now_ms()):
+        now = now_ms()
+        if not self._steady(now):
+            return
+        for row in await self._db.write(store.release, now):
             self._commands.queued(row["team_id"], [row["player_id"]])
 
     async def check(self) -> None:

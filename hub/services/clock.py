@@ -1,10 +1,11 @@
-"""Putting right what a clock that was ahead has left in the database."""
+"""A clock that is wrong: how far it is believed, and putting right what one that was ahead has left in the database."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hub.domain.clocks import Mark, Steadiness
 from hub.domain.presence import Graces
-from hub.domain.times import SECOND, now_ms
+from hub.domain.times import SECOND, now_ms, running_ms
 from hub.domain.webhooks import JITTER, RETRY_AFTER_LIMIT
 from hub.services.exports import STORE_MS
 from hub.services.mails import lease_ms
@@ -23,6 +24,57 @@ class Mails(Protocol):
     def retry_s(self) -> Sequence[int]: ...
     @property
     def timeout_s(self) -> float: ...
+
+
+class Age:
+    """By what time things are old enough to be deleted. Everything that deletes by age asks here: a clock that is wrong
+    for a moment deletes nothing."""
+
+    def __init__(
+        self, db: Database, *, clock: Callable[[], int] = now_ms, running: Callable[[], int] = running_ms
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._running = running
+        self._mark = Mark(0)  # until `start`: nothing is old
+        self._read_at = running()
+
+    async def start(self) -> None:
+        """Go on from where the last run was, by its own word; before the hub says that it lives."""
+        async with self._db.session() as session:
+            known = await store.mark(session)
+        self._mark = Mark(*(known or (self._clock(), 0)))
+        self._read_at = self._running()
+
+    def now(self) -> int:
+        """What is older than its days by this time may go. The wall clock's, and never one that is not believed."""
+        return self._step().old_by(self._clock())
+
+    def parted(self) -> bool:
+        """Whether the wall clock is far from where it must be by running time."""
+        return self._step().parted(self._clock())
+
+    async def keep(self) -> None:
+        """For the next run."""
+        mark = self._step()
+        await self._db.write(store.keep_mark, mark.at, mark.stood)
+
+    def _step(self) -> Mark:
+        running, wall = self._running(), self._clock()
+        self._mark.step(wall, running - self._read_at)
+        self._read_at = running
+        return self._mark
+
+
+class Steady:
+    """Called with a reading of the wall clock: whether what time alone ends may end by it. `unsure`: not yet."""
+
+    def __init__(self, *, unsure: bool = False, running: Callable[[], int] = running_ms) -> None:
+        self._running = running
+        self._steadiness = Steadiness(unsure)
+
+    def __call__(self, now: int) -> bool:
+        return self._steadiness.steady(now, self._running())
 
 
 class ClockWatch:

@@ -44,7 +44,7 @@ class Outgoing:
 
 
 class Commands:
-    """`count` is told each state that a command enters, for the metrics."""
+    """`count` is told each state that a command enters, for the metrics. `steady`: whether a time may end something."""
 
     def __init__(
         self,
@@ -53,11 +53,15 @@ class Commands:
         count: Callable[[str], None] = lambda state: None,
         *,
         patience: Patience | None = None,
+        clock: Callable[[], int] = now_ms,
+        steady: Callable[[int], bool] = lambda now: True,
     ) -> None:
         self._db = db
         self._bus = bus
         self._count = count
         self._patience = patience or Patience()
+        self._clock = clock
+        self._steady = steady
         self._progress: dict[tuple[int, str], dict[str, Any]] = {}
 
     async def send(
@@ -78,7 +82,7 @@ class Commands:
         spec = rules.lookup(name)
         origin.actor.require(spec.scope)
         payload = rules.check_payload(spec, payload)
-        now = now_ms()
+        now = self._clock()
         row = new_row(origin, spec, player_id, payload, ttl_s, now)
         answer = {"command_id": row.id, "status": "queued"}
         replay: Replay | None = await self._db.write(
@@ -124,7 +128,7 @@ class Commands:
         """Call a command back. Answers the state after: `cancelled` means it will not run; `sent` or `acked` means the
         player was asked and its result tells; another final state means that it was over before. Raises NotFound."""
         actor = origin.actor
-        row: Row = await self._db.write(store.cancel, actor.team_id, command_id, actor, origin.face, now_ms())
+        row: Row = await self._db.write(store.cancel, actor.team_id, command_id, actor, origin.face, self._clock())
         if row["state"] in ("sent", "acked"):
             self._bus.publish(("player", row["player_id"]), "cancel")
         else:
@@ -155,7 +159,7 @@ class Commands:
         """Take up to `room` queued commands for this connection. They count as sent from now on, and only for it.
         Raises Unavailable when it is the player's no more."""
         rows: list[Row] | None = await self._db.write(
-            store.claim, player_id, node, epoch, room, now_ms(), key=player_id
+            store.claim, player_id, node, epoch, room, self._clock(), key=player_id
         )
         if rows is None:
             raise Unavailable("The player's connection is another one by now.", code="moved", retry_after=1)
@@ -173,7 +177,7 @@ class Commands:
 
     async def acknowledge(self, player_id: int, command_id: str) -> None:
         """The player has it in its journal."""
-        if await self._db.write(store.acknowledge, player_id, command_id, now_ms(), key=player_id):
+        if await self._db.write(store.acknowledge, player_id, command_id, self._clock(), key=player_id):
             self._count("acked")
             self._bus.publish(("command", command_id))
 
@@ -190,7 +194,7 @@ class Commands:
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
         player repeats what it was not thanked for."""
-        row: Row | None = await self._db.write(store.record, player_id, outcome, now_ms(), key=player_id)
+        row: Row | None = await self._db.write(store.record, player_id, outcome, self._clock(), key=player_id)
         self._progress.pop((player_id, outcome.id), None)
         if row is not None:
             self.settled(row)
@@ -199,7 +203,7 @@ class Commands:
         self, player_id: int, epoch: int, *, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str]
     ) -> None:
         """Apply the comparison, for the connection of this epoch."""
-        await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, now_ms(), key=player_id)
+        await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, self._clock(), key=player_id)
         for command_id in (*acked, *lost):
             self._bus.publish(("command", command_id))
 
@@ -210,7 +214,10 @@ class Commands:
 
     async def sweep(self) -> bool:
         """Move what time alone moves. Answers whether there may be more."""
-        rows: list[Row] = await self._db.write(store.expire, now_ms(), SWEEP_LIMIT)
+        now = self._clock()
+        if not self._steady(now):
+            return False
+        rows: list[Row] = await self._db.write(store.expire, now, SWEEP_LIMIT)
         for row in rows:
             self.settled(row)
             if row["cancel_requested_at"] is not None:

@@ -81,6 +81,7 @@ class Deliverer:
         places: Places | None = None,
         outbound: Outbound | None = None,
         clock: Callable[[], int] = now_ms,
+        steady: Callable[[int], bool] = lambda now: True,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._node = node
@@ -90,6 +91,7 @@ class Deliverer:
         self._metrics = metrics
         self._outbound = outbound or Outbound(settings.allow_networks, settings.timeout_s)
         self._clock = clock
+        self._steady = steady
         self._chance = chance
         self._wake = asyncio.Event()
         self.replays = asyncio.Event()
@@ -136,9 +138,9 @@ class Deliverer:
         self._nudge()
         return True
 
-    async def prune(self) -> bool:
+    async def prune(self, now: int) -> bool:
         """Forget deliveries whose time is over; answers whether there may be more."""
-        before = self._clock() - self._settings.retention_days * DAY
+        before = now - self._settings.retention_days * DAY
         gone: int = await self._db.write(store.prune, before, PRUNE_ROWS)
         return gone >= PRUNE_ROWS
 
@@ -225,6 +227,7 @@ class Deliverer:
 
     async def _deliver(self, claimed: Claimed) -> None:
         attempt = await self._attempt(claimed)
+        now = self._clock()
         self._windows.setdefault(claimed.webhook_id, Window()).after(attempt.status, attempt.duration_ms)
         if self._metrics is not None:
             self._metrics.webhook_deliveries.labels(attempt.state).inc()
@@ -233,8 +236,8 @@ class Deliverer:
                 store.settle,
                 claimed,
                 attempt,
-                self._clock(),
-                self._settings.disable_after_days * DAY,
+                now,
+                self._settings.disable_after_days * DAY if self._steady(now) else None,
                 key=("webhook", claimed.webhook_id),
             )
         except HubError as error:

@@ -317,9 +317,8 @@ class OAuth:
 
     # For the supervised loops ----------------------------------------------------------------------------------------
 
-    async def sweep(self) -> None:
+    async def sweep(self, now: int) -> None:
         """Forget codes and tokens that have ended, and grants that nothing is left of."""
-        now = self._clock()
         await self._db.write(store.forget, now, now - rules.CODE_KEPT_MS)
 
     # ------------------------------------------------------------------------------------------------------------------

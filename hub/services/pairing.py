@@ -283,9 +283,8 @@ class PairingService:
 
     # For the supervised loops ----------------------------------------------------------------------------------------
 
-    async def sweep(self) -> None:
+    async def sweep(self, now: int) -> None:
         """Forget codes long expired and allowances that are whole again."""
-        now = self._clock()
         await self._db.write(store.forget, now - KEEP_MS, now)
 
 

@@ -230,9 +230,9 @@ class Polling:
 
     # For the supervised loops ----------------------------------------------------------------------------------------
 
-    async def sweep(self) -> None:
+    async def sweep(self, now: int) -> None:
         """Forget devices that nobody paired, and those whose player was deleted."""
-        await self._db.write(store.forget, self._clock() - rules.FORGOTTEN_AFTER)
+        await self._db.write(store.forget, now - rules.FORGOTTEN_AFTER)
 
     # ------------------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hub.domain.times import DAY, now_ms
+from hub.domain.times import DAY
 from hub.store import retention as store
 from hub.store.database import Database
 
@@ -19,8 +19,7 @@ class Retention:
         self._db = db
         self._kept_ms = {kind: number * DAY for kind, number in days.items()} | FIXED_MS
 
-    async def run(self) -> bool:
+    async def run(self, now: int) -> bool:
         """One bite of each kind. Answers whether there may be more."""
-        now = now_ms()
         more = [await self._db.write(store.forget, kind, now - kept) for kind, kept in self._kept_ms.items()]
         return any(more)

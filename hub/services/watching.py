@@ -38,11 +38,20 @@ TYPES = (*NOTICED, *OF_PLAYERS, *OF_TEAMS, "player.deleted")
 class Watch:
     """`grace_ms` is how long after a pause of the hub players may take to come back: that does not count as away."""
 
-    def __init__(self, db: Database, bus: Bus, grace_ms: int, *, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        grace_ms: int,
+        *,
+        clock: Callable[[], int] = now_ms,
+        steady: Callable[[int], bool] = lambda now: True,
+    ) -> None:
         self._db = db
         self._bus = bus
         self._grace_ms = grace_ms
         self._clock = clock
+        self._steady = steady
         self._versions: list[tuple[int, int]] = []
         self._rules: dict[int, list[Rule]] = {}
         self._place: int | None = None  # of the log, heard so far
@@ -56,8 +65,10 @@ class Watch:
         self._uncounted: set[int] = set()  # rules of whose teams commands have ended since
 
     async def look(self) -> bool:
-        """One turn. Answers whether there is more to do at once."""
+        """One turn, where the clock is steady. Answers whether there is more to do at once."""
         now = self._clock()
+        if not self._steady(now):
+            return False
         async with self._db.session() as session:
             newest = await events.newest(session)  # before the rules: none is missed that is older than these events
         await self._learn_rules(now)

@@ -6,10 +6,13 @@ in the future has happened now. Rows that are under way keep their lease: their 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from hub.domain import pairing, polling
 from hub.domain.presence import FLAP_WINDOW
 from hub.domain.times import CLOCK_SLACK, MINUTE, SECOND
 from hub.store.statements import Statement, Unit
+from hub.store.tables import Meta
 
 # What has happened. The bound is `latest`: now, and as much as clocks differ.
 _HAPPENED = [
@@ -49,6 +52,26 @@ _CODES = Statement("""
 _INVITATIONS = Statement("""
     UPDATE pairing SET expires_at = :ends_at WHERE state = 'invited' AND expires_at > :latest""")
 _POLLING_CODES = Statement("UPDATE polling_device SET code_expires_at = :ends_at WHERE code_expires_at > :latest")
+
+
+_KEEP_MARK = Statement("""
+    INSERT INTO meta (name, value) VALUES ('clock_mark', :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value""")
+
+
+async def mark(session: AsyncSession) -> tuple[int, int] | None:
+    """(where the wall clock was, ms of running time for which it has been elsewhere), as the last run left it. Of a
+    version that did not keep it: when the hub was last alive. None in a new database."""
+    kept, alive = await session.get(Meta, "clock_mark"), await session.get(Meta, "alive_at")
+    if kept is not None:
+        at, stood = kept.value.split()
+        return int(at), int(stood)
+    return (int(alive.value), 0) if alive is not None else None
+
+
+def keep_mark(at: int, stood: int) -> Unit:
+    """Unit: what `mark` answers from now on."""
+    yield _KEEP_MARK(value=f"{at} {stood}")
 
 
 @dataclass(frozen=True, slots=True)

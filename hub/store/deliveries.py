@@ -145,9 +145,10 @@ def claim(rooms: Sequence[tuple[int, int]], now: int, until: int, node: str) -> 
     return claimed
 
 
-def settle(claimed: Claimed, attempt: Attempt, now: int, disable_after_ms: int) -> Unit:
-    """Unit: write down what came of an attempt. A webhook that has failed for `disable_after_ms`, or is gone, is
-    disabled with an event. Answers whether it was; a lease that has passed to another changes nothing."""
+def settle(claimed: Claimed, attempt: Attempt, now: int, disable_after_ms: int | None) -> Unit:
+    """Unit: write down what came of an attempt. A webhook that has failed for `disable_after_ms` (None: no time is
+    too long), or is gone, is disabled with an event. Answers whether it was; a lease that has passed to another changes
+    nothing."""
     settled = yield _SETTLE(
         id=claimed.id,
         until=claimed.until,
@@ -167,7 +168,10 @@ def settle(claimed: Claimed, attempt: Attempt, now: int, disable_after_ms: int) 
         yield _WORKS(id=claimed.webhook_id)
         return False
     failing = yield _FAILS(id=claimed.webhook_id, now=now)
-    if not failing or (not attempt.gone and now - failing[0]["failing_since"] < disable_after_ms):
+    if not failing:
+        return False
+    too_long = disable_after_ms is not None and now - failing[0]["failing_since"] >= disable_after_ms
+    if not attempt.gone and not too_long:
         return False
     disabled = yield _DISABLE(id=claimed.webhook_id, now=now)
     for row in disabled:

@@ -1,5 +1,6 @@
 """When alerts begin and end and whom they reach, on both databases."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict
 from hub.domain.quotas import QUOTAS
+from hub.domain.times import DAY, MINUTE, SECOND
 from hub.services.alerts import SHOWN_LIMIT, Alerts
+from hub.services.clock import Steady
 from hub.store import events, players
 from hub.store.database import Database
 from hub.store.tables import Location, Player, PlayerGroup, Team
@@ -25,6 +28,10 @@ class Stage:
         self.woken: list[int] = []
         self.bus.subscribe(("alerts", None), self.woken.append)
         self.alerts = self.node()
+
+    def watched(self, running: Callable[[], int]) -> Alerts:
+        """One that sees jumps of the clock, beside running time."""
+        return Alerts(self.db, self.bus, clock=lambda: self.now, steady=Steady(running=running))
 
     def node(self) -> Alerts:
         """One more process on this database."""
@@ -146,3 +153,22 @@ async def test_open_alerts_are_bounded_and_a_screen_gets_the_gravest(stage: Stag
     assert await stage.shown(lobby) == [gravest, *reversed(numbers)][:SHOWN_LIMIT]
     await stage.alerts.clear(stage.owner, gravest, face="signalbox")
     assert await stage.raise_()
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_ends_no_alert(stage: Stage) -> None:
+    lobby, ran = await player_of(stage.db, stage.owner), [0]
+    alerts = stage.watched(lambda: ran[0])
+    alert = await stage.raise_(ends_at=NOW + 30 * DAY)
+    await alerts.sweep()
+    for jump, passed in ((500 * DAY, 0), (0, 8 * SECOND), (-500 * DAY, 0), (0, MINUTE)):
+        stage.now += jump + passed
+        ran[0] += passed
+        await alerts.sweep()
+    assert await stage.shown(lobby) == [alert]
+    assert (await alerts.get(stage.owner, alert))["cleared_at"] is None
+
+    stage.now += 30 * DAY  # for good
+    await alerts.sweep()
+    stage.now, ran[0] = stage.now + 2 * MINUTE, ran[0] + 2 * MINUTE
+    await alerts.sweep()
+    assert (await alerts.get(stage.owner, alert))["cleared_at"] is not None

@@ -300,7 +300,7 @@ async def test_a_file_is_made_in_pieces_and_gone_after_its_hour(
     clock.now += HOUR + 11 * MINUTE
     with pytest.raises(Gone):
         await exports.file(*link)
-    await exports.sweep()
+    await exports.sweep(clock.now)
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
     blobs.close()
 

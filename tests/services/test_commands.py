@@ -3,7 +3,9 @@
 import asyncio
 
 from hub.bus.local import LocalBus
+from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services import commands
+from hub.services.clock import Steady
 from hub.services.commands import Commands, Origin
 from hub.store import commands as store
 from hub.store.database import Database
@@ -45,3 +47,20 @@ async def test_remembered_progress_is_bounded_and_the_latest_stays(sqlite_db: Da
     service.progress(player_id, "one-more", 50, None)
     assert (await service.get(owner, command_id))["progress"] == {"percent": 20, "note": None}
     assert len(service._progress) == commands.PROGRESS_LIMIT
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_expires_nothing(db: Database) -> None:
+    owner = await team_owner(db, "team")
+    player_id = (await player_of(db, owner)).id or 0
+    now, ran = [now_ms()], [0]
+    service = Commands(db, LocalBus(), clock=lambda: now[0], steady=Steady(running=lambda: ran[0]))
+    sent = await service.send(Origin(owner, "test"), player_id, "lock", {"pin": "1234"}, ttl_s=86_400)
+    await service.sweep()
+    for jump, passed in ((500 * DAY, 0), (0, 8 * SECOND), (-500 * DAY, 0), (0, MINUTE)):
+        now[0] += jump + passed
+        ran[0] += passed
+        await service.sweep()
+    assert (await service.get(owner, sent["command_id"]))["status"] == "queued"
+    now[0], ran[0] = now[0] + DAY, ran[0] + DAY
+    await service.sweep()
+    assert (await service.get(owner, sent["command_id"]))["status"] == "expired"

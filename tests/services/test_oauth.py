@@ -278,13 +278,13 @@ async def test_what_has_ended_is_forgotten_and_what_lives_is_not(stage: Stage) -
     code = await stage.code()
     tokens = await stage.exchange(code)
     stage.now += CODE_MS + CODE_KEPT_MS - 1
-    await stage.oauth.sweep()
+    await stage.oauth.sweep(stage.now)
     tokens = await stage.oauth.refresh(stage.client, tokens["refresh_token"], None)
     stage.now += REFRESH_MS - 1
-    await stage.oauth.sweep()
+    await stage.oauth.sweep(stage.now)
     assert len(await stage.oauth.grants(stage.owner)) == 1
     stage.now += 2
-    await stage.oauth.sweep()
+    await stage.oauth.sweep(stage.now)
     assert await stage.oauth.grants(stage.owner) == []
     async with stage.db.session() as session:
         assert await store.code(session, ids.digest(code)) is None

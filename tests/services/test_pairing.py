@@ -258,7 +258,7 @@ async def test_a_code_expires_before_or_after_approval(stage: Stage) -> None:
     with pytest.raises(NotFound):
         await stage.approve(waiting["user_code"])
     stage.now += 900_001
-    await stage.pairing.sweep()
+    await stage.pairing.sweep(stage.now)
     assert await stage.told(waiting, after_s=0) == "invalid_grant"
 
 

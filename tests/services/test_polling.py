@@ -371,7 +371,7 @@ async def test_devices_that_nobody_wants_are_refused_few_and_forgotten(stage: St
     known = await stage.polling.register("tv-0", address=HERE)  # known ones are not paced
     stage.now += 3 * DAY
     await stage.beat("tv-0")
-    await stage.polling.sweep()
+    await stage.polling.sweep(stage.now)
     assert await stage.beat("tv-0") == []
     with pytest.raises(NotFound):
         await stage.beat("tv-1")

@@ -5,11 +5,14 @@ import pytest
 from hub.bus.local import LocalBus
 from hub.domain.errors import NotFound
 from hub.domain.presence import Graces
-from hub.domain.times import DAY, now_ms
+from hub.domain.times import DAY, HOUR, MINUTE, SECOND, now_ms
+from hub.services.analytics import Analytics
 from hub.services.batches import Batches
+from hub.services.clock import Age
 from hub.services.commands import Commands, Origin
 from hub.services.players import Players
 from hub.services.presence import PresenceService
+from hub.services.retention import Retention
 from hub.store import commands, retention
 from hub.store.database import Database
 from tests.cast import player_of, team_owner
@@ -67,3 +70,57 @@ async def test_old_events_go_and_numbers_are_never_used_again(db: Database) -> N
 async def test_every_kind_can_be_forgotten_on_both_databases(db: Database) -> None:
     for kind in retention.KINDS:
         assert await db.write(retention.forget, kind, now_ms()) is False
+
+
+class Clocks:
+    """Of one machine: `now` is the wall clock, `ran` what has passed, both in ms."""
+
+    def __init__(self, now: int) -> None:
+        self.now, self.ran = now, 0
+
+    def passes(self, ms: int) -> None:
+        self.now += ms
+        self.ran += ms
+
+    async def age(self, db: Database) -> Age:
+        """As the hub starts with these clocks."""
+        age = Age(db, clock=lambda: self.now, running=lambda: self.ran)
+        await age.start()
+        return age
+
+
+async def test_a_start_with_the_clock_far_ahead_deletes_nothing(db: Database) -> None:
+    owner = await team_owner(db, "team")
+    player = await player_of(db, owner)
+    service, keeping = Commands(db, LocalBus()), Retention(db, dict.fromkeys(("commands", "events"), 90))
+    sent = await service.send(Origin(owner, "test"), player.id or 0, "reboot")
+    await service.cancel(Origin(owner, "test"), sent["command_id"])
+    clocks = Clocks(now_ms())
+    before = await clocks.age(db)
+    clocks.passes(MINUTE)
+    await before.keep()
+
+    clocks.now += 500 * DAY
+    ahead = await clocks.age(db)
+    clocks.passes(22 * SECOND)
+    await keeping.run(ahead.now())
+    await ahead.keep()
+    clocks.now -= 500 * DAY
+    await keeping.run(ahead.now())
+    assert [one["id"] for one in await service.listing(owner)] == [sent["command_id"]]
+
+    clocks.now += 500 * DAY  # it was switched off for so long
+    later = await clocks.age(db)
+    for _ in range(2):
+        clocks.passes(12 * HOUR)
+        await later.keep()
+    await keeping.run(later.now())
+    assert await service.listing(owner) == []
+
+
+async def test_what_a_hub_before_this_rule_left_is_as_old_as_its_last_sign_of_life(db: Database) -> None:
+    clocks = Clocks(now_ms())
+    await Analytics(db, "hub", 90, clock=lambda: clocks.now).beat()
+    lived = clocks.now
+    clocks.now += 500 * DAY
+    assert (await clocks.age(db)).now() == lived

@@ -1007,7 +1007,7 @@ async def test_old_deliveries_are_forgotten_but_none_that_is_to_come(stage: Stag
             await stage.settled.get()
         await deliverer.stop()
 
-        await deliverer.prune()
+        await deliverer.prune(now_ms())
 
         left = [(delivery.webhook_id, delivery.event_id) for delivery in await stage.deliveries()]
         assert len(left) == 3
