@@ -33,6 +33,10 @@ class SourcePart(NamedTuple):
     part: str
 
 
+class Replaced(Exception):
+    """The message that asks for this is settled: another has taken its place, or it was done whole."""
+
+
 def state(triggered_at: int | None, cleared_at: int | None) -> State:
     if cleared_at is not None:
         return "over"

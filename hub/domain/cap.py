@@ -19,7 +19,7 @@ from hub.domain.alerts import SEVERITIES
 from hub.domain.errors import Invalid
 from hub.domain.geo import Area, Point, reached, unwrapped
 from hub.domain.text import cut, some_lines
-from hub.domain.times import parse
+from hub.domain.times import parse, rfc3339
 
 NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 MAX_DEPTH: Final = 32  # of elements; CAP needs five
@@ -249,7 +249,9 @@ def _time(block: "_Element", name: str) -> int | None:
     try:
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)", text):
             raise ValueError(text)
-        return parse(text)
+        at = parse(text)
+        rfc3339(at)  # can be told again: in UTC it may lie beyond the years 1 to 9999
+        return at
     except (ValueError, OverflowError):
         raise _wrong(name, "A time is written 2026-05-24T16:49:00-07:00.") from None
 

@@ -95,7 +95,8 @@ class Alerts:
         source: SourcePart | None = None,
     ) -> dict[str, Any]:
         """An alert that begins at `starts_at`, without it at once. `source` is the part of a message that asks for
-        it, here and below: each is done once, and IntegrityError says that it was done before.
+        it, here and below: each is done once, and IntegrityError says that it was done before, Replaced that the
+        message is settled.
 
         Raises Invalid, Conflict (too many).
         """

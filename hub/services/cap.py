@@ -3,17 +3,23 @@
 A message may ask for several alerts, each in a transaction of its own. The same message is done once, however often it
 comes: each alert keeps, in its own transaction, which part of which message it shows, and when all parts are done the
 message is settled. A message that was cut off half-way goes on where it was when it comes again.
+
+An Update or Cancel settles those that it is about before anything else, and each alert looks in its own transaction
+whether its message is settled: what is cancelled raises nothing more, should it still be worked on (by another process)
+or come again. In one process the messages of a team are worked on one after another.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy.exc import IntegrityError
 
 from hub.domain import cap
 from hub.domain.access import Actor
-from hub.domain.alerts import SEVERITIES, SourcePart
+from hub.domain.alerts import SEVERITIES, Replaced, SourcePart
 from hub.domain.errors import Invalid, NotFound
 from hub.domain.geo import Point
 from hub.domain.targets import KINDS, Targets
@@ -34,6 +40,7 @@ class Cap:
         self._db = db
         self._alerts = alerts
         self._clock = clock
+        self._working: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by team; of those at work
 
     async def receive(
         self, actor: Actor, text: bytes, *, everyone: bool, targets: Targets, language: str | None, face: str
@@ -52,24 +59,49 @@ class Cap:
             return _ignored(f"Its scope is {message.scope}: it is not for the public.")
         if message.type in ("Ack", "Error"):
             return _ignored(f"A message of the type {message.type} is for its sender.")
+        async with self._working.setdefault(actor.team_id, asyncio.Lock()):
+            try:
+                return await self._do(actor, message, everyone, targets, language, face)
+            except Replaced:
+                return await self._known(actor, message)
+
+    async def _do(
+        self, actor: Actor, message: cap.Message, everyone: bool, targets: Targets, language: str | None, face: str
+    ) -> dict[str, Any]:
+        """Raises Replaced (another message has taken its place meanwhile), and what `receive` does."""
         async with self._db.session() as session:
-            settled = await store.is_settled(session, actor.team_id, message.key)
-            parts = await alert_store.by_source(session, actor.team_id, [message.key, *message.references])
-        if settled:
-            return await self._known(actor, message)
+            if await store.is_settled(session, actor.team_id, message.key):
+                raise Replaced
+        warnings: list[cap.Warned] = []
+        reason = None
+        if message.type != "Cancel":
+            warnings, reason = await self._warnings(actor, message, everyone, targets, language)
+        parts = await self._take_over(actor, message)
         done = {part for part in parts if part.source == message.key}
-        numbers = dict.fromkeys(number for part, number in parts.items() if part.source != message.key)
+        says = {SourcePart(message.key, warned.part) for warned in warnings}
+        shown = {number for part, number in parts.items() if part in says}  # before it was cut off: they are its own
+        numbers = dict.fromkeys(n for part, n in parts.items() if part.source != message.key and n not in shown)
         referred = [await self._alerts.get(actor, number) for number in numbers]
-        if message.type == "Cancel":
-            if not referred:
-                raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
-            return await self._replace(actor, message, [], {}, done, referred, face)
-        warnings, reason = await self._warnings(actor, message, everyone, targets, language)
         whom = {"everyone": everyone, "targets": targets} if everyone or any(targets.values()) else {}
         answer = await self._replace(actor, message, warnings, whom, done, referred, face)
         if reason is not None:
             answer["reason"] = reason
         return answer
+
+    async def _take_over(self, actor: Actor, message: cap.Message) -> dict[SourcePart, int]:
+        """By part of this message, and of those that it replaces: its alert. Those are settled from here on."""
+        if not message.replaces:
+            async with self._db.session() as session:
+                return await alert_store.by_source(session, actor.team_id, [message.key])
+        replaced = [one for one in message.references if one != message.key]
+        async with self._db.transaction() as session:
+            if await store.is_settled(session, actor.team_id, message.key):
+                raise Replaced
+            await self._db.run(session, store.replace(actor.team_id, replaced, message.key, self._clock()))
+            parts = await alert_store.by_source(session, actor.team_id, [message.key, *replaced])
+            if message.type == "Cancel" and all(part.source == message.key for part in parts):
+                raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
+        return parts
 
     async def _warnings(
         self, actor: Actor, message: cap.Message, everyone: bool, targets: Targets, language: str | None
@@ -109,7 +141,7 @@ class Cap:
         now = self._clock()
         pending = [warned for warned in warnings if SourcePart(message.key, warned.part) not in done]
         pending.sort(key=lambda warned: SEVERITIES.index(warned.severity))  # should there be room for some only
-        standing = [alert for alert in referred if alert["status"] != "over"] if message.replaces else []
+        standing = [alert for alert in referred if alert["status"] != "over"]
         updated, raised = [], []
         for warned in pending:
             alert = _alert_for(warned, standing, now)
@@ -126,11 +158,11 @@ class Cap:
         over = standing or (referred if message.type == "Cancel" else [])
         cleared = [await self._clear(actor, alert, message, face) for alert in over]
         changed = [*raised, *updated, *cleared]
-        own = [message.key] if changed or done or pending or message.type == "Cancel" else []
-        replaced = message.references if message.replaces else ()
-        await self._db.write(store.settle, actor.team_id, [*own, *replaced], now)
+        if not (changed or done or pending or message.type == "Cancel"):
+            return _ignored(None)
+        await self._db.write(store.settle, actor.team_id, message.key, now)
         if not changed:
-            return await self._known(actor, message) if own else _ignored(None)
+            return await self._known(actor, message)
         result = "raised" if raised else "updated" if updated else "cleared"
         return {"result": result, "alert": changed[0], "alerts": changed}
 

@@ -6,8 +6,9 @@ from sqlalchemy import func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.alerts import SourcePart
+from hub.domain.alerts import Replaced, SourcePart
 from hub.domain.errors import NotFound
+from hub.store import cap
 from hub.store.statements import Statement, Unit
 from hub.store.tables import Alert, AlertPart, AlertTarget, GroupMember, Player
 
@@ -45,8 +46,11 @@ async def find(
 
 
 async def remember(session: AsyncSession, alert: Alert, part: SourcePart | None) -> None:
-    """This part of a message was done, by this alert. Raises IntegrityError when it was done before."""
+    """This part of a message was done, by this alert. Raises IntegrityError when it was done before, Replaced when
+    the message is settled: looked at in the transaction that does the part, so whoever settles it is seen."""
     if part is not None:
+        if await cap.is_settled(session, alert.team_id, part.source):
+            raise Replaced
         session.add(AlertPart(team_id=alert.team_id, source=part.source, part=part.part, alert_id=alert.id or 0))
         await session.flush()
 

@@ -91,6 +91,10 @@ def test_an_update_says_what_it_is_about() -> None:
         (message(info(severity="Awful")), "severity"),
         (message(info(expires="2099-11-29")), "expires"),
         (message(info(expires="2099-13-29T22:00:00+01:00")), "expires"),
+        (message(info(expires="9999-12-31T23:59:59-14:00")), "expires"),  # in UTC in the year 10000
+        (message(info(onset="9999-12-31T23:59:59-14:00")), "onset"),
+        (message(info(effective="0001-01-01T00:00:00+14:00")), "effective"),
+        (message(info(), sent="9999-12-31T23:59:59-00:01"), "sent"),
         (message(info(headline="", event="")), "event"),
         (message(info(area="<polygon>52,13 53,13 52,13</polygon>")), "polygon"),
         (message(info(area="<polygon>52,13 53,13 53,14 52,14</polygon>")), "polygon"),

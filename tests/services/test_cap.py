@@ -1,0 +1,94 @@
+"""Messages of CAP that come while another of the team is worked on, here or by another process, on both databases."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hub.bus.local import LocalBus
+from hub.domain.access import Actor
+from hub.domain.errors import Conflict
+from hub.domain.quotas import Limits, Quotas
+from hub.services.alerts import Alerts
+from hub.services.cap import Cap
+from hub.store.database import Database
+from tests.cap import info, key, message
+from tests.cast import team_owner
+
+
+class Stage:
+    def __init__(self, db: Database, owner: Actor) -> None:
+        self.db, self.owner, self.bus = db, owner, LocalBus()
+        self.alerts = Alerts(db, self.bus)
+        self.raised = asyncio.Event()
+        self.bus.subscribe(("alerts", None), lambda _: self.raised.set())
+
+    def node(self, room: int = 100) -> Cap:
+        """One more process on this database, with room for so many alerts."""
+        return Cap(self.db, Alerts(self.db, self.bus, quotas=Quotas({"alerts": Limits(*[room] * 4)})))
+
+    async def send(self, node: Cap, text: bytes) -> dict[str, Any]:
+        return await node.receive(self.owner, text, everyone=True, targets={}, language=None, face="signalbox")
+
+    async def standing(self) -> list[str]:
+        alerts, _ = await self.alerts.listing(self.owner)
+        return sorted(alert["title"] for alert in alerts if alert["status"] != "over")
+
+
+@pytest.fixture
+async def stage(db: Database) -> Stage:
+    return Stage(db, await team_owner(db, "acme"))
+
+
+MANY = message(*(info(headline=f"Gale {number}") for number in range(20)))
+CANCEL = message(identifier="c", msgType="Cancel", references=key())
+UPDATE = message(info(headline="All that is left"), identifier="u", msgType="Update", references=key())
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("later", "left"), [(CANCEL, []), (UPDATE, ["All that is left"])])
+async def test_what_replaces_a_message_that_is_still_worked_on_leaves_nothing_of_it(
+    stage: Stage, processes: int, later: bytes, left: list[str]
+) -> None:
+    node = stage.node()
+    working = asyncio.create_task(stage.send(node, MANY))
+    await stage.raised.wait()
+    await stage.send(node if processes == 1 else stage.node(), later)
+    await working
+    assert await stage.standing() == left
+    assert (await stage.send(node, MANY))["result"] == "known"
+    assert await stage.standing() == left
+
+
+async def test_a_cancel_of_a_message_that_was_cut_off_raises_no_more_of_it(stage: Stage) -> None:
+    with pytest.raises(Conflict):
+        await stage.send(stage.node(room=3), MANY)
+    assert len(await stage.standing()) == 3
+    assert (await stage.send(stage.node(), CANCEL))["result"] == "cleared"
+    assert (await stage.send(stage.node(), MANY))["result"] == "known"
+    assert await stage.standing() == []
+
+
+async def test_an_update_that_was_cut_off_answers_for_the_alerts_that_it_replaces(stage: Stage) -> None:
+    await stage.send(stage.node(), message(info()))
+    later = info(severity="Extreme", effective="2098-01-01T00:00:00Z")
+    update = message(later, info(headline="Less"), identifier="u", msgType="Update", references=key())
+    with pytest.raises(Conflict):
+        await stage.send(stage.node(room=1), update)
+    assert await stage.standing() == ["Severe gale"]
+    answer = await stage.send(stage.node(), message(identifier="c", msgType="Cancel", references=key("u")))
+    assert (answer["result"], await stage.standing()) == ("cleared", [])
+    assert (await stage.send(stage.node(), update))["result"] == "known"
+
+
+async def test_a_message_that_was_cut_off_is_done_whole_when_it_comes_again(stage: Stage) -> None:
+    await stage.send(stage.node(), message(info()))
+    later = info(severity="Extreme", effective="2098-01-01T00:00:00Z", headline="More")
+    now = info(severity="Extreme", headline="Now")
+    update = message(now, later, identifier="u", msgType="Update", references=key())
+    with pytest.raises(Conflict):
+        await stage.send(stage.node(room=1), update)
+    assert await stage.standing() == ["Now"]
+    assert (await stage.send(stage.node(), update))["result"] == "raised"
+    assert await stage.standing() == ["More", "Now"]
+    assert (await stage.send(stage.node(), update))["result"] == "known"
