@@ -39,7 +39,7 @@ BEAT_S = 15.0  # between signs of life of the hub
 
 class Analytics:
     """`plays_days`: how long single plays are kept, and how old a new one may be. `counted` is told how many plays
-    were stored, repeated (known already) or dropped (from a clock that cannot be right)."""
+    were stored, repeated (known already) or dropped (they cannot have been)."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Analytics:
 
     async def record(self, player_id: int, team_id: int, showings: Sequence[Showing]) -> dict[str, int]:
         """Take over proof of play: on return it is on the disk. What was told before, and what is older than plays are
-        kept or more than a day in the future, is taken over and not counted.
+        kept, more than a day in the future or longer than the time since it began, is taken over and not counted.
 
         Answers {"stored", "repeated", "dropped"}. Raises Unavailable.
         """
         now = self._clock()
-        sane = [one for one in showings if now - self._kept_ms <= one.started_at <= now + EARLY_MS]
+        sane = [one for one in showings if one.started_at >= now - self._kept_ms and one.can_be(now)]
         stored = await self._db.write(store.record, player_id, team_id, sane, now, key=player_id) if sane else 0
         outcome = {"stored": stored, "repeated": len(sane) - stored, "dropped": len(showings) - len(sane)}
         for name, number in outcome.items():
