@@ -17,6 +17,8 @@ from hub.domain.times import DAY, HOUR, MINUTE, SECOND
 QUARTER: Final = 15 * MINUTE
 MICROS: Final = 1_000_000  # of a currency's unit
 EARLY_MS: Final = DAY  # how far in the future a play may lie: a wrong time zone makes hours, a dead clock years
+CLOCK_MS: Final = 5 * MINUTE  # by which a play may be longer than the time since it began: clocks differ
+PLAYS_A_DAY: Final = 50_000  # showings of one player that begin on one day (UTC): six zones that change every 10 s
 LAST: Final = 7_258_118_400_000  # 2200-01-01, the end of all ranges: four digits of a year survive every time zone
 
 Granularity = Literal["hour", "day", "week"]
@@ -39,6 +41,11 @@ class Showing:
     started_at: int
     duration_ms: int
     completed: bool
+
+    def can_be(self, now: int) -> bool:
+        """Whether it can have been by `now`: no clock that is in use lies so far ahead, and nothing was shown for
+        longer than since it began."""
+        return self.started_at <= now + EARLY_MS and self.duration_ms <= max(0, now - self.started_at) + CLOCK_MS
 
 
 class Sum(NamedTuple):

@@ -4,6 +4,7 @@ Ranges are Unix ms, half open. Numbers are exact to the millisecond as far back 
 range that begins or ends within a quarter of an hour is taken to the whole quarter.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ from hub.domain.analytics import (
     EARLY_MS,
     LAST,
     MICROS,
+    PLAYS_A_DAY,
     Dimension,
     Granularity,
     Range,
@@ -33,13 +35,16 @@ from hub.domain.times import DAY, now_ms, rfc3339
 from hub.store import analytics as store
 from hub.store.database import Database
 
+log = logging.getLogger(__name__)
+
 PERIODS_LIMIT = 10_000  # an answer of half a megabyte: a year of hours, or 27 years of days
 BEAT_S = 15.0  # between signs of life of the hub
 
 
 class Analytics:
     """`plays_days`: how long single plays are kept, and how old a new one may be. `counted` is told how many plays
-    were stored, repeated (known already) or dropped (from a clock that cannot be right)."""
+    were stored, repeated (known already) or dropped (they cannot have
+    been, or are too many)."""
 
     def __init__(
         self,
@@ -55,17 +60,27 @@ class Analytics:
         self._kept_ms = plays_days * DAY
         self._counted = counted
         self._clock = clock
+        self._told: dict[int, int] = {}  # player that told too many plays, and the day on which the log said so
 
     async def record(self, player_id: int, team_id: int, showings: Sequence[Showing]) -> dict[str, int]:
         """Take over proof of play: on return it is on the disk. What was told before, and what is older than plays are
-        kept or more than a day in the future, is taken over and not counted.
+        kept, more than a day in the future or longer than the time since it began, is taken over and not counted; nor
+        is what is beyond PLAYS_A_DAY of the day on which it began.
 
         Answers {"stored", "repeated", "dropped"}. Raises Unavailable.
         """
         now = self._clock()
-        sane = [one for one in showings if now - self._kept_ms <= one.started_at <= now + EARLY_MS]
-        stored = await self._db.write(store.record, player_id, team_id, sane, now, key=player_id) if sane else 0
-        outcome = {"stored": stored, "repeated": len(sane) - stored, "dropped": len(showings) - len(sane)}
+        sane = [one for one in showings if one.started_at >= now - self._kept_ms and one.can_be(now)]
+        stored = beyond = 0
+        if sane:
+            stored, beyond = await self._db.write(store.record, player_id, team_id, sane, now, key=player_id)
+        if beyond and self._told.get(player_id) != now // DAY:
+            self._told[player_id] = now // DAY
+            log.warning(
+                "player %d tells of more than %d plays in one day; the others are dropped", player_id, PLAYS_A_DAY
+            )
+        known = len(sane) - stored - beyond
+        outcome = {"stored": stored, "repeated": known, "dropped": len(showings) - len(sane) + beyond}
         for name, number in outcome.items():
             if number:
                 self._counted(name, number)

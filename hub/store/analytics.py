@@ -1,5 +1,6 @@
 """Proof of play on its way to the disk and back out as sums; uptime; the times in which the hub was away."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -8,8 +9,8 @@ from sqlalchemy import BigInteger, case, func, literal, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.analytics import QUARTER, Dimension, Range, Showing, Sum, floor, tally
-from hub.domain.times import MINUTE
+from hub.domain.analytics import PLAYS_A_DAY, QUARTER, Dimension, Range, Showing, Sum, floor, tally
+from hub.domain.times import DAY, MINUTE
 from hub.store.statements import Statement, Unit, columns
 from hub.store.tables import Asset, Campaign, Downtime, Play, Player, PlaySum, PresenceRow, Session, Team
 
@@ -44,6 +45,11 @@ _SUMS = _inserts(
     SET plays = play_sum.plays + excluded.plays, duration_ms = play_sum.duration_ms + excluded.duration_ms,
         revenue_micros = play_sum.revenue_micros + excluded.revenue_micros""",
 )
+_DAYS = Statement(f"""
+    SELECT quarter_at / {DAY} AS day, SUM(plays) AS plays FROM play_sum
+    WHERE team_id = :team_id AND dimension = 'player' AND dimension_id = :player_id
+          AND quarter_at >= :since AND quarter_at < :until
+    GROUP BY quarter_at / {DAY}""")
 _ALIVE = Statement("SELECT value FROM meta WHERE name = 'alive_at'")
 _LIVE = Statement("""
     INSERT INTO meta (name, value) VALUES ('alive_at', :value)
@@ -53,10 +59,21 @@ _WAS_AWAY = Statement("""
 
 
 def record(player_id: int, team_id: int, showings: Sequence[Showing], now: int) -> Unit:
-    """Unit: keep the plays that are new, and count them. Answers how many those were."""
+    """Unit: keep the plays that are new, and count them, up to PLAYS_A_DAY of each day. Answers how many those were,
+    and how many were beyond."""
+    days = [showing.started_at // DAY for showing in showings]
+    since, until = min(days) * DAY, (max(days) + 1) * DAY
+    stored = yield _DAYS(team_id=team_id, player_id=player_id, since=since, until=until)
+    taken = Counter({int(row["day"]): int(row["plays"]) for row in stored})
     first: dict[str, Showing] = {}
-    for showing in showings:
-        first.setdefault(showing.entry, showing)
+    beyond = 0
+    for day, showing in zip(days, showings, strict=True):
+        if showing.entry not in first:
+            if taken[day] >= PLAYS_A_DAY:
+                beyond += 1
+                continue
+            taken[day] += 1
+            first[showing.entry] = showing
     prices: dict[int, int] = {}
     for campaign_id in sorted({showing.campaign_id for showing in first.values() if showing.campaign_id}):
         for row in (yield _PRICE(campaign_id=campaign_id, team_id=team_id)):
@@ -79,7 +96,7 @@ def record(player_id: int, team_id: int, showings: Sequence[Showing], now: int) 
     ]
     for size, part in _parts(sums):
         yield _SUMS[size](team_id=team_id, **_numbered(part))
-    return len(new)
+    return len(new), beyond
 
 
 def _parts(rows: list[T]) -> Iterator[tuple[int, list[T]]]:

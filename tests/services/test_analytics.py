@@ -146,6 +146,40 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
     )
 
 
+async def test_nothing_was_shown_for_longer_than_since_it_began(db: Database) -> None:
+    analytics = Analytics(db, "hub", 90, clock=Clock())
+    owner = await team_owner(db, "acme")
+    player = (await player_of(db, owner)).id or 0
+    began = NOW - HOUR
+    plays = [
+        showing("whole", began, duration_ms=HOUR),
+        showing("fast clock", began, duration_ms=HOUR + 5 * MINUTE),
+        showing("longer", began, duration_ms=HOUR + 5 * MINUTE + 1),
+        showing("a year", began, duration_ms=366 * DAY),
+        showing("tomorrow", NOW + 20 * HOUR, duration_ms=10 * MINUTE),
+    ]
+    assert await analytics.record(player, owner.team_id, plays) == {"stored": 2, "repeated": 0, "dropped": 3}
+    kept, _ = await analytics.plays(owner, (NOW - DAY, NOW + DAY))
+    assert {play["duration_seconds"] for play in kept} == {3600, 3900}
+
+
+async def test_the_plays_of_a_player_and_a_day_are_bounded(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store, "PLAYS_A_DAY", 3)
+    analytics = Analytics(db, "hub", 90, clock=Clock())
+    owner = await team_owner(db, "acme")
+    lobby, bar = [(await player_of(db, owner, name)).id or 0 for name in ("Lobby", "Bar")]
+    today = [showing(f"today{number}", NOW - MINUTE - number * HOUR) for number in range(5)]
+    yesterday = [showing(f"yesterday{number}", NOW - DAY) for number in range(2)]
+    assert await analytics.record(lobby, owner.team_id, today[:2]) == {"stored": 2, "repeated": 0, "dropped": 0}
+    mixed = [*today[2:], *yesterday]
+    assert await analytics.record(lobby, owner.team_id, mixed) == {"stored": 3, "repeated": 0, "dropped": 2}
+    assert await analytics.record(lobby, owner.team_id, today[4:]) == {"stored": 0, "repeated": 0, "dropped": 1}
+    assert await analytics.record(bar, owner.team_id, today[:3]) == {"stored": 3, "repeated": 0, "dropped": 0}
+    assert [record.message.partition(" tells")[0] for record in caplog.records] == [f"player {lobby}"]
+
+
 async def test_times_that_cannot_be_are_taken_over_and_not_counted_and_plays_are_forgotten(db: Database) -> None:
     clock = Clock()
     counted = Counter[str]()
