@@ -103,6 +103,13 @@ class Buckets:
         steps = -((tokens - capacity) // rule.refill)
         return Standing(capacity, tokens, -(-(since + steps * every) // SECOND_US), retry_after)
 
+    def give_back(self, caller: Hashable, cost: int = 1) -> None:
+        """What was taken for nothing. A bucket that is forgotten is full anyway."""
+        bucket = self._young.get(caller) or self._old.get(caller)
+        if bucket is not None:
+            tokens, since = bucket
+            self._young[caller] = tokens + cost, since
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 

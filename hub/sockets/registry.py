@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -11,7 +12,9 @@ from typing import Any
 
 from hub.bus.base import Bus
 from hub.client_address import NO_PROXIES, TrustedProxies
+from hub.domain import ids
 from hub.domain.errors import Forbidden, HubError, TooMany, Unauthenticated, Unavailable
+from hub.domain.ratelimit import Buckets, Rule, network
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
 from hub.services.services import Services
@@ -24,6 +27,16 @@ DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its
 DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
 
 CONNECTIONS_MOST = 10  # of one player: the newest is let in, older ones take some seconds to end
+STRANGERS = Rule(600, 10, 1_000_000)  # handshakes of a network that no good token is behind: a building's at once, then
+# ten a second; a look into the database takes about 1 ms
+KNOWN_MOST = 50_000  # tokens that were good, remembered by digest: some 8 MB
+
+PACING_S = (
+    10.0  # how long after a good token was turned away its player may still be on its way: it is told 5 s at most
+)
+POSTPONE_S = 120.0  # of one return, from its first refusal: 24,000 players at 200 a second
+CALM_S = 600.0  # without a refusal, after which the next one begins another return; longer than usual graces
+
 FLOODS = 3  # closes for sending too much within the window, after which a player is put in quarantine
 FLOOD_WINDOW_S = 600.0  # the agent backs off 60 s after each
 
@@ -40,6 +53,22 @@ class SocketSettings:
     outbox_bytes: int = 1_048_576
     admissions_per_s: int = 200
     proxies: TrustedProxies = NO_PROXIES
+
+
+class Return:
+    """Many players come back at once, and some are turned away for now. Times are of a monotonic clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._began_at = self._refused_at = -math.inf
+
+    def refused(self, now: float) -> None:
+        if now - self._refused_at >= CALM_S:
+            self._began_at = now
+        self._refused_at = now
+
+    def going_on(self, now: float) -> bool:
+        """Whether a player was turned away just now, and the first of them not too long ago."""
+        return now - self._refused_at < PACING_S and now - self._began_at < POSTPONE_S
 
 
 class Registry:
@@ -67,7 +96,9 @@ class Registry:
         self._current: dict[int, PlayerConnection] = {}
         self._allowance = float(settings.admissions_per_s)
         self._allowed_at = time.monotonic()
-        self._refused_at = 0.0
+        self._return = Return()
+        self._strangers = Buckets(STRANGERS.fills_in_us)
+        self._known: dict[str, None] = {}  # the latest last
         self._ended = asyncio.Event()
         self._floods: dict[int, list[float]] = {}
         self.syncing = Syncing(services.programs, bus, self._welcomed)
@@ -82,47 +113,74 @@ class Registry:
         return self.settings.outbox_bytes
 
     async def admit(self, seam: Seam, token: str | None, address: str | None) -> PlayerConnection:
-        """Check a credential before the handshake is answered.
+        """Check a credential before the handshake is answered. Only a good one takes an admission.
 
-        Raises Unauthenticated, Forbidden (quarantined), TooMany (of this player), Unavailable (draining, pacing,
-        database) with `retry_after`.
+        Raises Unauthenticated, Forbidden (quarantined), TooMany (of this player, of a network's strangers), Unavailable
+        (draining, pacing, database) with `retry_after`.
         """
         if self.draining:
             raise _going_away()
-        if not self._allow():
-            raise Unavailable("Many players are coming back at once.", code="paced", retry_after=_spread(5))
-        found = await self.services.players.by_token(token) if token else None
-        if found is None:
-            raise Unauthenticated
+        player_id, digest, quarantined = await self._look_up(token, address)
         if self.draining:  # meanwhile
             raise _going_away()
-        player_id, digest, quarantined = found
         if quarantined:
             raise Forbidden("This player is quarantined.", code="quarantined")
         if self._of_player[player_id] >= CONNECTIONS_MOST:
             text = f"This player has {CONNECTIONS_MOST} connections already."
             raise TooMany(text, code="too_many_connections", retry_after=10)
+        self._know(digest)
+        if not self._may_admit():
+            raise self._paced()
+        self._allowance -= 1
         self._of_player[player_id] += 1
         connection = PlayerConnection(self, seam, player_id, digest, address, time.monotonic())
         self._connections.add(connection)
         return connection
 
-    def _allow(self) -> bool:
-        """A token bucket of one second's admissions."""
+    async def _look_up(self, token: str | None, address: str | None) -> tuple[int, str, bool]:
+        """(player id, digest, quarantined). A token that was good before is no stranger's, however many strangers there
+        are in its network; one that would be turned away anyway is not looked up again for it.
+
+        Raises Unauthenticated, TooMany, Unavailable.
+        """
+        digest = ids.digest(token) if token else ""
+        stranger = digest not in self._known
+        if not stranger and not self._may_admit():
+            raise self._paced()
+        caller, now = (bool(token), address and network(address)), now_ms()
+        if stranger and (wait := self._strangers.take(caller, STRANGERS, now).retry_after):
+            raise TooMany(retry_after=wait)
+        found = await self.services.players.by_token(token) if token else None
+        if found is None:
+            self._known.pop(digest, None)
+            raise Unauthenticated
+        if stranger:
+            self._strangers.give_back(caller)
+        return found
+
+    def _know(self, digest: str) -> None:
+        self._known.pop(digest, None)
+        self._known[digest] = None
+        if len(self._known) > KNOWN_MOST:
+            del self._known[next(iter(self._known))]
+
+    def _may_admit(self) -> bool:
+        """Whether the bucket of one second's admissions has one left."""
         now = time.monotonic()
         rate = self.settings.admissions_per_s
         self._allowance = min(rate, self._allowance + (now - self._allowed_at) * rate)
         self._allowed_at = now
-        if self._allowance < 1:
-            self._refused_at = now
-            return False
-        self._allowance -= 1
-        return True
+        return self._allowance >= 1
+
+    def _paced(self) -> Unavailable:
+        """A player is turned away."""
+        self._return.refused(time.monotonic())
+        return Unavailable("Many players are coming back at once.", code="paced", retry_after=_spread(5))
 
     @property
     def pacing(self) -> bool:
-        """Whether somebody was told to wait within the last seconds."""
-        return self._refused_at > 0 and time.monotonic() - self._refused_at < 10
+        """Whether players who are away may be on their way back."""
+        return self._return.going_on(time.monotonic())
 
     def enter(self, connection: PlayerConnection) -> PlayerConnection | None:
         """This connection has said hello: from now on it is the player's. Answers the one it replaces."""

@@ -2,15 +2,17 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from hub.bus.local import LocalBus
-from hub.domain.errors import Unavailable
+from hub.domain.errors import HubError, Unavailable
 from hub.domain.presence import CLONE_REPLACEMENTS, Device, Graces
 from hub.services.presence import PresenceService
+from hub.sockets.registry import CALM_S, POSTPONE_S, Return
 from hub.store.database import Database
 from hub.store.tables import Player as PlayerRow
 from tests.harness import running_hub, settings
@@ -50,6 +52,40 @@ async def test_a_player_that_was_being_let_in_when_the_hub_left_is_sent_away(tmp
         with pytest.raises(Unavailable) as refusal:
             await arriving
         assert refusal.value.code == "draining"
+
+
+async def test_strangers_take_no_admission_and_are_paced_by_network(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path, players={"admissions_per_s": 5})) as hub:
+        _, token = await hub.player()
+        _, late = await hub.player("Late")
+
+        async def told(token: str | None, address: str) -> int:
+            with pytest.raises(HubError) as refusal:
+                await hub.registry.admit(None, token, address)  # type: ignore[arg-type]
+            return refusal.value.status
+
+        for credential in (None, "sbp_guess"):
+            statuses = {await told(credential, f"2001:db8::{number:x}") for number in range(1_000)}
+            assert statuses == {401, 429}
+            assert await told(credential, "192.0.2.1") == 401  # of another network
+        assert not hub.registry.pacing
+        async with hub.connected(token):
+            hub.registry.settings = replace(hub.registry.settings, admissions_per_s=0)
+            assert await told(late, "192.0.2.1") == 503
+            assert hub.registry.pacing
+            assert await told(token, "2001:db8::1") == 503  # known, so no stranger whatever its network is
+
+
+def test_a_return_that_does_not_end_is_one_no_more() -> None:
+    players = Return()
+    assert not players.going_on(5.0)
+    for at in range(5, 1_000):
+        players.refused(at)
+        assert players.going_on(at + 1) == (at + 1 < 5 + POSTPONE_S)
+    assert not players.going_on(999 + CALM_S)
+    players.refused(999 + CALM_S)
+    assert players.going_on(1_000 + CALM_S)
+    assert not players.going_on(1_015 + CALM_S)
 
 
 async def test_behind_a_proxy_only_addresses_are_believed(tmp_path: Path) -> None:
