@@ -287,6 +287,10 @@ class RateLimits(Group):
     upload_burst: Requests = Field(60, description="At once after a pause.")
     token: Requests = Field(60, description="Requests a minute of one account token at /api.")
     player: Requests = Field(300, description="Requests a minute of one player.")
+    polling: Requests = Field(
+        3_000, description="Requests a minute of all players of one address that poll: a thousand with three each."
+    )
+    polling_burst: Requests = Field(6_000, description="At once after a pause.")
     signed: Requests = Field(1_000, description="Signed links a minute of one address; a page shows many pictures.")
     signed_burst: Requests = Field(2_000, description="At once after a pause.")
     hangar: Requests = Field(20, description="Requests of one of Hangar's callers that come back every 5 seconds.")
@@ -306,6 +310,7 @@ class RateLimits(Group):
             "hm.upload": Rule.per_minute(self.upload, self.upload_burst),
             "adcast.token": Rule.per_minute(self.token),
             "adcast.player": Rule.per_minute(self.player),
+            "adcast.network": Rule.per_minute(self.polling, self.polling_burst),
             "signed": Rule.per_minute(self.signed, self.signed_burst),
             "hangar.default": Rule(self.hangar_burst, self.hangar, HANGAR_REFILL_US),
         }

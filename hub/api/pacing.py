@@ -5,10 +5,13 @@ Callers are told apart by what the class of the route says: the team (`spot.plan
 known, or not yet, is an address (of IPv6 its /64).
 """
 
-from collections.abc import Hashable, Mapping
-from typing import Literal
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, Literal
 
 from hub.domain.access import Actor
+from hub.domain.errors import TooMany, Unavailable
 from hub.domain.ratelimit import Buckets, Rule, Standing, network
 
 RateClass = Literal[
@@ -19,10 +22,16 @@ RateClass = Literal[
     "hm.upload",
     "adcast.token",
     "adcast.player",
+    "adcast.network",
     "hangar.default",
     "signed",
 ]
-"""`signed`: links whose signature is the credential, which a page may ask for by the dozen."""
+"""`adcast.network`: what the players that poll behind one address have together, before one has said its name.
+`signed`: links whose signature is the credential, which a page may ask for by the dozen."""
+
+UNKNOWN_BODY_BYTES: Final = 16 * 1024  # of a caller without a credential: a registration of all fields takes less
+UNKNOWN_BODIES: Final = 1_024  # being read at once: 16 MiB
+BODIES_OF_NETWORK: Final = ((64, 64), (48, 256))  # (bits, bodies at once): most arrive with their head and take no time
 
 Header = tuple[bytes, bytes]
 
@@ -63,6 +72,34 @@ class Pacing:
         else:
             who = caller.credential or (caller.kind, caller.id)
         return self._buckets.take((name, who), self._rules[name], now, cost)
+
+
+class Bodies:
+    """Bodies of callers without a credential, while they arrive: bounded by network and in all."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._of_network: Counter[tuple[int, str]] = Counter()
+
+    @contextmanager
+    def place(self, address: str | None) -> Iterator[None]:
+        """For one body. Raises TooMany (of the network), Unavailable (in all)."""
+        networks = [(bits, network(address or "unknown", bits)) for bits, _ in BODIES_OF_NETWORK]
+        for place, (_, most) in zip(networks, BODIES_OF_NETWORK, strict=True):
+            if self._of_network[place] >= most:
+                raise TooMany(retry_after=1)
+        if self._all >= UNKNOWN_BODIES:
+            raise Unavailable("Too many requests are arriving at once.", retry_after=1)
+        self._all += 1
+        self._of_network.update(networks)
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._of_network.subtract(networks)
+            for place in networks:
+                if not self._of_network[place]:
+                    del self._of_network[place]
 
 
 def headers(standing: Standing) -> list[Header]:

@@ -21,7 +21,7 @@ from hub.api.answer import HEADERS, PREFLIGHT, Answer, Header, Owner, reply, wir
 from hub.api.auth import authenticate, client_address
 from hub.api.endpoint import MAX_SEGMENT, MAX_WAIT_S, PARAMETER, Call, Endpoint
 from hub.api.errors import answer_for, answer_for_status, answer_for_unexpected
-from hub.api.pacing import Pacing, RateClass
+from hub.api.pacing import UNKNOWN_BODY_BYTES, Bodies, Pacing, RateClass
 from hub.api.pacing import headers as pacing_headers
 from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain import text
@@ -62,33 +62,38 @@ class _Prepared:
             except Unauthenticated:
                 turn.take(self.rate)
                 raise
-        if self.rate != "adcast.player":
-            turn.take(self.rate, caller)
+        turn.take("adcast.network" if self.rate == "adcast.player" else self.rate, caller)
         if caller is not None:
             if caller.kind not in endpoint.callers:
                 raise Forbidden
             caller.require(endpoint.scope)
         call = Call(endpoint, scope, receive, services, scope["path_params"], caller, turn.address)
         if self.rate != "adcast.player":
-            await self._read_input(call, headers)
+            await self._read_input(call, headers, turn)
             return call
         try:  # the device names itself in its input
-            await self._read_input(call, headers)
+            await self._read_input(call, headers, turn)
         except HubError:
             turn.take(self.rate)
             raise
         turn.take(self.rate, device=getattr(call.body or call.query, "uuid", None))
         return call
 
-    async def _read_input(self, call: Call, headers: Mapping[bytes, bytes]) -> None:
-        endpoint, scope, receive = self.endpoint, call.scope, call.receive
+    async def _read_body(self, call: Call, headers: Mapping[bytes, bytes], turn: "_Turn") -> bytes:
+        if call.caller is not None:
+            return await reading.read_body(call.receive, headers, self.endpoint.max_body_bytes)
+        with turn.bodies.place(turn.address):
+            return await reading.read_body(call.receive, headers, min(UNKNOWN_BODY_BYTES, self.endpoint.max_body_bytes))
+
+    async def _read_input(self, call: Call, headers: Mapping[bytes, bytes], turn: "_Turn") -> None:
+        endpoint, scope = self.endpoint, call.scope
         document: dict[str, Any] = {}
         streamed = endpoint.multipart is not None and reading.is_multipart(headers)
         if (endpoint.body is not None or endpoint.query_in_body) and not streamed:
-            call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
+            call.raw_body = await self._read_body(call, headers, turn)
             document = reading.parse_body(call.raw_body, headers, form=endpoint.form)
         if endpoint.texts:
-            call.raw_body = await reading.read_body(receive, headers, endpoint.max_body_bytes)
+            call.raw_body = await self._read_body(call, headers, turn)
             reading.check_type(headers, endpoint.texts)
         if endpoint.body is not None and not streamed:
             call.body = reading.validated(endpoint.body, document)
@@ -105,8 +110,9 @@ class _Prepared:
 class _Turn:
     """The place of one request in the rate limits: counted once, and told with whatever is answered."""
 
-    def __init__(self, pacing: Pacing | None, scope: Scope, proxies: TrustedProxies) -> None:
+    def __init__(self, pacing: Pacing | None, bodies: Bodies, scope: Scope, proxies: TrustedProxies) -> None:
         self._pacing = pacing
+        self.bodies = bodies
         self._standing: Standing | None = None
         self.address = client_address(scope, proxies)
 
@@ -236,6 +242,7 @@ class RouteTable(BaseRoute):
         self.entries = tuple(entries)
         self._proxies = proxies
         self._pacing = pacing
+        self._bodies = Bodies()
         self._observe = observe
         self._headers = {owner: wire(headers) for owner, headers in HEADERS.items()}
         self._root = _Node()
@@ -279,7 +286,7 @@ class RouteTable(BaseRoute):
         head = method == "HEAD"
         prepared = resource.methods.get("GET" if head else method) if resource else None
         owner: Owner = prepared.endpoint.owner if prepared else resource.owner if resource else "own"
-        turn = _Turn(self._pacing, scope, self._proxies)
+        turn = _Turn(self._pacing, self._bodies, scope, self._proxies)
         try:
             answer, payload = await self._answer(prepared, resource, scope, receive, turn)
         except ClientDisconnect:

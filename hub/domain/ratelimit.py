@@ -114,10 +114,11 @@ class Buckets:
         return len(self._young) + len(self._old)
 
 
-def network(address: str) -> str:
-    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of."""
+def network(address: str, bits: int = 64) -> str:
+    """Whom a pace is kept for: an IPv4 address, or the /64 that one subscriber of IPv6 has all of. Many have more of
+    them, up to a /48: `bits`."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))
+    return address if parsed.version == 4 else str(ip_network((parsed, bits), strict=False))

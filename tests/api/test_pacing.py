@@ -1,12 +1,15 @@
 """Rate limits on the wire: who shares a bucket with whom, and what every answer says of it."""
 
-from typing import Any
+import asyncio
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from hub.api.answer import Answer
 from hub.api.endpoint import Endpoint
-from hub.api.pacing import Pacing
+from hub.api.pacing import BODIES_OF_NETWORK, UNKNOWN_BODIES, UNKNOWN_BODY_BYTES, Pacing
+from hub.api.table import RouteTable
 from hub.domain.access import Actor, Credential
 from hub.domain.ratelimit import Rule
 
@@ -20,9 +23,14 @@ RULES = {
     "hm.write": Rule.per_minute(6),
     "adcast.token": Rule.per_minute(8),
     "adcast.player": Rule.per_minute(9),
+    "adcast.network": Rule.per_minute(10),
     "hangar.default": Rule(10, 2, 5_000_000),
     "signed": Rule.per_minute(50),
 }
+
+
+class Heartbeat(BaseModel):
+    uuid: Annotated[str, Field(max_length=50)]
 
 
 async def _handler(call: Any) -> Answer:
@@ -116,6 +124,90 @@ async def test_who_asks_too_often_waits_and_nobody_else(make_hub):
         assert [answer.status_code for answer in unknown] == [401] * 5 + [429]
         assert (await client.get("/api/v1/nowhere")).status_code == 429  # the same address
         assert (await client.options("/api/v1/things")).status_code == 204
+
+
+async def heartbeat(call: Any) -> Answer:
+    return Answer(200, {"uuid": call.body.uuid})
+
+
+HEARTBEAT = Endpoint(
+    "POST", "/api/heartbeat", heartbeat, summary="", tags=(), rate="adcast.player", needs_auth=False, body=Heartbeat
+)
+
+
+class Stranger:
+    """A request of whoever calls without a credential, whose body may be held back."""
+
+    def __init__(self, table: RouteTable, address: str, body: bytes | None, length: int = 100) -> None:
+        self.reading = asyncio.Event()  # the hub has begun to wait for the body
+        self.status = 0
+        self._body = body
+        scope = {
+            "type": "http", "method": "POST", "path": "/api/heartbeat", "client": (address, 1), "query_string": b"",
+            "headers": [(b"content-length", b"%d" % length), (b"content-type", b"application/json")],
+            "state": {"services": None},
+        }  # fmt: skip
+        scope |= table.matches(scope)[1]
+        self.answered = asyncio.create_task(table.handle(scope, self._receive, self._send))
+
+    async def _receive(self) -> Any:
+        self.reading.set()
+        if self._body is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def _send(self, message: Any) -> None:
+        self.status = message.get("status", self.status)
+
+    async def waits(self) -> bool:
+        """Whether the hub waits for the body, or has answered."""
+        reading = asyncio.create_task(self.reading.wait())
+        await asyncio.wait([reading, self.answered], return_when=asyncio.FIRST_COMPLETED)
+        reading.cancel()
+        return self.reading.is_set()
+
+
+async def test_the_address_has_its_turn_before_a_body_is_read():
+    table = RouteTable([HEARTBEAT], pacing=Pacing(RULES))
+    for number in range(10):
+        known = Stranger(table, "192.0.2.1", b'{"uuid": "tv-%d"}' % number)
+        await known.answered
+        assert known.status == 200
+    late = Stranger(table, "192.0.2.1", None)
+    assert not await late.waits()
+    assert late.status == 429
+    other = Stranger(table, "192.0.2.2", b'{"uuid": "tv-1"}')
+    await other.answered
+    assert other.status == 200
+
+
+async def test_bodies_of_strangers_are_small_and_few_at_once():
+    table = RouteTable([HEARTBEAT])
+    large = Stranger(table, "192.0.2.1", None, UNKNOWN_BODY_BYTES + 1)
+    await large.answered
+    assert large.status == 413
+    held: list[Stranger] = []
+
+    async def hold(address: str) -> int:
+        """0, or the refusal."""
+        held.append(Stranger(table, address, None))
+        return 0 if await held[-1].waits() else held[-1].status
+
+    (_, of_network), (_, of_site) = BODIES_OF_NETWORK
+    try:
+        assert {await hold("192.0.2.1") for _ in range(of_network)} == {0}
+        assert await hold("192.0.2.1") == 429
+        assert {await hold(f"2001:db8:0:{number:x}::1") for number in range(of_site)} == {0}
+        assert await hold("2001:db8:0:ffff::1") == 429
+        assert {await hold(f"198.51.{n >> 8}.{n & 255}") for n in range(UNKNOWN_BODIES - of_network - of_site)} == {0}
+        assert await hold("203.0.113.1") == 503
+        held[0].answered.cancel()
+        await asyncio.wait([held[0].answered])
+        assert await hold("203.0.113.1") == 0
+    finally:
+        for one in held:
+            one.answered.cancel()
+        await asyncio.wait([one.answered for one in held])
 
 
 async def test_without_limits_no_answer_speaks_of_them(client):
