@@ -25,6 +25,7 @@ NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 MAX_DEPTH: Final = 32  # of elements; CAP needs five
 MAX_INFOS: Final = 50  # blocks of one message
 MAX_POINTS: Final = 10_000  # of all polygons of a message; a country's border at a kilometre has fewer
+MAX_CIRCLES: Final = 1_000  # of a message; each is measured against the team's locations
 MAX_ID: Final = 200  # characters of identifier and sender
 TITLE_CHARACTERS: Final = 100
 MESSAGE_CHARACTERS: Final = 1_000
@@ -162,6 +163,8 @@ def read(text: bytes) -> Message:
     infos = tuple(_info(one, sent_at) for one in blocks)
     if sum(len(ring) for info in infos for area in info.areas for ring in area.polygons) > MAX_POINTS:
         raise _wrong("polygon", f"At most {MAX_POINTS} points.")
+    if sum(len(area.circles) for info in infos for area in info.areas) > MAX_CIRCLES:
+        raise _wrong("circle", f"At most {MAX_CIRCLES} of them.")
     return Message(f"{sender},{identifier},{sent}", status, kind, scope, references, infos)
 
 

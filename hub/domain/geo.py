@@ -6,7 +6,8 @@ ring around a pole contains that pole.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -24,16 +25,23 @@ class Area:
     circles: tuple[tuple[Point, float], ...] = ()
     """Centre and radius in km."""
 
-    def contains(self, point: Point) -> bool:
-        return any(_in_polygon(point, polygon) for polygon in self.polygons) or any(
-            _distance_km(point, centre) <= radius for centre, radius in self.circles
-        )
-
 
 def reached(areas: Iterable[Area], places: Iterable[tuple[int, Point]]) -> list[int]:
-    """Which of the (id, point) lie in one of the areas, their borders included."""
-    some = list(areas)
-    return [number for number, point in places if any(area.contains(point) for area in some)]
+    """Which of the (id, point) lie in one of the areas, their borders included.
+
+    From south to north, so that an edge meets only the places of its latitudes; when most of them are in, those are
+    asked no more.
+    """
+    known = list(places)
+    outside = sorted((y, x, index) for index, (_, (y, x)) in enumerate(known))
+    inside: set[int] = set()
+    for area in areas:
+        for hits in (_in_polygons(outside, area.polygons), _in_circles(outside, area.circles)):
+            for found in hits:
+                inside |= found
+                if len(inside) - (len(known) - len(outside)) > len(outside) // 2:  # seldom: it costs as much as a look
+                    outside[:] = [place for place in outside if place[2] not in inside]
+    return [number for index, (number, _) in enumerate(known) if index in inside]
 
 
 def unwrapped(ring: Sequence[Point]) -> tuple[Point, ...]:
@@ -60,23 +68,56 @@ def _has_no_inside(ring: Sequence[Point]) -> bool:
     return math.isclose(sum(x1 * y2 - x2 * y1 for (y1, x1), (y2, x2) in pairwise(ring)), 0.0, abs_tol=1e-9)
 
 
-def _in_polygon(point: Point, polygon: Sequence[Point]) -> bool:
-    """The polygon may lie a turn further east or west than the point."""
-    y, x = point
-    return any(_in_plane((y, x + turn), polygon) for turn in (0.0, -360.0, 360.0))
+_Placed = tuple[float, float, int]
+"""Latitude, longitude, and whose they are. Lists of them are sorted."""
 
 
-def _in_plane(point: Point, polygon: Sequence[Point]) -> bool:
+def _between(places: Sequence[_Placed], south: float, north: float) -> Sequence[_Placed]:
+    return places[bisect_left(places, (south,)) : bisect_right(places, (north, math.inf))]
+
+
+def _in_polygons(places: Sequence[_Placed], polygons: Iterable[Sequence[Point]]) -> Iterator[set[int]]:
+    """The polygons may lie a turn further east or west than the places."""
+    for polygon in polygons:
+        latitudes, longitudes = [y for y, _ in polygon], [x for _, x in polygon]
+        west, east = min(longitudes), max(longitudes)
+        candidates = [
+            (y, x + turn, index)
+            for y, x, index in _between(places, min(latitudes), max(latitudes))
+            for turn in (-360.0, 0.0, 360.0)
+            if west <= x + turn <= east
+        ]
+        yield _in_plane(candidates, polygon) if candidates else set()
+
+
+def _in_plane(places: Sequence[_Placed], polygon: Sequence[Point]) -> set[int]:
     """By counting the borders to the east; on a border counts as inside."""
-    y, x = point
-    inside = False
+    heights = [y for y, _, _ in places]
+    inside = [False] * len(places)
+    found: set[int] = set()
     for (y1, x1), (y2, x2) in pairwise(polygon):
-        near = min(y1, y2) <= y <= max(y1, y2) and min(x1, x2) <= x <= max(x1, x2)
-        if near and math.isclose((y2 - y1) * (x - x1), (x2 - x1) * (y - y1), abs_tol=1e-12):
-            return True
-        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
-            inside = not inside
-    return inside
+        low, high, west, east = min(y1, y2), max(y1, y2), min(x1, x2), max(x1, x2)
+        for number in range(bisect_left(heights, low), bisect_right(heights, high)):
+            y, x, index = places[number]
+            if west <= x <= east and math.isclose((y2 - y1) * (x - x1), (x2 - x1) * (y - y1), abs_tol=1e-12):
+                found.add(index)
+            elif (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                inside[number] = not inside[number]
+    found.update(index for (_, _, index), is_in in zip(places, inside, strict=True) if is_in)
+    return found
+
+
+def _in_circles(places: Sequence[_Placed], circles: Iterable[tuple[Point, float]]) -> Iterator[set[int]]:
+    for centre, radius in circles:
+        reach = math.degrees(radius / EARTH_KM) + 1e-9  # degrees of latitude, and what rounding may take
+        aside = 180.0  # degrees of longitude: all of them where a pole is inside
+        if abs(centre[0]) + reach < 90:
+            aside = math.degrees(math.asin(math.sin(math.radians(reach)) / math.cos(math.radians(centre[0])))) + 1e-6
+        yield {
+            index
+            for y, x, index in _between(places, centre[0] - reach, centre[0] + reach)
+            if abs((x - centre[1] + 180) % 360 - 180) <= aside and _distance_km((y, x), centre) <= radius
+        }
 
 
 def _distance_km(one: Point, other: Point) -> float:

@@ -25,6 +25,7 @@ from hub.domain.geo import Point
 from hub.domain.targets import KINDS, Targets
 from hub.domain.times import now_ms
 from hub.services.alerts import Alerts
+from hub.services.threads import in_thread
 from hub.store import alerts as alert_store
 from hub.store import cap as store
 from hub.store import locations
@@ -52,7 +53,7 @@ class Cap:
         (not CAP, or nobody named), NotFound (a cancellation of what was never heard), Conflict (too many alerts).
         """
         actor.require("write:players")
-        message = cap.read(text)
+        message = await in_thread(cap.read, text)
         if message.status != "Actual":
             return _ignored(f"Its status is {message.status}: it is not for the public.")
         if message.scope != "Public":
@@ -118,7 +119,7 @@ class Cap:
             warnings = message.warnings(language, now)
             return warnings, None if warnings else "In this language it says that the danger is over."
         unplaced = [info for info in warning if not info.has_places]
-        warnings = message.warnings_at(await self._places(actor), language, now)
+        warnings = await in_thread(message.warnings_at, await self._places(actor), language, now)
         if warnings:
             return warnings, NOT_PLACED if unplaced else None
         if unplaced:

@@ -193,6 +193,12 @@ def test_all_polygons_of_a_message_count_together() -> None:
     assert refused(message(*(info(area=area) for _ in range(7)))) == "polygon"
 
 
+def test_all_circles_of_a_message_count_together() -> None:
+    area = "<circle>52.5,13.4 1</circle>" * 500
+    assert len(cap.read(message(info(area=area), info(area=area))).infos) == 2
+    assert refused(message(info(area=area), info(area=area), info(area="<circle>52.5,13.4 1</circle>"))) == "circle"
+
+
 WORDS = st.sampled_from([b"<alert", b"<info>", b"</info>", b"<polygon>", b"1,1 ", b"&lt;", b"<![CDATA[", b"]]>", b'"',
                          f"xmlns='{NAMESPACE}'".encode(), b"<?xml version='1.1'?>", b"\x00", b"\xff"])  # fmt: skip
 

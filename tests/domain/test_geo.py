@@ -79,3 +79,20 @@ def test_a_polygon_reaches_the_same_places_wherever_on_the_globe_it_is_moved(
 
     area = ring(moved(-2, -5), moved(-2, 5), moved(2, 5), moved(2, -5))
     assert reached([area], [(1, moved(y, x))]) == ([1] if abs(y) < 2 and abs(x) < 5 else [])
+
+
+DEGREES = st.integers(-6, 6)
+CORNERS = st.lists(st.tuples(DEGREES.map(lambda n: n * 15.0), DEGREES.map(lambda n: n * 30.0)), min_size=3, max_size=8)
+CIRCLES = st.lists(st.tuples(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), st.floats(0, 12_000)), max_size=3)
+EVERYWHERE = [(y * 15.0, x * 30.0) for y in range(-6, 7) for x in range(-6, 7)]
+
+
+@given(st.lists(CORNERS, max_size=3), CIRCLES)
+def test_many_places_are_found_as_each_would_be_alone(
+    rings: list[list[Point]], circles: list[tuple[Point, float]]
+) -> None:
+    area = Area(tuple(unwrapped((*corners, corners[0])) for corners in rings), tuple(circles))
+    alone = [number for number, point in enumerate(EVERYWHERE) if reached([area], [(number, point)])]
+    assert reached([area], enumerate(EVERYWHERE)) == alone
+    parts = [Area((one,)) for one in area.polygons] + [Area((), (one,)) for one in circles]
+    assert reached(parts, enumerate(EVERYWHERE)) == alone
