@@ -5,9 +5,12 @@ None when the hub cannot tell: such a success is marked `unverified`. A value th
 word; it counts as borne out when it is the one that was asked for.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from hub.domain.times import MINUTE, SECOND
 
 CONTRADICTED = "evidence_contradicted"
 """Error code of a success that what the hub knows contradicts."""
@@ -16,7 +19,10 @@ MISSING = "no_evidence"
 """Error code of a success that lacks its evidence, or names something that was never stored."""
 
 UNVERIFIED = "unverified"
-"""Key in the `detail` of a success that the hub could not check: true."""
+"""Key in the `detail` of a success that the hub could not check: true. Of a player's own such word only what
+its judge makes of it is kept."""
+
+CLOCK_MS: Final = 5 * MINUTE  # by which a device's clock, set right by a reboot, may have it away for too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Known:
     """What the hub knows by itself; only what the command's judge asks for is looked up.
 
     epoch       of the connection that the command went out on; None where it went out on none
+    sent_for    ms since the command was sent; None where it never was
     greetings   those of that connection and all later ones, oldest first
     stored      the upload that the result names; empty: there is none. None: nobody looked
     named       whether the asset or playlist to play has something of the name that plays now
@@ -48,6 +55,7 @@ class Known:
     """
 
     epoch: int | None = None
+    sent_for: int | None = None
     greetings: Sequence[Greeting] = ()
     stored: Sequence[Stored] | None = None
     named: bool = False
@@ -96,7 +104,13 @@ def judge(keys: Sequence[str], judged_by: Judge | None, claim: Claim) -> Verdict
 
 
 def rebooted(claim: Claim) -> bool | None:
-    """The boot in which it finished is the one after, and the greetings know both."""
+    """The boot in which it finished is the one after, the greetings know both, and it was away for no longer than since
+    the command was sent."""
+    away_s, sent_for = claim.detail["seconds_away"], claim.known.sent_for
+    if not _is_number(away_s) or not 0 <= away_s < math.inf:
+        return False
+    if sent_for is not None and away_s * SECOND > sent_for + CLOCK_MS:
+        return False
     before, after = claim.detail["boot_id_before"], claim.detail["boot_id_after"]
     if before == after or (claim.boot_id is not None and claim.boot_id != after):
         return False
@@ -136,7 +150,7 @@ def reloaded(claim: Claim) -> bool | None:
 
 def volume_set(claim: Claim) -> bool | None:
     volume = claim.detail["volume"]
-    return isinstance(volume, int | float) and not isinstance(volume, bool) and volume == claim.payload.get("volume")
+    return _is_number(volume) and volume == claim.payload.get("volume")
 
 
 def display_set(claim: Claim) -> bool | None:
@@ -172,14 +186,17 @@ def identified(claim: Claim) -> bool | None:
 
 def freed(claim: Claim) -> bool | None:
     count = claim.detail["bytes_freed"]
-    possible = isinstance(count, int | float) and not isinstance(count, bool) and count >= 0
-    return None if possible else False
+    return None if _is_number(count) and count >= 0 else False
 
 
 def exited(claim: Claim) -> bool | None:
     """A program that failed is no success; what one that ended well has done, only the device knows."""
     status = claim.detail["exit_status"]
     return None if status == 0 and not isinstance(status, bool) else False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _complete(known: Known) -> bool:

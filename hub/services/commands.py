@@ -22,6 +22,7 @@ from hub.store.tables import Command
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 PROGRESS_LIMIT = 10_000  # commands whose progress is remembered; far more than run at once
+ENDED_LIMIT = 10_000  # commands that ended last, whose progress is not listened to any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Commands:
         self._clock = clock
         self._steady = steady
         self._progress: dict[tuple[int, str], dict[str, Any]] = {}
+        self._ended: dict[tuple[int, str], None] = {}
 
     async def send(
         self,
@@ -183,7 +185,9 @@ class Commands:
 
     def progress(self, player_id: int, command_id: str, percent: int | None, note: str | None) -> None:
         """How far a command is, in the words of this player: a latest value, kept in memory and lost with it. Shown
-        only if the command is the player's own."""
+        only if the command is the player's own, and only until it ends."""
+        if (player_id, command_id) in self._ended:
+            return
         self._progress.pop((player_id, command_id), None)
         if len(self._progress) >= PROGRESS_LIMIT:
             del self._progress[next(iter(self._progress))]  # the one that was quiet for longest
@@ -195,7 +199,6 @@ class Commands:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
         player repeats what it was not thanked for."""
         row: Row | None = await self._db.write(store.record, player_id, outcome, self._clock(), key=player_id)
-        self._progress.pop((player_id, outcome.id), None)
         if row is not None:
             self.settled(row)
 
@@ -208,7 +211,8 @@ class Commands:
             self._bus.publish(("command", command_id))
 
     def _story(self, row: Command) -> dict[str, Any]:
-        return describe(row) | {"progress": self._progress.get((row.player_id, row.id))}
+        progress = None if row.state in rules.FINAL else self._progress.get((row.player_id, row.id))
+        return describe(row) | {"progress": progress}
 
     # For the supervised loops ----------------------------------------------------------------------------------------
 
@@ -233,6 +237,11 @@ class Commands:
 
     def settled(self, row: Row) -> None:
         """Tell whoever waits for this command or its batch."""
+        own = row["player_id"], row["id"]
+        self._progress.pop(own, None)
+        if len(self._ended) >= ENDED_LIMIT:
+            del self._ended[next(iter(self._ended))]
+        self._ended[own] = None
         self._count(row["state"])
         self._bus.publish(("command", row["id"]))
         if row["batch_id"]:

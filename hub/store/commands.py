@@ -24,7 +24,7 @@ MAX_ID = 2**63 - 1
 MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
 
 _ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
-    acked_at, error_code, cancel_requested_at, epoch"""
+    sent_at, acked_at, error_code, cancel_requested_at, epoch"""
 
 UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
@@ -258,7 +258,7 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
     state, error_code, error_message = outcome.status, outcome.error_code, outcome.error_message
     detail = outcome.detail
     if state == "succeeded":
-        verdict = yield from _judge(spec, payload, row, outcome)
+        verdict = yield from _judge(spec, payload, row, outcome, now)
         if verdict.code is not None:
             state, error_code, error_message = "failed", verdict.code, verdict.message
         elif verdict.unverified:
@@ -286,10 +286,11 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
     return rows[0]
 
 
-def _judge(spec: rules.Spec, payload: dict[str, Any], row: Row, outcome: Outcome) -> Unit:
+def _judge(spec: rules.Spec, payload: dict[str, Any], row: Row, outcome: Outcome, now: int) -> Unit:
     """Hold a success against what is stored here. Answers the `Verdict`."""
     detail, player_id = outcome.detail or {}, row["player_id"]
-    known = evidence.Known(epoch=row["epoch"], revision=outcome.revision)
+    sent_for = None if row["sent_at"] is None else now - row["sent_at"]
+    known = evidence.Known(epoch=row["epoch"], sent_for=sent_for, revision=outcome.revision)
     if any(key not in detail for key in spec.evidence):
         pass  # nothing to look up for
     elif spec.look_up == "greetings" and row["epoch"] is not None:

@@ -143,6 +143,29 @@ def test_the_boot_of_the_result_is_the_one_after_the_reboot() -> None:
     assert judged("reboot", detail, boot_id="a", epoch=1, greetings=booted("a", "b")).code == "evidence_contradicted"
 
 
+@pytest.mark.parametrize(
+    ("seconds_away", "expected"),
+    [
+        (0, "verified"),
+        (60.5, "verified"),
+        (360, "verified"),  # a minute since it was sent, and five for a clock that was set right
+        (361, "evidence_contradicted"),
+        (-99_999, "evidence_contradicted"),
+        (float("inf"), "evidence_contradicted"),
+        (float("nan"), "evidence_contradicted"),
+        (True, "evidence_contradicted"),
+        ("9", "evidence_contradicted"),
+        (None, "evidence_contradicted"),
+    ],
+)
+def test_nobody_is_away_for_less_than_no_time_or_for_longer_than_since_the_command_was_sent(
+    seconds_away: Any, expected: str
+) -> None:
+    detail = {"boot_id_before": "a", "boot_id_after": "b", "seconds_away": seconds_away}
+    known: dict[str, Any] = {"epoch": 1, "greetings": booted("a", "b"), "sent_for": 60_000}
+    assert word(judged("reboot", detail, boot_id="b", **known)) == expected
+
+
 def test_an_update_is_the_one_that_was_asked_for() -> None:
     detail = {"version_before": "1", "version_after": "2"}
     assert judged("update_agent", detail, payload={"version": "3"}).code == "evidence_contradicted"

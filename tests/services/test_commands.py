@@ -3,6 +3,7 @@
 import asyncio
 
 from hub.bus.local import LocalBus
+from hub.domain.commands import Outcome
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services import commands
 from hub.services.clock import Steady
@@ -33,6 +34,22 @@ async def test_progress_is_the_word_of_the_commands_own_player(sqlite_db: Databa
     service.progress(player_id, command_id, 40, "half way")
     service.progress(stranger, command_id, 99, "not mine")
     assert (await service.get(owner, command_id))["progress"] == {"percent": 40, "note": "half way"}
+
+
+async def test_a_command_that_ended_makes_no_progress(sqlite_db: Database) -> None:
+    owner = await team_owner(sqlite_db, "team")
+    player_id = (await player_of(sqlite_db, owner)).id or 0
+    bus = LocalBus()
+    heard: list[str] = []
+    bus.subscribe(("progress", None), lambda told: heard.append(told["note"]))
+    service, restarted = Commands(sqlite_db, bus), Commands(sqlite_db, LocalBus())
+    command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
+    service.progress(player_id, command_id, 40, "running")
+    await service.record(player_id, Outcome(command_id, "rejected", None, "busy", None, None, 1))
+    for one in (service, restarted):
+        one.progress(player_id, command_id, 41, "still running")
+        assert (await one.get(owner, command_id))["progress"] is None
+    assert heard == ["running"]
 
 
 async def test_remembered_progress_is_bounded_and_the_latest_stays(sqlite_db: Database) -> None:
