@@ -443,7 +443,8 @@ def _in_one_sentence() -> Iterator[None]:
     try:
         yield
     except Invalid as error:
-        _fail("\n".join(f"{field}: {text}" for field, texts in (error.errors or {}).items() for text in texts))
+        wrong = [f"{field}: {text}" for field, texts in (error.errors or {}).items() for text in texts]
+        _fail("\n".join(wrong) or error.message)
     except (CannotStart, HubError, client.Refused) as error:
         _fail(error.message)
     except ConfigError as error:

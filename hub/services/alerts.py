@@ -15,6 +15,7 @@ from hub.domain.events import Event
 from hub.domain.quotas import Quotas
 from hub.domain.targets import KINDS, Targets, after_changes
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
+from hub.services.apart import Apart
 from hub.services.targets import aim
 from hub.store import alerts as store
 from hub.store import events
@@ -58,6 +59,7 @@ class Alerts:
         self._bus = bus
         self._clock = clock
         self._steady = steady
+        self._apart = Apart("an alert that is due of")
         self._standing: dict[int, set[tuple[int, int]]] | None = None  # by team: (alert, version) of all live ones
 
     # For people ------------------------------------------------------------------------------------------------------
@@ -241,12 +243,13 @@ class Alerts:
             async with self._db.session() as session:
                 due = await store.due(session, now)
         for found in due:
-            async with self._db.transaction() as session:
-                aimed = (await OF_ALERTS.read(session, [found.id or 0]))[found.id or 0]
-                settled = await self._settle(session, found, aimed, now, None, None)
-            if settled:
-                self._bus.publish(("events", found.team_id))
-                self._bus.publish(("content", found.team_id))
+            with self._apart.team(found.team_id, found.id):
+                async with self._db.transaction() as session:
+                    aimed = (await OF_ALERTS.read(session, [found.id or 0]))[found.id or 0]
+                    settled = await self._settle(session, found, aimed, now, None, None)
+                if settled:
+                    self._bus.publish(("events", found.team_id))
+                    self._bus.publish(("content", found.team_id))
         await self.look()
 
     async def look(self) -> None:

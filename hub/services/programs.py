@@ -1,6 +1,5 @@
 """What players show: for themselves, for their connections, and for the people who ask why."""
 
-import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,8 +15,9 @@ from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, Step, World
 from hub.domain.timeline import local, zone_named
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.domain.weather import Sky
+from hub.services.apart import Apart
 from hub.services.weather import Weather
-from hub.services.worlds import AT_ONCE, Team, Worlds
+from hub.services.worlds import Team, Turns, Worlds
 from hub.store import players, programs
 from hub.store.database import Database
 from hub.store.tables import Player
@@ -46,6 +46,7 @@ class Programs:
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._activated: dict[int, frozenset[int]] = {}  # by team: schedules that play, as last written
+        self._apart = Apart("the activation of schedules of")
         self._activated_at = 0  # 0: something has changed since
         bus.subscribe(("content", None), self._changed)
 
@@ -89,13 +90,13 @@ class Programs:
         """The same for many players of a team, by a content version of it or a newer one; those that are gone are left
         out."""
         found: dict[int, str] = {}
-        for number, player_id in enumerate(player_ids, 1):
+        turns = Turns()
+        for player_id in player_ids:
+            await turns.pause()
             try:
                 found[player_id] = await self.revision(team_id, player_id, version)
             except NotFound:
                 continue
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)
         return found
 
     async def versions(self, team_ids: Collection[int]) -> dict[int, int]:
@@ -195,28 +196,32 @@ class Programs:
         async with self._db.session() as session:
             teams = await programs.teams_with_schedules(session)
         for team_id in teams:
-            team = await self._worlds.team(team_id)
-            playing = await self._playing(team)
-            if self._activated.get(team_id) == playing.keys():
-                continue
-            facts = {plan.id: _fact(plan, playing[plan.id]) for plan in team.world.plans if plan.id in playing}
-            begun = await self._db.write(programs.activate, team_id, facts, self._clock())
-            self._activated[team_id] = frozenset(playing)
-            if begun:
-                self._bus.publish(("events", team_id))
+            with self._apart.team(team_id):
+                await self._activate(team_id)
         for team_id in self._activated.keys() - set(teams):
             del self._activated[team_id]
+
+    async def _activate(self, team_id: int) -> None:
+        team = await self._worlds.team(team_id)
+        playing = await self._playing(team)
+        if self._activated.get(team_id) == playing.keys():
+            return
+        facts = {plan.id: _fact(plan, playing[plan.id]) for plan in team.world.plans if plan.id in playing}
+        begun = await self._db.write(programs.activate, team_id, facts, self._clock())
+        self._activated[team_id] = frozenset(playing)
+        if begun:
+            self._bus.publish(("events", team_id))
 
     async def _playing(self, team: Team) -> dict[int, list[int]]:
         """The schedules that play now, and on which players."""
         at = self._clock()
         playing: dict[int, list[int]] = {}
-        for number, (here, player_ids) in enumerate((await self._worlds.everywhere(team)).items(), 1):
+        turns = Turns()
+        for here, player_ids in (await self._worlds.everywhere(team)).items():
+            await turns.pause()
             step = self._step(team, here, at) if here.plans else None
             if step is not None and step.schedule is not None:
                 playing.setdefault(step.schedule, []).extend(player_ids)
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)
         return playing
 
     def _step(self, team: Team, here: rules.Circumstances, at: int) -> Step:

@@ -16,6 +16,7 @@ from hub.domain import incidents as domain
 from hub.domain.incidents import HEARD, RECOVERED, Rule, Watched
 from hub.domain.timeline import Window
 from hub.domain.times import MINUTE, SECOND, now_ms
+from hub.services.apart import Apart
 from hub.store import events, incidents
 from hub.store import watching as store
 from hub.store.database import Database
@@ -62,6 +63,7 @@ class Watch:
         self._read = (0, 0)  # the latest reading that was looked at
         self._unwatched = True  # whether there may be conditions that nobody watches any more
         self._counted: dict[int, int] = {}  # by rule: when its team's commands were counted
+        self._apart = Apart("the watch over players of")
         self._uncounted: set[int] = set()  # rules of whose teams commands have ended since
 
     async def look(self) -> bool:
@@ -202,8 +204,9 @@ class Watch:
         changed: list[Watched] = []
         for number, player in enumerate(players, 1):
             rules = self._rules.get(player.team_id, [])
-            if any(domain.judge(rules, player, ongoing[player.id], now, blind)):
-                changed.append(player)
+            with self._apart.team(player.team_id, ("player", player.id)):
+                if any(domain.judge(rules, player, ongoing[player.id], now, blind)):
+                    changed.append(player)
             if number % BREATH == 0:
                 await asyncio.sleep(0)
         writes = [
@@ -212,8 +215,12 @@ class Watch:
             )
             for one in changed
         ]
-        said = await asyncio.gather(*writes)
-        self._tell(one.team_id for one, told in zip(changed, said, strict=True) if told)
+        said = await asyncio.gather(*writes, return_exceptions=True)
+        self._tell(one.team_id for one, told in zip(changed, said, strict=True) if told is True)
+        for one, told in zip(changed, said, strict=True):
+            with self._apart.team(one.team_id, ("settled", one.id)):
+                if isinstance(told, BaseException):
+                    raise told
 
     # Commands --------------------------------------------------------------------------------------------------------
 
@@ -230,10 +237,11 @@ class Watch:
             if lately or (rule.id not in self._uncounted and rule.id not in standing):
                 continue
             since = now - int(rule.thresholds["window_minutes"]) * MINUTE
-            async with self._db.session() as session:
-                finished, failed = await store.finished(session, rule.team_id, since)
-            if await self._db.write(incidents.settle_failures, rule, finished, failed, now):
-                self._tell([rule.team_id])
+            with self._apart.team(rule.team_id, ("rule", rule.id)):
+                async with self._db.session() as session:
+                    finished, failed = await store.finished(session, rule.team_id, since)
+                if await self._db.write(incidents.settle_failures, rule, finished, failed, now):
+                    self._tell([rule.team_id])
             self._counted[rule.id] = now
             self._uncounted.discard(rule.id)
 

@@ -4,6 +4,7 @@ It is looked at again when the bus says that something changed, and each second 
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,10 +26,22 @@ TEAMS_KEPT = 200  # worlds in memory; one of a thousand items takes about a mega
 MANIFESTS_KEPT = 256  # in memory, some 10 to 100 kB each
 STEPS_KEPT = 500_000  # of all manifests in memory, half a kB each: large ones make fewer
 REVISIONS_KEPT = 20_000  # of one team: its players, if each were in circumstances of its own
-AT_ONCE = 50  # players to work out before others have their turn: some milliseconds
+TURN_S = 0.005  # of working out players before others have their turn
 
 _Key = tuple[Circumstances, int, tuple[tuple[str, bool], ...]]
 """Circumstances, the beginning of their day, and which conditions on the weather hold."""
+
+
+class Turns:
+    """For long work on the event loop: whoever calls `pause` often lets others go on after each TURN_S."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def pause(self) -> None:
+        if time.monotonic() - self._since >= TURN_S:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
 
 
 @dataclass(slots=True)
@@ -95,13 +108,13 @@ class Worlds:
     async def everywhere(self, team: Team) -> dict[Circumstances, list[int]]:
         """All players of the team, by what distinguishes them."""
         found: dict[Circumstances, list[int]] = {}
-        for number, (player_id, screen) in enumerate(tuple(team.screens.items()), 1):
+        turns = Turns()
+        for player_id, screen in tuple(team.screens.items()):
+            await turns.pause()
             here = team.here.get(player_id)
             if here is None:
                 here = team.here[player_id] = circumstances(team.world, screen)
             found.setdefault(here, []).append(player_id)
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)
         return found
 
     async def versions(self, team_ids: Iterable[int]) -> dict[int, int]:

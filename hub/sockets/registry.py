@@ -17,6 +17,7 @@ from hub.domain.errors import Forbidden, HubError, TooMany, Unauthenticated, Una
 from hub.domain.ratelimit import Buckets, Rule, network
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
+from hub.services.apart import Apart
 from hub.services.services import Services
 from hub.services.waiting import set_within
 from hub.sockets.player import PlayerConnection, Seam
@@ -100,6 +101,7 @@ class Registry:
         self._strangers = Buckets(STRANGERS.fills_in_us)
         self._known: dict[str, None] = {}  # the latest last
         self._ended = asyncio.Event()
+        self._apart = Apart("showing the alerts of")
         self._floods: dict[int, list[float]] = {}
         self.syncing = Syncing(services.programs, bus, self._welcomed)
         bus.subscribe(("alerts", None), self._alerts_changed)
@@ -233,13 +235,13 @@ class Registry:
     async def _spread_alerts(self, team_id: int) -> None:
         """Bring the team's players up to date, with one look at the database for all of them."""
         try:
-            standing = await self.services.alerts.live_for_team(team_id)
+            with self._apart.team(team_id):
+                standing = await self.services.alerts.live_for_team(team_id)
+                for connection in tuple(self._current.values()):
+                    if connection.team_id == team_id:
+                        connection.show_alerts(standing.for_player(connection.player_id))
         except HubError as error:
             log.warning("the alerts of team %d are not spread yet: %s", team_id, error)
-            return
-        for connection in tuple(self._current.values()):
-            if connection.team_id == team_id:
-                connection.show_alerts(standing.for_player(connection.player_id))
 
     async def refresh_alerts(self) -> None:
         """Bring all players up to date: who joined a group or moved since an alert began, and what was not spread."""

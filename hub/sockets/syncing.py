@@ -1,10 +1,12 @@
 """Telling connected players that their manifest is another one now."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from hub.bus.base import Bus
+from hub.services.apart import Apart
 from hub.services.programs import Programs
 from hub.sockets.player import PlayerConnection
 
@@ -22,6 +24,7 @@ class Syncing:
         self._versions: dict[int, int] = {}  # of the teams, as last looked at
         self._waiting: dict[PlayerConnection, str] = {}
         self._all_at = 0.0
+        self._apart = Apart("the look at the manifests of")
         bus.subscribe(("weather", None), self._weather_changed)
 
     async def sweep(self) -> None:
@@ -41,11 +44,17 @@ class Syncing:
             self._all_at, self._versions = now + LOOK_AT_ALL_S, {}
         for team_id, version in (await self._programs.versions(teams)).items():
             if everyone or before.get(team_id) != version:
-                players = teams[team_id]
-                for player_id, revision in (await self._programs.revisions(team_id, players, version)).items():
-                    if players[player_id].revision != revision:
-                        self._waiting[players[player_id]] = revision
-                self._versions[team_id] = version
+                with self._apart.team(team_id):
+                    await self._look_at(team_id, teams[team_id], version)
+                self._versions[team_id] = (
+                    version  # one that failed is looked at again with everyone, or once it changes
+                )
+                await asyncio.sleep(0)
+
+    async def _look_at(self, team_id: int, players: dict[int, PlayerConnection], version: int) -> None:
+        for player_id, revision in (await self._programs.revisions(team_id, players, version)).items():
+            if players[player_id].revision != revision:
+                self._waiting[players[player_id]] = revision
 
     def _weather_changed(self, _message: Any) -> None:
         self._all_at = 0.0
