@@ -24,6 +24,8 @@ from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
+MAX_FRAMING_BYTES = 16_384  # around the pieces of a body, and its trailers: 3,000 chunks, however small
+FRAMING_SHARE = 16  # and a byte more for as many of the body: chunks of 100 bytes go on for ever
 SLICE_BYTES = 256  # parsed at once; nothing further is while a request waits for its turn
 MAX_WAITING = 15  # requests behind the one being answered: as many of the shortest, of 18 bytes, end in one slice
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
@@ -64,7 +66,8 @@ class HubHttp(HttpToolsProtocol):
     _body_left_bytes = 0  # of a body of announced length: these begin no other request
     _in_head = True
     _in_body = False
-    _overhead_bytes = 0  # received since the last byte of a body or the last end of a head
+    _overhead_bytes = 0  # received since the last end of a head or of a body, but for the body itself
+    _body_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     _refusal: HubError | None = None
 
@@ -121,9 +124,10 @@ class HubHttp(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(BadRequest(f"This cannot be read as HTTP/1.1: {error}.", code="bad_http"))
         else:
-            if self._overhead_bytes > MAX_HEAD_BYTES:
+            limit = MAX_HEAD_BYTES if self._in_head else MAX_FRAMING_BYTES + self._body_bytes // FRAMING_SHARE
+            if self._overhead_bytes > limit:
                 what = "The head of a request" if self._in_head else "What stands between the pieces of a body"
-                self._refuse(BadRequest(f"{what} has more than {MAX_HEAD_BYTES:,} bytes.", code="head_too_large"))
+                self._refuse(BadRequest(f"{what} has more than {limit:,} bytes.", code="head_too_large"))
             elif self._in_head and self.parser is not None and self.parser.get_http_version() == "0.9":
                 self._refuse(BadRequest(VERSIONS, code="bad_http"))  # its requests are one line: no more will come
 
@@ -150,7 +154,7 @@ class HubHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._end_head()
-        self._overhead_bytes = 0
+        self._overhead_bytes = self._body_bytes = 0
         self._check_head()
         self._body_left_bytes = int(b"".join(_values(self.headers, b"content-length")) or 0)
         super().on_headers_complete()
@@ -158,12 +162,13 @@ class HubHttp(HttpToolsProtocol):
         self.headers = []  # for trailers, which nobody asks for: as headers they would be believed
 
     def on_body(self, body: bytes) -> None:
-        self._overhead_bytes = 0
+        self._overhead_bytes -= len(body)
+        self._body_bytes += len(body)
         self._body_left_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._overhead_bytes = 0
+        self._overhead_bytes = self._body_bytes = 0
         self._in_body = False
         self._body_left_bytes = 0
         super().on_message_complete()

@@ -341,6 +341,21 @@ async def test_what_stands_around_a_body_comes_to_an_end(hub: Hub, endless: byte
     assert (refusal.status, refusal.json["code"]) == (400, "head_too_large")
 
 
+@pytest.mark.parametrize(("size", "code"), [(1, "head_too_large"), (20, "head_too_large"), (100, "too_large")])
+async def test_a_body_in_crumbs_is_refused(hub: Hub, size: int, code: str) -> None:
+    """Each costs the hub as much as a large piece. Larger ones are read as far as bodies of this call may go."""
+    piece = b"%x\r\n%b\r\n" % (size, b" " * size)
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    async with asyncio.timeout(WAIT_S):
+        writer.write(head(hub, "POST /api/v1/players", b"Transfer-Encoding: chunked\r\n") + piece * 100)
+        for _ in range(60):
+            writer.write(piece * 100)
+        writer.write(b"0\r\n\r\n" + LAST)
+        [refusal, *_] = answers(await reader.read())
+    writer.close()
+    assert refusal.json["code"] == code
+
+
 async def test_trailers_are_no_headers(tmp_path: Path) -> None:
     """A proxy lets them through unread: an address or a credential in them would be the caller's own claim."""
     async with running_hub(settings(tmp_path, server={"trusted_proxies": ["127.0.0.0/8"]})) as hub:
