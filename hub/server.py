@@ -68,6 +68,7 @@ class HubHttp(HttpToolsProtocol):
     _in_body = False
     _overhead_bytes = 0  # received since the last end of a head or of a body, but for the body itself
     _body_bytes = 0
+    _ends_line = False
     _head_timer: asyncio.TimerHandle | None = None
     _refusal: HubError | None = None
 
@@ -115,9 +116,17 @@ class HubHttp(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _parse(self, data: memoryview) -> None:
+        self._ends_line = False
         self._overhead_bytes += len(data)
         try:
-            self._feed(data)
+            # The parser tells HTTP/0.9 by what follows its one line, and of that nothing need come. But it ends the
+            # target there: an end of a line by itself is then the last piece of one.
+            end = bytes(data[-2:])
+            text = len(data) - (2 if end == b"\r\n" else end.endswith((b"\r", b"\n")))
+            self._feed(data[:text])
+            self._ends_line = True
+            if self.parser is not None:
+                self._feed(data[text:])
         except httptools.HttpParserCallbackError as error:
             reason = error.__context__
             self._refuse(reason if isinstance(reason, HubError) else BadRequest())
@@ -151,6 +160,11 @@ class HubHttp(HttpToolsProtocol):
         super().on_message_begin()
         if not self._in_head:
             self._await_head()
+
+    def on_url(self, url: bytes) -> None:
+        if self._ends_line and not url:
+            raise BadRequest(VERSIONS, code="bad_http")
+        super().on_url(url)
 
     def on_headers_complete(self) -> None:
         self._end_head()

@@ -306,6 +306,13 @@ async def test_http_1_0_needs_no_host(hub: Hub) -> None:
     assert healthy.status == 200
 
 
+@pytest.mark.parametrize("pieces", [[b"GET /healthz\r\n"], [b"GET /healthz\r", b"\n"], [b"GET /", b"\r\n"]])
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"])
+async def test_http_0_9_is_refused_though_nothing_follows(hub: Hub, pieces: list[bytes], before: bytes) -> None:
+    *_, refusal = await exchange(hub.port, before + pieces[0], *pieces[1:])
+    assert (refusal.status, refusal.json["code"]) == (400, "bad_http")
+
+
 async def test_what_is_not_http_is_refused_behind_the_answers_to_what_was(hub: Hub) -> None:
     """A refusal that overtook them would be taken for the answer to the first."""
     framing, body = sized(b'{"name": "Lobby"}')
