@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from hub.api.answer import HEADERS, wire
 from hub.api.errors import answer_for
@@ -23,6 +24,10 @@ from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
+MAX_FRAMING_BYTES = 16_384  # around the pieces of a body, and its trailers: 3,000 chunks, however small
+FRAMING_SHARE = 16  # and a byte more for as many of the body: chunks of 100 bytes go on for ever
+SLICE_BYTES = 256  # parsed at once; nothing further is while a request waits for its turn
+MAX_WAITING = 15  # requests behind the one being answered: as many of the shortest, of 18 bytes, end in one slice
 HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
 GOODBYE_S = 1.0  # for what is still being sent, either way, when the hub stops, and for the answer to a goodbye
 LINGER_S = 2.0  # for a refused caller to read why and hang up
@@ -35,48 +40,107 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(:[0-9]{0,
 """`uri-host [":" port]` of RFC 9110, but for the comma: that is how two of them look when a proxy has joined them."""
 
 
+class _Flow(FlowControl):
+    """uvicorn's, which goes on reading whenever somebody asks for a body; this one not before there is room."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
+
+
 class HubHttp(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, with an end to half heads, and with one reading of every request: an offer to
     upgrade that is not taken is ignored, and what another server could read in another way is refused.
 
     Whatever is refused is answered in its turn, in the shape of all errors, and is the last of its connection.
+
+    Requests sent ahead are answered one by one: at most MAX_WAITING are parsed before their turn, none is begun before
+    the caller has read enough of the answers so far, and meanwhile nothing more is received.
     """
 
+    flow: _Flow
+    _unread = memoryview(b"")  # received and not parsed yet
+    _answering: RequestResponseCycle | None = None  # begun last; `cycle` is what was parsed last
+    _body_left_bytes = 0  # of a body of announced length: these begin no other request
     _in_head = True
     _in_body = False
-    _overhead_bytes = 0  # received since the last byte of a body or the last end of a head
+    _overhead_bytes = 0  # received since the last end of a head or of a body, but for the body itself
+    _body_bytes = 0
+    _ends_line = False
     _head_timer: asyncio.TimerHandle | None = None
     _refusal: HubError | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self.pipeline.clear()
+        self._unread = memoryview(b"")
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return  # where the next request begins is not known
         self._unset_keepalive_if_required()
+        self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
+        self._read()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._is_idle() and (self.pipeline or self._unread) and not self.transport.is_closing():
+            self._go_on()
+
+    def _is_idle(self) -> bool:
+        return self._answering is None or self._answering.response_complete
+
+    def _has_room(self) -> bool:
+        """Whether the next request may be parsed. A body that is being received always may: its answer waits for it."""
+        return not self.pipeline and (self._in_body or not self._is_idle() or not self.flow.write_paused)
+
+    def _read(self) -> None:
+        self.flow.held = False
+        while self._unread and self._has_room():
+            size = max(SLICE_BYTES, self._body_left_bytes)
+            piece, self._unread = self._unread[:size], self._unread[size:]
+            self._parse(piece)
+        if self.pipeline or self._unread:
+            self.flow.held = True
+            self.flow.pause_reading()
+
+    def _parse(self, data: memoryview) -> None:
+        self._ends_line = False
         self._overhead_bytes += len(data)
         try:
-            self._feed(data)
+            # The parser tells HTTP/0.9 by what follows its one line, and of that nothing need come. But it ends the
+            # target there: an end of a line by itself is then the last piece of one.
+            end = bytes(data[-2:])
+            text = len(data) - (2 if end == b"\r\n" else end.endswith((b"\r", b"\n")))
+            self._feed(data[:text])
+            self._ends_line = True
+            if self.parser is not None:
+                self._feed(data[text:])
         except httptools.HttpParserCallbackError as error:
             reason = error.__context__
             self._refuse(reason if isinstance(reason, HubError) else BadRequest())
         except httptools.HttpParserError as error:
             self._refuse(BadRequest(f"This cannot be read as HTTP/1.1: {error}.", code="bad_http"))
         else:
-            if self._overhead_bytes > MAX_HEAD_BYTES:
+            limit = MAX_HEAD_BYTES if self._in_head else MAX_FRAMING_BYTES + self._body_bytes // FRAMING_SHARE
+            if self._overhead_bytes > limit:
                 what = "The head of a request" if self._in_head else "What stands between the pieces of a body"
-                self._refuse(BadRequest(f"{what} has more than {MAX_HEAD_BYTES:,} bytes.", code="head_too_large"))
+                self._refuse(BadRequest(f"{what} has more than {limit:,} bytes.", code="head_too_large"))
             elif self._in_head and self.parser is not None and self.parser.get_http_version() == "0.9":
                 self._refuse(BadRequest(VERSIONS, code="bad_http"))  # its requests are one line: no more will come
 
-    def _feed(self, data: bytes) -> None:
-        rest = memoryview(data)
+    def _feed(self, rest: memoryview) -> None:
         while rest:
             try:
                 self.parser.feed_data(rest)
@@ -97,28 +161,61 @@ class HubHttp(HttpToolsProtocol):
         if not self._in_head:
             self._await_head()
 
+    def on_url(self, url: bytes) -> None:
+        if self._ends_line and not url:
+            raise BadRequest(VERSIONS, code="bad_http")
+        super().on_url(url)
+
     def on_headers_complete(self) -> None:
         self._end_head()
-        self._overhead_bytes = 0
+        self._overhead_bytes = self._body_bytes = 0
         self._check_head()
+        self._body_left_bytes = int(b"".join(_values(self.headers, b"content-length")) or 0)
         super().on_headers_complete()
         self._in_body = True
         self.headers = []  # for trailers, which nobody asks for: as headers they would be believed
 
     def on_body(self, body: bytes) -> None:
-        self._overhead_bytes = 0
+        self._overhead_bytes -= len(body)
+        self._body_bytes += len(body)
+        self._body_left_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._overhead_bytes = 0
+        self._overhead_bytes = self._body_bytes = 0
         self._in_body = False
+        self._body_left_bytes = 0
         super().on_message_complete()
 
+    # Answers, one by one
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
-        was_last = not self.pipeline
-        super().on_response_complete()
-        if was_last and self._refusal is not None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        if not (self.flow.write_paused and (self.pipeline or self._unread)):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what waits, or else read on, or end what was refused."""
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
             self._hang_up(self._refusal)
+            return
+        if not self.pipeline:
+            self.flow.held = False
+            self.flow.resume_reading()
+            self._read()
+        if self._is_idle() and self._refusal is None and self.parser is not None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     # Offers to upgrade
 
@@ -153,6 +250,7 @@ class HubHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._end_head()
+        self._unread = memoryview(b"")
         self.ws_protocol_class: Any = self._socket_class()
         # Of several protocols that are offered the server chooses, and the socket hears of its own alone.
         others = [(name, value) for name, value in self.scope["headers"] if name != b"upgrade"]
@@ -183,6 +281,7 @@ class HubHttp(HttpToolsProtocol):
     def _refuse(self, error: HubError) -> None:
         """Answer once everything before it is answered, then end the connection; nothing more is read from it."""
         self._end_head()
+        self._unread = memoryview(b"")
         self._refusal = error
         cycle = self.cycle
         if self._in_body and self.pipeline and self.pipeline[0][0] is cycle:
@@ -216,6 +315,7 @@ class HubHttp(HttpToolsProtocol):
         if self.transport.can_write_eof():
             # To close with bytes unread is a reset, which can overtake the answer.
             self.transport.write_eof()
+            self.flow.held = False
             self.flow.resume_reading()
             self.loop.call_later(LINGER_S, self.transport.close)
         else:
@@ -241,7 +341,9 @@ class HubHttp(HttpToolsProtocol):
             self._head_timer = None
 
     def _head_is_late(self) -> None:
-        if self._in_head and not self.transport.is_closing():
+        if self.flow.held:
+            self._await_head()  # its rest may be here: it is the hub that has not read on
+        elif self._in_head and not self.transport.is_closing():
             self.transport.close()
 
 

@@ -1,13 +1,15 @@
 """HTTP as the hub reads it: offers to upgrade, and requests that two servers could read in two ways."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from hub.server import MAX_HEAD_BYTES
+from hub import server
+from hub.server import MAX_HEAD_BYTES, MAX_WAITING, HubHttp
 from tests.harness import Hub, running_hub, settings
 from tests.raw_http import WAIT_S, answers, exchange
 
@@ -162,6 +164,54 @@ async def test_a_handshake_may_say_that_it_has_no_body_and_offer_other_protocols
     writer.close()
 
 
+# Requests sent ahead
+
+
+def connection_of(hub: Hub, writer: asyncio.StreamWriter) -> HubHttp | None:
+    """The hub's end of it, once it is accepted and until it is lost."""
+    found = [one for one in hub._server.server_state.connections if one.client == writer.get_extra_info("sockname")]
+    return found[0] if found else None
+
+
+async def test_whoever_sends_ahead_has_few_requests_waiting_and_leaves_no_error(
+    hub: Hub, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is read: neither requests nor answers may pile up, nor be worked on once the caller has gone."""
+    _, writer = await asyncio.open_connection("127.0.0.1", hub.port, limit=1)
+    shortest, large = b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"GET /openapi.json HTTP/1.1\r\nHost:\r\n\r\n"
+    writer.write((shortest * 20 + large) * 300)
+    most = 0
+    async with asyncio.timeout(WAIT_S):
+        while (connection := connection_of(hub, writer)) is None:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+        while connection_of(hub, writer) and not connection.flow.write_paused:
+            most = max(most, len(connection.pipeline))
+            await asyncio.sleep(0)
+        assert 0 < most <= MAX_WAITING
+        writer.transport.abort()
+        while connection_of(hub, writer) or hub._server.server_state.tasks:  # noqa: ASYNC110 - nor of that
+            await asyncio.sleep(0)
+    assert (len(connection.pipeline), connection._answering.disconnected) == (0, True)
+    assert capsys.readouterr().err == ""  # where uvicorn writes
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_all_that_is_sent_ahead_is_answered_in_turn(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long their turn takes: heads that wait in the hub are not late."""
+    framing, body = sized(b"[" + b" " * 100_000 + b"]")
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    asked = [(path, 200 if path == "/openapi.json" else 404) for path in ["/openapi.json", "/nowhere"] * 15]
+    async with asyncio.timeout(WAIT_S):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+        await reader.readuntil(b'{"status":"ok"}')
+        monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0)
+        writer.write(b"".join(b"GET %b HTTP/1.1\r\nHost: hub\r\n\r\n" % path.encode() for path, _ in asked))
+        writer.write(head(hub, "POST /api/v1/nowhere", framing) + body + LAST)
+        received = answers(await reader.read())
+    writer.close()
+    assert [answer.status for answer in received] == [*(status for _, status in asked), 404, 200]
+
+
 # What is refused
 
 HOST = b"Host: hub\r\n"
@@ -256,6 +306,13 @@ async def test_http_1_0_needs_no_host(hub: Hub) -> None:
     assert healthy.status == 200
 
 
+@pytest.mark.parametrize("pieces", [[b"GET /healthz\r\n"], [b"GET /healthz\r", b"\n"], [b"GET /", b"\r\n"]])
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"])
+async def test_http_0_9_is_refused_though_nothing_follows(hub: Hub, pieces: list[bytes], before: bytes) -> None:
+    *_, refusal = await exchange(hub.port, before + pieces[0], *pieces[1:])
+    assert (refusal.status, refusal.json["code"]) == (400, "bad_http")
+
+
 async def test_what_is_not_http_is_refused_behind_the_answers_to_what_was(hub: Hub) -> None:
     """A refusal that overtook them would be taken for the answer to the first."""
     framing, body = sized(b'{"name": "Lobby"}')
@@ -289,6 +346,21 @@ async def test_what_stands_around_a_body_comes_to_an_end(hub: Hub, endless: byte
     times = 2 * MAX_HEAD_BYTES // len(repeated)
     [refusal] = await exchange(hub.port, request, *[repeated * (times // 8)] * 32)
     assert (refusal.status, refusal.json["code"]) == (400, "head_too_large")
+
+
+@pytest.mark.parametrize(("size", "code"), [(1, "head_too_large"), (20, "head_too_large"), (100, "too_large")])
+async def test_a_body_in_crumbs_is_refused(hub: Hub, size: int, code: str) -> None:
+    """Each costs the hub as much as a large piece. Larger ones are read as far as bodies of this call may go."""
+    piece = b"%x\r\n%b\r\n" % (size, b" " * size)
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    async with asyncio.timeout(WAIT_S):
+        writer.write(head(hub, "POST /api/v1/players", b"Transfer-Encoding: chunked\r\n") + piece * 100)
+        for _ in range(60):
+            writer.write(piece * 100)
+        writer.write(b"0\r\n\r\n" + LAST)
+        [refusal, *_] = answers(await reader.read())
+    writer.close()
+    assert refusal.json["code"] == code
 
 
 async def test_trailers_are_no_headers(tmp_path: Path) -> None:
