@@ -57,6 +57,10 @@ GUESSES_PER_ADDRESS = Allowance(10 * SECOND, 10)
 GUESSES_PER_TEAM = Allowance(2 * SECOND, 30)
 # The installers of a whole building sit behind one address; one program that asks for ever is stopped by it.
 REQUESTS_PER_NETWORK = Allowance(MINUTE // 6, 60)
+# Of IPv6 a subscriber may have many networks (256 in a /56, 65,536 in a /48). Within the life of a code these allow 400
+# and 600, so that no few of them fill the room of all.
+REQUESTS_PER_56 = Allowance(MINUTE // 20, 100)
+REQUESTS_PER_48 = Allowance(MINUTE // 30, 150)
 
 
 def read_code(text: str) -> str:

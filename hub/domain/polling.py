@@ -11,7 +11,9 @@ from hub.domain.times import DAY, MINUTE, SECOND
 
 CODE_LIFETIME: Final = DAY  # an installer's day: such a device asks for its code once, when it starts
 OPEN_PER_NETWORK: Final = 50  # unpaired devices behind one address: the screens of a building on its first day
+OPEN_PER_SITE: Final = 200  # the same in a /48 of IPv6: one subscriber may have it, and fifty fill the room of all
 OPEN_IN_ALL: Final = 10_000
+QUIET: Final = 5 * MINUTE  # unpaired and not heard for so long, while all room is taken: it gives way to a new one
 FORGOTTEN_AFTER: Final = 2 * DAY  # unpaired and silent for so long: it was never meant to be, or was taken away
 TOUCHED_EVERY: Final = 30 * SECOND  # how stale that of an unpaired device may get: whoever pairs it sees if it is there
 PROVED_WITHIN: Final = 30 * MINUTE  # from a command's making; the longest of those below waits 5 minutes, runs 10

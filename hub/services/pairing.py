@@ -99,10 +99,13 @@ class PairingService:
             if not await self._db.write(store.accept, new, guess, now):
                 raise BadRequest(rules.REFUSALS["invalid_grant"], code="invalid_grant")
             return self._offer(device_code, code, base_url)
-        spending = Spending(f"pairing requests {network(place)}", rules.REQUESTS_PER_NETWORK)
+        spendings = [Spending(f"pairing requests {network(place)}", rules.REQUESTS_PER_NETWORK)]
+        if network(place) != place:  # of IPv6
+            wider = ((56, rules.REQUESTS_PER_56), (48, rules.REQUESTS_PER_48))
+            spendings += [Spending(f"pairing requests {network(place, bits)}", each) for bits, each in wider]
         digests = [ids.digest(code) for code in codes]
         # One key for all: each counts what the one before it opened.
-        number: int = await self._db.write(store.authorize, new, digests, spending, now, key="pairing")
+        number: int = await self._db.write(store.authorize, new, digests, spendings, now, key="pairing")
         return self._offer(device_code, codes[number], base_url)
 
     def _offer(self, device_code: str, user_code: str, base_url: str) -> dict[str, Any]:

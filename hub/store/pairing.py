@@ -32,6 +32,11 @@ _OPEN = Statement("""
 _OPEN_IN_ALL = Statement("""
     SELECT COUNT(*) AS number, MIN(expires_at) AS first_end FROM pairing
     WHERE state = 'pending' AND expires_at > :now""")
+_GIVE_WAY = Statement("""
+    DELETE FROM pairing WHERE id IN (
+        SELECT id FROM pairing WHERE state = 'pending' AND expires_at > :now
+            AND COALESCE(polled_at, created_at) <= :quiet ORDER BY expires_at LIMIT 1)
+    RETURNING id""")
 _DECIDE = Statement("""
     UPDATE pairing SET state = :state, player_id = :player_id
     WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING id""")
@@ -86,15 +91,16 @@ class Paired:
     name: str
 
 
-def authorize(new: Pairing, user_digests: Sequence[str], spending: Spending, now: int) -> Unit:
+def authorize(new: Pairing, user_digests: Sequence[str], spendings: Sequence[Spending], now: int) -> Unit:
     """Unit: open a code for a device. One that it has left behind, when it started again, gives way: of the same
     hardware id at the same address, which nobody asks with any more. One that is asked with is another machine's, since
-    hardware ids are not always one's own.
+    hardware ids are not always one's own. When all the room there is is taken, the oldest that nobody asks with goes.
 
     Answers which of `user_digests` it got: the first that no other device shows. Raises TooMany, Unavailable.
     """
-    yield from spend([spending], now)
-    yield _REPLACE(address=new.address, hardware_id=new.hardware_id, quiet=now - rules.QUIET_S * SECOND)
+    yield from spend(spendings, now)
+    quiet = now - rules.QUIET_S * SECOND
+    yield _REPLACE(address=new.address, hardware_id=new.hardware_id, quiet=quiet)
     here = yield _OPEN(address=new.address, hardware_id=new.hardware_id, now=now)
     if here[0]["number"] >= rules.OPEN_PER_ADDRESS:
         room_at = here[0]["first_end"]
@@ -106,7 +112,7 @@ def authorize(new: Pairing, user_digests: Sequence[str], spending: Spending, now
             retry_after=_seconds(room_at - now),
         )
     everywhere = yield _OPEN_IN_ALL(now=now)
-    if everywhere[0]["number"] >= rules.OPEN_IN_ALL:
+    if everywhere[0]["number"] >= rules.OPEN_IN_ALL and not (yield _GIVE_WAY(now=now, quiet=quiet)):
         raise Unavailable("Too many devices wait for approval.", code="too_many_codes", retry_after=60)
     return (yield from _insert(new, user_digests))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from hub.domain import commands as catalogue
 from hub.domain import ids
 from hub.domain import polling as rules
 from hub.domain.errors import Forbidden, Invalid, TooMany, Unavailable
+from hub.domain.ratelimit import network
 from hub.store import events, presence
 from hub.store.commands import UNFINISHED, finished, partial
 from hub.store.pairing import Spending, check, spend
@@ -45,9 +47,14 @@ _DESCRIBE = Statement("""
            app_version = COALESCE(:app_version, app_version)
     WHERE id = :player_id""")
 _OPEN = Statement("""
-    SELECT COUNT(*) AS everywhere, COALESCE(SUM(CASE WHEN address = :address THEN 1 ELSE 0 END), 0) AS here
+    SELECT COUNT(*) AS everywhere, COALESCE(SUM(CASE WHEN address = :address THEN 1 ELSE 0 END), 0) AS here,
+           COALESCE(SUM(CASE WHEN address = :first OR address LIKE :others THEN 1 ELSE 0 END), 0) AS site
     FROM polling_device WHERE team_id IS NULL""")
 _FORGET = Statement("DELETE FROM polling_device WHERE player_id = :player_id AND team_id IS NULL RETURNING player_id")
+_GIVE_WAY = Statement("""
+    DELETE FROM polling_device WHERE player_id IN (
+        SELECT player_id FROM polling_device WHERE team_id IS NULL AND seen_at <= :quiet ORDER BY seen_at LIMIT 1)
+    RETURNING player_id""")
 _REPLACE = Statement("DELETE FROM polling_device WHERE player_id = :player_id")
 _FORGET_STALE = Statement("DELETE FROM polling_device WHERE team_id IS NULL AND seen_at < :before")
 _FORGET_DELETED = Statement("""
@@ -150,14 +157,17 @@ def register(device: PollingDevice, codes: Sequence[str], spending: Spending, no
 
 
 def _add(device: PollingDevice, codes: Sequence[str], now: int) -> Unit:
-    waiting = (yield _OPEN(address=device.address))[0]
-    if waiting["here"] >= rules.OPEN_PER_NETWORK:
+    first, others = _site(device.address or "")
+    waiting = (yield _OPEN(address=device.address, first=first, others=others))[0]
+    if waiting["here"] >= rules.OPEN_PER_NETWORK or waiting["site"] >= rules.OPEN_PER_SITE:
+        most = rules.OPEN_PER_NETWORK if waiting["here"] >= rules.OPEN_PER_NETWORK else rules.OPEN_PER_SITE
         raise TooMany(
-            f"{rules.OPEN_PER_NETWORK} devices at this address wait to be paired. Pair or refuse them first.",
+            f"{most} devices at this address wait to be paired. Pair or refuse them first.",
             code="too_many_codes",
             retry_after=600,
         )
-    if waiting["everywhere"] >= rules.OPEN_IN_ALL:
+    full = waiting["everywhere"] >= rules.OPEN_IN_ALL
+    if full and not (yield _GIVE_WAY(quiet=now - rules.QUIET)):
         raise Unavailable("Too many devices wait to be paired.", code="too_many_codes", retry_after=600)
     reserved = (yield _RESERVE()) or (yield _RESERVE_FIRST())
     values = device.model_dump() | {"player_id": reserved[0]["id"], "code_expires_at": now + rules.CODE_LIFETIME}
@@ -165,6 +175,16 @@ def _add(device: PollingDevice, codes: Sequence[str], now: int) -> Unit:
         if (yield _INSERT(**(values | {"pairing_code": code}))):
             return
     raise Unavailable("No free code was found.", code="no_free_code", retry_after=1)
+
+
+def _site(address: str) -> tuple[str, str]:
+    """The /48 of a /64 of IPv6, for the statement above: its first /64, and a pattern that all others of its fit, as
+    they are kept. Of what is no such network: what fits nothing."""
+    if not address.endswith("/64"):
+        return "", ""
+    site = ip_network(network(address.removesuffix("/64"), 48))
+    groups = (f"{int(group, 16):x}" for group in site.network_address.exploded.split(":")[:3])
+    return f"{site.network_address}/64", ":".join(groups) + ":%"
 
 
 def _keep_code(row: Row, codes: Sequence[str], now: int) -> Unit:

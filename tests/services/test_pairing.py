@@ -9,6 +9,7 @@ import pytest
 
 from hub.bus.local import LocalBus
 from hub.domain import ids
+from hub.domain import pairing as rules
 from hub.domain.access import Actor
 from hub.domain.commands import lookup
 from hub.domain.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
@@ -342,6 +343,31 @@ async def test_requests_are_paced_for_a_whole_ipv6_network(stage: Stage) -> None
 async def guess(stage: Stage, actor: Actor, number: int) -> None:
     with pytest.raises(NotFound):
         await stage.pairing.inspect(actor, f"XXXX{number:02}")
+
+
+async def test_one_subscriber_does_not_take_the_room_of_all(stage: Stage) -> None:
+    with pytest.raises(TooMany):
+        for number in range(150):  # at one moment
+            await stage.ask(address=f"2001:db8:0:{number:x}::1")
+    assert number == rules.REQUESTS_PER_56.at_once
+    with pytest.raises(TooMany):
+        for number in range(256, 400):
+            await stage.ask(address=f"2001:db8:0:{number:x}::1")
+    assert number - 256 == rules.REQUESTS_PER_48.at_once - rules.REQUESTS_PER_56.at_once
+    await stage.ask(address="2001:db8:1::1")
+
+
+async def test_of_full_room_the_oldest_that_nobody_asks_with_gives_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "OPEN_IN_ALL", 2)
+    waits, left = await stage.ask("pi-1"), await stage.ask("pi-2")
+    with pytest.raises(Unavailable):
+        await stage.ask("pi-3", "192.0.2.1")
+    assert await stage.told(waits, after_s=QUIET_S) == "authorization_pending"
+    await stage.ask("pi-3", "192.0.2.1")
+    assert await stage.told(waits) == "authorization_pending"
+    assert await stage.told(left) == "invalid_grant"
 
 
 async def test_guesses_are_paced_per_address(stage: Stage) -> None:

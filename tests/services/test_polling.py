@@ -379,6 +379,29 @@ async def test_devices_that_nobody_wants_are_refused_few_and_forgotten(stage: St
     assert again["device_id"] == known["device_id"]
 
 
+async def test_one_subscriber_does_not_take_the_room_of_all(stage: Stage) -> None:
+    with pytest.raises(TooMany):
+        for number in range(rules.OPEN_PER_SITE + 1):
+            await stage.polling.register(f"tv-{number}", address=f"2001:db8:0:{number:x}::1")
+    assert number == rules.OPEN_PER_SITE
+    await stage.polling.register("tv-elsewhere", address="2001:db8:1::1")
+    await stage.polling.register("tv-elsewhere", address="2001:db8:0:1::1")  # a known one
+
+
+async def test_of_full_room_the_one_longest_not_heard_gives_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "OPEN_IN_ALL", 2)
+    await stage.polling.register("tv-1", address=HERE)
+    await stage.polling.register("tv-2", address=HERE)
+    with pytest.raises(Unavailable):
+        await stage.polling.register("tv-3", address=HERE)
+    stage.now += rules.QUIET
+    await stage.beat("tv-1")
+    await stage.polling.register("tv-3", address=HERE)
+    await stage.beat("tv-1")
+    with pytest.raises(NotFound):
+        await stage.beat("tv-2")
+
+
 async def test_of_two_operators_with_one_code_one_pairs(stage: Stage) -> None:
     registered = await stage.polling.register("tv-1", address=HERE)
     code = registered["pairing_code"]
