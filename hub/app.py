@@ -80,6 +80,7 @@ from hub.sockets.operators import MOST as OPERATORS
 from hub.sockets.operators import Operators
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
+from hub.store.belonging import claim
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.private import has_run, open_data_folder
@@ -175,6 +176,7 @@ async def running(
         await prepare(db)
         blobs = _blobs(settings)
         stack.callback(blobs.close)
+        await claim(db, blobs)
 
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from hub.domain.errors import NotFound, TooLarge, Unavailable
-from hub.store.blobs import Blobs
+from hub.domain.errors import CannotStart, NotFound, TooLarge, Unavailable
+from hub.store.blobs import OWNER, Blobs
 from tests.object_storage import make_bucket, object_storage
 
 
@@ -134,6 +134,38 @@ async def test_what_a_crash_left_half_written_is_removed_when_it_is_old(tmp_path
     assert not left.exists()
     assert await store.get("content/1/whole") == b"x"
     store.close()
+
+
+async def test_a_store_is_one_databases(blobs: Blobs) -> None:
+    await blobs.check()  # as a hub without a database id left it
+    await blobs.claim("first", [])
+    await blobs.put("content/1/a", b"x")
+    await blobs.claim("first", [])
+    with pytest.raises(CannotStart, match="belong to another database"):
+        await blobs.claim("second", ["content/1/a"])
+    with pytest.raises(Unavailable):
+        await blobs.delete("content/1/a")
+
+    assert await blobs.get(OWNER) == b"first"
+    assert await blobs.get("content/1/a") == b"x"
+
+
+async def test_files_without_an_owner_belong_to_the_database_that_names_one(blobs: Blobs) -> None:
+    await blobs.put("content/1/a", b"x")
+    for named in ([], ["content/1/of-another-store"]):
+        with pytest.raises(CannotStart, match="the database names none of them"):
+            await blobs.claim("first", named)
+    await blobs.claim("second", ["content/1/lost", "content/1/a"])
+
+    assert await blobs.get(OWNER) == b"second"
+
+
+async def test_nothing_is_listed_for_removal_once_the_store_is_anothers(blobs: Blobs) -> None:
+    """Two that took an empty store in the same moment."""
+    await blobs.claim("first", [])
+    await blobs.put(OWNER, b"second")
+    with pytest.raises(Unavailable):
+        await anext(blobs.pages("content"))
 
 
 async def test_a_working_store_is_ready(blobs: Blobs) -> None:
