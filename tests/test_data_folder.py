@@ -168,10 +168,15 @@ def test_files_of_another_hub_are_refused_and_left_as_they_are(tmp_path: Path, d
     assert old.read_bytes() == b"one"
 
 
-def test_files_that_the_database_names_are_taken(data: Path, key: str) -> None:
+def test_files_that_the_database_names_are_taken_and_missed(data: Path, key: str) -> None:
     with serving(data, key) as hub:
         made = hub.client.post("/api/v1/assets", files={"file": ("a.png", picture(), "image/png")})
         assert made.status_code == 201, made.text
+    (data / "blobs").rename(data / "away")
+    done = run("serve", "--data", str(data), "--port", "0")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"There is no folder of the files {data}/blobs, and" in done.stderr
+    (data / "away").rename(data / "blobs")
     (data / "blobs/database-id").unlink()
     with serving(data, key) as hub:
         assert hub.client.get("/readyz").status_code == 200

@@ -16,6 +16,11 @@ log = logging.getLogger(__name__)
 SOME = 20  # names of each kind, the newest: a few may be lost, and one that is there tells that the store is ours
 
 
+async def names_files(db: Database) -> bool:
+    async with db.session() as session:
+        return bool(await named(session))
+
+
 async def claim(db: Database, blobs: Blobs) -> None:
     """Have the store for this database alone: see `Blobs.claim`. A bucket that is away is asked later. Raises
     CannotStart, and Unavailable for the database."""

@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from hub.domain.errors import CannotStart, NotFound, TooLarge, Unavailable
-from hub.store.private import close_to_others, open_folder
+from hub.store.private import close_to_others, identity, open_folder
 
 THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
 GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that the hub accepts
@@ -57,7 +57,8 @@ class Content:
 class Blobs:
     """`url` is `file:///folder` or `s3://bucket/prefix`; the other arguments are for the bucket.
 
-    A folder is closed to other users; CannotStart says why it cannot be used. All methods raise Unavailable when the
+    A folder is closed to other users; CannotStart says why it cannot be used. It is made only here, and only if `make`:
+    one that is moved away or unmounted later is missed until it is back. All methods raise Unavailable when the
     folder or the bucket cannot be used; reading raises NotFound.
 
     obstore's blocking calls run in our own threads: its asynchronous ones deliver results from threads that the
@@ -73,18 +74,27 @@ class Blobs:
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
         allow_http: bool = False,
+        make: bool = True,
     ) -> None:
         place = urlsplit(url)
         self._place = url
         self._database: str | None = None  # whose the files are; None: nobody has said
         self._named: Sequence[str] = ()
         self._is_own = False
+        self._missed = False
+        self._opened: tuple[int, int] | None = None  # what the folder was
         self._folder: Path | None = None
         self._store: LocalStore | S3Store
         if place.scheme == "file":
             self._folder = Path(url2pathname(place.path))
             self._place = str(self._folder)
+            if not make and not self._folder.exists():
+                raise CannotStart(
+                    f"There is no folder of the files {self._folder}, and the database names files in it: put it back, "
+                    f"or make an empty one to go on without them."
+                )
             open_folder("folder of the files", self._folder)
+            self._opened = identity(self._folder)
             close_to_others("folder of the files", self._folder, within=[self._folder])
             self._store = LocalStore(self._folder, automatic_cleanup=True)
         elif place.scheme == "s3":
@@ -244,6 +254,7 @@ class Blobs:
         while folder_is_new and path != self._folder:
             path = path.parent
             _fsync(path)
+        self._look()
 
     def _delete(self, names: tuple[str, ...]) -> None:
         if self._folder is None:
@@ -262,9 +273,27 @@ class Blobs:
     def _piece(self, name: str, start: int, end: int) -> bytes:
         return bytes(obstore.get_range(self._store, name, start=start, end=end))
 
+    def _look(self) -> None:
+        """Raise Unavailable when the folder is not the one of the start: what is put into another would be lost, and
+        what is missing there is not gone."""
+        if self._folder is None:
+            return
+        if identity(self._folder) != self._opened:
+            if not self._missed:
+                log.error("%s was moved, removed or replaced: no file is stored until it is put back", self._folder)
+            self._missed = True
+            raise Unavailable("The hub cannot reach its files right now.", retry_after=5)
+        if self._missed:
+            log.warning("%s is back", self._folder)
+            self._missed = False
+
     async def _run(self, work: Callable[[], T]) -> T:
+        def looked() -> T:
+            self._look()
+            return work()
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, looked)
         except FileNotFoundError as error:
             raise NotFound from error
         except (BaseError, OSError) as error:

@@ -186,6 +186,38 @@ async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) ->
     store.close()
 
 
+async def test_a_folder_that_is_moved_away_is_missed_and_not_made_again(tmp_path: Path) -> None:
+    folder, away = tmp_path / "blobs", tmp_path / "away"
+    store = Blobs(folder.as_uri())
+    await store.put("content/1/a", b"x")
+    (tmp_path / "file").write_bytes(b"y")
+    for make in (False, True):  # something else has its name
+        folder.rename(away)
+        if make:
+            folder.mkdir()
+        for attempt in (
+            store.check(),
+            store.put("content/1/b", b"y"),
+            store.put_file("content/1/c", tmp_path / "file"),
+            store.get("content/1/a"),
+        ):
+            with pytest.raises(Unavailable):
+                await attempt
+        assert folder.exists() == make
+        if make:
+            folder.rmdir()
+        away.rename(folder)
+        await store.check()
+        assert await store.get("content/1/a") == b"x"
+    store.close()
+
+
+def test_a_folder_that_the_database_names_files_in_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="There is no folder of the files"):
+        Blobs((tmp_path / "blobs").as_uri(), make=False)
+    assert not (tmp_path / "blobs").exists()
+
+
 async def test_a_bucket_that_does_not_answer_is_unavailable() -> None:
     store = Blobs(
         "s3://signs", endpoint="http://127.0.0.1:1", access_key_id="id", secret_access_key="secret", allow_http=True
