@@ -80,6 +80,7 @@ from hub.sockets.operators import MOST as OPERATORS
 from hub.sockets.operators import Operators
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
+from hub.store.belonging import claim, names_files
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.private import has_run, open_data_folder
@@ -176,8 +177,9 @@ async def running(
         age = Age(db)
         await age.start()
         steady = Steady(unsure=age.parted())
-        blobs = _blobs(settings)
+        blobs = _blobs(settings, make=not await names_files(db))
         stack.callback(blobs.close)
+        await claim(db, blobs)
 
         bus = LocalBus()
         presence = PresenceService(db, bus, NODE, graces)
@@ -431,7 +433,7 @@ def _weather(settings: Settings, bus: LocalBus) -> Weather:
     return Weather(bus, url, every_s=weather.cache_s, timeout_s=weather.timeout_s)
 
 
-def _blobs(settings: Settings) -> Blobs:
+def _blobs(settings: Settings, *, make: bool) -> Blobs:
     blobs = settings.blobs
     return Blobs(
         settings.blobs_url,
@@ -440,6 +442,7 @@ def _blobs(settings: Settings) -> Blobs:
         access_key_id=blobs.access_key_id,
         secret_access_key=blobs.secret_access_key.get_secret_value() if blobs.secret_access_key else None,
         allow_http=blobs.allow_http,
+        make=make,
     )
 
 

@@ -124,6 +124,8 @@ class Demo:
     # Steps
 
     async def _start_hub(self, port: int) -> None:
+        for name in [name for name in os.environ if name.upper().startswith("HUB_")]:
+            del os.environ[name]  # of a hub in earnest, whose database and files are not to be played with
         settings = load(
             Path(os.devnull),
             server={"data": self._folder / "hub", "port": port},

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import pytest
 from hub.domain.errors import CannotStart
 from hub.store.private import open_data_folder
 from tests.harness import make_team
+from tests.media import picture
 
 ENVIRONMENT = os.environ | {
     "HUB_CONFIG": os.devnull,
@@ -104,6 +105,14 @@ def work(hub: Serving) -> None:
     assert hub.client.post("/api/v1/players", json={"name": "Lobby"}).status_code == 201
 
 
+def own(data: Path, files: Path) -> None:
+    """The files are this database's."""
+    with closing(sqlite3.connect(data / "hub.db")) as database:
+        [name] = database.execute("SELECT value FROM meta WHERE name = 'log_id'").fetchone()
+    files.mkdir(parents=True, exist_ok=True)
+    (files / "database-id").write_text(name)
+
+
 def open_ones(*folders: Path) -> list[str]:
     """What other users can get at, of these folders and all that is in them."""
     found = [path for folder in folders for path in (folder, *folder.rglob("*"))]
@@ -133,17 +142,50 @@ def test_what_a_hub_writes_is_its_users_alone(tmp_path: Path) -> None:
 
 
 def test_a_start_closes_an_open_data_folder_and_says_so_once(tmp_path: Path, data: Path, key: str) -> None:
+    own(data, data / "blobs")
     left_open(data, "hub.lock", "blobs/screenshots/1/one.png", "uploads/two", "exports/three.csv")
     (tmp_path / "link").symlink_to(data)
     with serving(tmp_path / "link", key) as hub:
         work(hub)
         assert open_ones(data) == []
         (line,) = hub.complaints.read_text().splitlines()
-        assert f"the data folder {tmp_path}/link was open to other users; 11 of its files and folders are" in line
+        assert f"the data folder {tmp_path}/link was open to other users; 12 of its files and folders are" in line
+
+
+def test_files_of_another_hub_are_refused_and_left_as_they_are(tmp_path: Path, data: Path) -> None:
+    """A new database beside old files, and files that another hub has."""
+    old = data / "blobs/content/1/one"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"one")
+    os.utime(old, (0, 0))
+    done = run("serve", "--data", str(data), "--port", "0")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"There are files in {data}/blobs, and the database names none of them" in done.stderr
+    (data / "blobs/database-id").write_text("of another\n")
+    done = run("serve", "--data", str(data), "--port", "0")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"The files in {data}/blobs belong to another database" in done.stderr
+    assert old.read_bytes() == b"one"
+
+
+def test_files_that_the_database_names_are_taken_and_missed(data: Path, key: str) -> None:
+    with serving(data, key) as hub:
+        made = hub.client.post("/api/v1/assets", files={"file": ("a.png", picture(), "image/png")})
+        assert made.status_code == 201, made.text
+    (data / "blobs").rename(data / "away")
+    done = run("serve", "--data", str(data), "--port", "0")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"There is no folder of the files {data}/blobs, and" in done.stderr
+    (data / "away").rename(data / "blobs")
+    (data / "blobs/database-id").unlink()
+    with serving(data, key) as hub:
+        assert hub.client.get("/readyz").status_code == 200
+        assert (data / "blobs/database-id").exists()
 
 
 def test_a_start_closes_what_is_open_elsewhere_but_no_folder_of_others(tmp_path: Path, data: Path, key: str) -> None:
     files, database = tmp_path / "files", tmp_path / "database"
+    own(data, files)
     left_open(files, "screenshots/1/one.png")
     left_open(database, "of somebody else")
     (data / "hub.db").rename(database / "signs.db").chmod(0o644)

@@ -4,8 +4,9 @@ Names are made by the hub, never from a client's text: `screenshots/<team>/<play
 """
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +20,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from hub.domain.errors import NotFound, TooLarge, Unavailable
-from hub.store.private import close_to_others, open_folder
+from hub.domain.errors import CannotStart, NotFound, TooLarge, Unavailable
+from hub.store.private import close_to_others, identity, open_folder
 
 THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
 GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that the hub accepts
@@ -28,6 +29,10 @@ PIECE = 1 << 20  # bytes of one step of `stream`, and of one request to a bucket
 PARTS_AT_ONCE = 4  # of 5 MB each, of one file on its way into a bucket: within a request's time on a slow uplink
 PAGE = 1_000  # names a step of `pages`: what S3 lists at once
 READINESS = "readiness"
+OWNER = "database-id"  # the blob that names the database whose files these are
+OWNER_BYTES = 64  # of such a name, at most
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -52,7 +57,8 @@ class Content:
 class Blobs:
     """`url` is `file:///folder` or `s3://bucket/prefix`; the other arguments are for the bucket.
 
-    A folder is closed to other users; CannotStart says why it cannot be used. All methods raise Unavailable when the
+    A folder is closed to other users; CannotStart says why it cannot be used. It is made only here, and only if `make`:
+    one that is moved away or unmounted later is missed until it is back. All methods raise Unavailable when the
     folder or the bucket cannot be used; reading raises NotFound.
 
     obstore's blocking calls run in our own threads: its asynchronous ones deliver results from threads that the
@@ -68,13 +74,27 @@ class Blobs:
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
         allow_http: bool = False,
+        make: bool = True,
     ) -> None:
         place = urlsplit(url)
+        self._place = url
+        self._database: str | None = None  # whose the files are; None: nobody has said
+        self._named: Sequence[str] = ()
+        self._is_own = False
+        self._missed = False
+        self._opened: tuple[int, int] | None = None  # what the folder was
         self._folder: Path | None = None
         self._store: LocalStore | S3Store
         if place.scheme == "file":
             self._folder = Path(url2pathname(place.path))
+            self._place = str(self._folder)
+            if not make and not self._folder.exists():
+                raise CannotStart(
+                    f"There is no folder of the files {self._folder}, and the database names files in it: put it back, "
+                    f"or make an empty one to go on without them."
+                )
             open_folder("folder of the files", self._folder)
+            self._opened = identity(self._folder)
             close_to_others("folder of the files", self._folder, within=[self._folder])
             self._store = LocalStore(self._folder, automatic_cleanup=True)
         elif place.scheme == "s3":
@@ -98,12 +118,25 @@ class Blobs:
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
+    async def claim(self, database: str, named: Sequence[str]) -> None:
+        """Have the store for this database alone: what no row of it names is removed from here, and would be another
+        hub's. A blob says whose the store is. One that does not say it is taken when it is empty, or has one of the
+        blobs `named`, which are some that the database names.
+
+        Raises CannotStart when the store is another's or may be, Unavailable when it cannot be asked now: then it is
+        asked again before anything is stored, listed or removed."""
+        self._database, self._named, self._is_own = database, named, False
+        await self._run(self._take)
+        self._is_own = True
+
     async def put(self, name: str, data: bytes) -> None:
+        await self._own()
         await self._run(lambda: self._put(name, data))
 
     async def put_file(self, name: str, path: Path) -> None:
         """Bring a local file, which must not change any more, into the store; when this returns, it is durable there.
         In a folder on the same disk it gets a second name and no copy: a file of gigabytes takes no room twice."""
+        await self._own()
         await self._run(lambda: self._put(name, path))
 
     async def get(self, name: str, limit: int = GET_LIMIT) -> bytes:
@@ -132,10 +165,13 @@ class Blobs:
     async def delete(self, *names: str) -> None:
         """Remove what is there; a name that is not is no error."""
         if names:
+            await self._own()
             await self._run(lambda: self._delete(names))
 
     async def pages(self, prefix: str) -> AsyncIterator[list[Stored]]:
-        """Everything below the folder `prefix`, some hundred at a time, in no order."""
+        """Everything below the folder `prefix`, some hundred at a time, in no order. Whoever lists may remove what it
+        does not know, so the store is asked once more whose it is."""
+        await self._own(again=True)
         listing = iter(obstore.list(self._store, prefix, chunk_size=PAGE))
         while (page := await self._run(lambda: next(listing, None))) is not None:
             yield [_stored(found) for found in page]
@@ -144,11 +180,65 @@ class Blobs:
         """Remove what was left of writes that a crash cut off, last written to before `before` (Unix ms). They have no
         name yet and no listing tells of them. In a bucket that is for a rule on its incomplete uploads."""
         if self._folder is not None:
+            await self._own(again=True)
             await self._run(partial(_sweep, self._folder, before))
 
     async def check(self) -> None:
         """Raise Unavailable unless something can be stored (readiness)."""
+        await self._own()
         await self._run(lambda: obstore.put(self._store, READINESS, b"ready"))
+
+    async def _own(self, *, again: bool = False) -> None:
+        """Raise Unavailable unless the store is this database's, if it is claimed at all."""
+        if self._database is None or (self._is_own and not again):
+            return
+        try:
+            await self._run(self._take)
+        except CannotStart as error:
+            log.error("%s", error.message)
+            raise Unavailable("The hub cannot reach its files right now.", retry_after=5) from error
+        self._is_own = True
+
+    def _take(self) -> None:
+        """Raises CannotStart as `claim` does, and what the store does."""
+        assert self._database is not None
+        owner = self._owner()
+        if owner is None:
+            if not any(map(self._has, self._named)) and not self._is_empty():
+                raise CannotStart(
+                    f"There are files in {self._place}, and the database names none of them: set blobs.url to an empty "
+                    f"place, or use the database that belongs to them; if they are this hub's all the same, put a file "
+                    f"{OWNER} with the text {self._database} beside them."
+                )
+            self._put(OWNER, self._database.encode())
+            owner = self._owner()
+        if owner != self._database:
+            raise CannotStart(
+                f"The files in {self._place} belong to another database, as {OWNER} there says: set blobs.url to a "
+                f"place of this hub's own, or use the database that belongs to them."
+            )
+
+    def _owner(self) -> str | None:
+        """What the store says whose it is; None: it does not."""
+        try:
+            found = obstore.get(self._store, OWNER)
+        except FileNotFoundError:
+            return None
+        return bytes(found.bytes()).decode(errors="replace").strip() if found.meta["size"] <= OWNER_BYTES else ""
+
+    def _has(self, name: str) -> bool:
+        try:
+            obstore.head(self._store, name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _is_empty(self) -> bool:
+        """But for what every hub leaves."""
+        if self._folder is not None:  # where a listing has no files that are not whole, and fails at closed folders
+            names = (name for _, _, names in os.walk(self._folder) for name in names)
+            return all(name == READINESS for name in names)
+        return all(found["path"] == READINESS for found in next(iter(obstore.list(self._store, chunk_size=PAGE)), ()))
 
     def _put(self, name: str, content: bytes | Path) -> None:
         if self._folder is None:
@@ -164,6 +254,7 @@ class Blobs:
         while folder_is_new and path != self._folder:
             path = path.parent
             _fsync(path)
+        self._look()
 
     def _delete(self, names: tuple[str, ...]) -> None:
         if self._folder is None:
@@ -182,9 +273,27 @@ class Blobs:
     def _piece(self, name: str, start: int, end: int) -> bytes:
         return bytes(obstore.get_range(self._store, name, start=start, end=end))
 
+    def _look(self) -> None:
+        """Raise Unavailable when the folder is not the one of the start: what is put into another would be lost, and
+        what is missing there is not gone."""
+        if self._folder is None:
+            return
+        if identity(self._folder) != self._opened:
+            if not self._missed:
+                log.error("%s was moved, removed or replaced: no file is stored until it is put back", self._folder)
+            self._missed = True
+            raise Unavailable("The hub cannot reach its files right now.", retry_after=5)
+        if self._missed:
+            log.warning("%s is back", self._folder)
+            self._missed = False
+
     async def _run(self, work: Callable[[], T]) -> T:
+        def looked() -> T:
+            self._look()
+            return work()
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, looked)
         except FileNotFoundError as error:
             raise NotFound from error
         except (BaseError, OSError) as error:

@@ -47,6 +47,15 @@ def open_folder(what: str, folder: Path) -> None:
         raise CannotStart(f"The {what} {folder} cannot be written to by {_user(os.geteuid())}.")
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What the name leads to: (device, inode); None: to nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def close_to_others(what: str, place: Path, *things: Path, within: Iterable[Path] = ()) -> None:
     """Take from other users what they may do with `things` that exist, and with all that is in the open folders
     `within`, and say so in one line. A link is followed where it stands for one of these, and not further down.

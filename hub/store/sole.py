@@ -50,30 +50,32 @@ class Sole(Protocol):
 
 
 class FileSole:
-    """Of a SQLite file: the system's lock on a file beside it, which ends with the process, however that ends."""
+    """Of a SQLite file: the system's locks on a file beside it and on the database itself, where SQLite's own are of
+    another kind (fcntl) and do not meet them. They end with the process, however that ends.
+
+    The second is there for whoever removes the first. `start` after, and `stop` after, all that SQLite does with the
+    file: when any of a process's descriptors of it is closed, the locks of SQLite there are gone."""
 
     def __init__(self, path: str) -> None:
         self.returned = asyncio.Event()
         self._path = Path(path).resolve()
-        self._file: IO[str] | None = None
+        self._files: list[IO[bytes]] = []
 
     async def start(self) -> None:
         self.superseded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         try:
-            file = self._path.with_name(f"{self._path.name}.lock").open("w")
-        except OSError as error:
-            raise CannotStart(f"The lock beside {self._path} cannot be opened: {error.strerror}.") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path, mode in ((self._path.with_name(f"{self._path.name}.lock"), "wb"), (self._path, "r+b")):
+                file = path.open(mode, buffering=0)
+                self._files.append(file)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
             raise CannotStart(f"Another hub runs on the database {self._path} already.") from None
-        self._file = file
+        except OSError as error:
+            raise CannotStart(f"The locks of {self._path} cannot be taken: {error.strerror}.") from None
 
     async def stop(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        while self._files:
+            self._files.pop().close()
 
 
 class PostgresSole:

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from hub.domain.errors import CannotStart, Unavailable
-from hub.store.private import close_to_others, open_folder
+from hub.store.private import close_to_others, identity, open_folder
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class SqliteFile:
             raise CannotStart(f"The database {self.path} cannot be opened: {error.strerror}.") from None
         except sqlite3.Error as error:
             raise CannotStart(f"The database {self.path} cannot be used: {error}.") from None
-        self._opened = [_identity(name) for name in self._names]
+        self._opened = [identity(name) for name in self._names]
 
     def close(self) -> None:
         self._opened = []
@@ -109,7 +109,7 @@ class SqliteFile:
         """Raise Unavailable when the file, or its log, is not the one that is open: three calls of the system. All is
         well again when it is put back."""
         for name, opened in zip(self._names, self._opened, strict=False):
-            if _identity(name) != opened:
+            if identity(name) != opened:
                 if not self._missed:
                     log.error("%s was moved, removed or replaced: nothing is stored until it is put back", name)
                 self._missed = True
@@ -172,11 +172,3 @@ def _bytes(header: bytes) -> int:
     """How long the file says that it is. It may be longer."""
     page_bytes = int.from_bytes(header[16:18], "big")
     return int.from_bytes(header[28:32], "big") * (65_536 if page_bytes == 1 else page_bytes)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -49,14 +49,18 @@ async def test_the_demo_shows_everything_and_its_commands_work(run: Programs, tm
     assert list(own.glob("signalbox-demo-*")) == []
 
 
-async def test_an_interrupted_demo_leaves_nothing_behind(run: Programs, tmp_path: Path) -> None:
+async def test_an_interrupted_demo_leaves_nothing_behind_and_touches_no_other_hub(
+    run: Programs, tmp_path: Path
+) -> None:
     own = tmp_path / "tmp"
     own.mkdir()
-    demo = await run.hub("demo", "--once", TMPDIR=str(own), PATH="")  # simulated players
+    theirs = {"HUB_DATABASE__URL": f"sqlite:///{tmp_path}/theirs.db", "HUB_BLOBS__URL": (tmp_path / "files").as_uri()}
+    demo = await run.hub("demo", "--once", TMPDIR=str(own), PATH="", **theirs)  # simulated players
     await demo.line("^paired ")
     demo.process.send_signal(signal.SIGINT)
     assert await demo.end() == 130, demo.text()
     assert demo.lines[-1] == "Stopped."
+    assert [path.name for path in own.parent.glob("*")] == ["tmp"]  # whatever the shell is set for
     assert list(own.glob("signalbox-demo-*")) == []
 
 

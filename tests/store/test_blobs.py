@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from hub.domain.errors import NotFound, TooLarge, Unavailable
-from hub.store.blobs import Blobs
+from hub.domain.errors import CannotStart, NotFound, TooLarge, Unavailable
+from hub.store.blobs import OWNER, Blobs
 from tests.object_storage import make_bucket, object_storage
 
 
@@ -136,6 +136,38 @@ async def test_what_a_crash_left_half_written_is_removed_when_it_is_old(tmp_path
     store.close()
 
 
+async def test_a_store_is_one_databases(blobs: Blobs) -> None:
+    await blobs.check()  # as a hub without a database id left it
+    await blobs.claim("first", [])
+    await blobs.put("content/1/a", b"x")
+    await blobs.claim("first", [])
+    with pytest.raises(CannotStart, match="belong to another database"):
+        await blobs.claim("second", ["content/1/a"])
+    with pytest.raises(Unavailable):
+        await blobs.delete("content/1/a")
+
+    assert await blobs.get(OWNER) == b"first"
+    assert await blobs.get("content/1/a") == b"x"
+
+
+async def test_files_without_an_owner_belong_to_the_database_that_names_one(blobs: Blobs) -> None:
+    await blobs.put("content/1/a", b"x")
+    for named in ([], ["content/1/of-another-store"]):
+        with pytest.raises(CannotStart, match="the database names none of them"):
+            await blobs.claim("first", named)
+    await blobs.claim("second", ["content/1/lost", "content/1/a"])
+
+    assert await blobs.get(OWNER) == b"second"
+
+
+async def test_nothing_is_listed_for_removal_once_the_store_is_anothers(blobs: Blobs) -> None:
+    """Two that took an empty store in the same moment."""
+    await blobs.claim("first", [])
+    await blobs.put(OWNER, b"second")
+    with pytest.raises(Unavailable):
+        await anext(blobs.pages("content"))
+
+
 async def test_a_working_store_is_ready(blobs: Blobs) -> None:
     await blobs.check()
 
@@ -152,6 +184,38 @@ async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) ->
     with pytest.raises(Unavailable):
         await store.check()
     store.close()
+
+
+async def test_a_folder_that_is_moved_away_is_missed_and_not_made_again(tmp_path: Path) -> None:
+    folder, away = tmp_path / "blobs", tmp_path / "away"
+    store = Blobs(folder.as_uri())
+    await store.put("content/1/a", b"x")
+    (tmp_path / "file").write_bytes(b"y")
+    for make in (False, True):  # something else has its name
+        folder.rename(away)
+        if make:
+            folder.mkdir()
+        for attempt in (
+            store.check(),
+            store.put("content/1/b", b"y"),
+            store.put_file("content/1/c", tmp_path / "file"),
+            store.get("content/1/a"),
+        ):
+            with pytest.raises(Unavailable):
+                await attempt
+        assert folder.exists() == make
+        if make:
+            folder.rmdir()
+        away.rename(folder)
+        await store.check()
+        assert await store.get("content/1/a") == b"x"
+    store.close()
+
+
+def test_a_folder_that_the_database_names_files_in_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="There is no folder of the files"):
+        Blobs((tmp_path / "blobs").as_uri(), make=False)
+    assert not (tmp_path / "blobs").exists()
 
 
 async def test_a_bucket_that_does_not_answer_is_unavailable() -> None:

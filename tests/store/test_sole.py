@@ -1,6 +1,7 @@
 """One hub to a database: who gets the lock, what happens when it is lost, and who ends."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.faults.network import relay
 from tests.postgres import PostgresServer
 from tests.store.test_writer import get, put
 
+ROOT = Path(__file__).parents[2]
 HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = $1::bigint::oid"
 
 
@@ -136,3 +138,33 @@ async def test_a_connection_on_which_nothing_comes_back_is_noticed(postgres: Pos
         await sole.returned.wait()
         await sole.verify()
         await sole.stop()
+
+
+async def test_whoever_removes_the_lock_beside_a_sqlite_file_starts_no_second_hub(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """And programs beside the hub go on writing, with the locks of SQLite."""
+    async with only_hub(sqlite_url) as db:
+        (tmp_path / "hub.db.lock").unlink()
+        second = """if True:
+            import asyncio, sys
+            from hub.domain.errors import CannotStart
+            from hub.store.database import Database
+            from tests.store.test_writer import put
+            async def main():
+                beside = Database(sys.argv[1])
+                await beside.start()
+                await beside.write(put, "beside")
+                await beside.stop()
+                try:
+                    await Database(sys.argv[1], alone=True).start()
+                except CannotStart as error:
+                    print(error.message)
+            asyncio.run(main())"""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", second, sqlite_url, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        )
+        said, _ = await process.communicate()
+        assert said.decode().startswith("Another hub runs on the database ")
+        assert await db.write(put, "after") == "after"
+        assert await db.write(get, "beside") == ""
