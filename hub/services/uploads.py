@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,7 @@ Kind = Literal["screenshot", "logs"]
 
 SIZE_LIMITS: dict[str, int] = {"screenshot": 10_000_000, "logs": 20_000_000}  # bytes, as the protocol says
 PIXELS_A_SIDE = 8_192  # twice 4K: no screen is larger, and decoded it is still 256 MB
+LOOKS_AT_ONCE = 2  # pictures being decoded: half a gigabyte at most, and threads are left for other work
 FLUSH_BYTES = 256 << 10  # gathered in memory before a write: a usual screenshot is written once, when it is complete
 GATHERED_LIMIT = 64 << 20  # bytes in memory over all uploads; past it every chunk is written at once
 KEEP_UNFINISHED_MS = HOUR  # a player that was away longer starts anew
@@ -137,6 +139,7 @@ class Uploads:
         self._open: dict[str, Handle] = {}
         self._left: dict[str, _Left] = {}
         self._gathered = 0
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._orphans_due_at = 0
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -297,7 +300,8 @@ class Uploads:
     async def _store(self, handle: Handle) -> Finished:
         await self._write_out(handle)
         try:
-            mime, extension = await in_thread(_examine, handle)
+            async with self._looks if handle.kind == "screenshot" else nullcontext():
+                mime, extension = await in_thread(_examine, handle)
         except UploadRefused:
             await in_thread(handle.path.unlink, missing_ok=True)
             raise
@@ -468,8 +472,10 @@ def _examine(handle: Handle) -> tuple[str, str]:
             kind = content.sniff(file.read(content.HEAD_BYTES))
         extension = _EXTENSIONS[kind.mime]
         width, height = pictures.size(handle.path, kind)
-    except Exception as error:  # a hostile header makes the decoder raise whatever it likes
-        raise UploadRefused("not_an_image", "This is not a PNG, JPEG or WebP picture.") from error
+        if max(width, height) <= PIXELS_A_SIDE:
+            pictures.read(handle.path, kind, PIXELS_A_SIDE**2)
+    except Exception as error:  # a hostile file makes the decoder raise whatever it likes
+        raise UploadRefused("not_an_image", "This is not a whole PNG, JPEG or WebP picture.") from error
     if max(width, height) > PIXELS_A_SIDE:
         raise UploadRefused("not_an_image", f"{width}x{height} pixels are more than {PIXELS_A_SIDE} a side.")
     return kind.mime, extension

@@ -257,6 +257,8 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
     payload = orjson.loads(row["payload"])
     state, error_code, error_message = outcome.status, outcome.error_code, outcome.error_message
     detail = outcome.detail
+    if detail is not None and evidence.UNVERIFIED in detail:  # for the judge to say, below
+        detail = {key: value for key, value in detail.items() if key != evidence.UNVERIFIED}
     if state == "succeeded":
         verdict = yield from _judge(spec, payload, row, outcome, now)
         if verdict.code is not None:

@@ -367,6 +367,16 @@ async def test_a_header_that_claims_a_huge_picture_is_refused(stage: Stage, widt
     assert refused.value.code == "not_an_image"
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+async def test_a_picture_that_nobody_can_decode_is_none(stage: Stage, kind: str) -> None:
+    whole = picture(kind, size=(640, 480))
+    for data in (whole[:40] + bytes(20), whole[: len(whole) // 2]):
+        with pytest.raises(UploadRefused) as refused:
+            await stage.upload(data)
+        assert refused.value.code == "not_an_image"
+    assert await stage.blob_names() == set()
+
+
 async def test_a_picture_with_broken_metadata_is_one(stage: Stage) -> None:
     whole = picture("PNG")
     text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2_000_000)))

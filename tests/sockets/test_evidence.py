@@ -100,6 +100,18 @@ async def test_a_reboot_that_the_hello_contradicts_is_none(either_hub: Hub) -> N
         assert await told(hub, player, ids[3], boot_id_before="boot-1", **late) == UNVERIFIED
 
 
+async def test_only_a_display_may_say_that_it_cannot_tell(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path)) as hub:
+        player_id, token = await hub.player()
+        async with hub.connected(token, capabilities=["set_volume", "set_display"]) as player:
+            command_id = await asked(hub, player, player_id, "set_volume", {"volume": 40})
+            assert await told(hub, player, command_id, volume=40, unverified=True) == VERIFIED
+            command_id = await asked(hub, player, player_id, "set_volume", {"volume": 40})
+            assert await told(hub, player, command_id, volume=41, unverified=True) == CONTRADICTED
+            command_id = await asked(hub, player, player_id, "set_display", {"on": False})
+            assert await told(hub, player, command_id, on=None, unverified=True) == UNVERIFIED
+
+
 async def test_what_is_played_and_shown_is_this_players_own(either_hub: Hub) -> None:  # noqa: F811
     hub = either_hub
     player_id, token = await hub.player()
