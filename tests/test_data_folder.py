@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -230,6 +231,14 @@ def test_a_file_in_the_place_of_a_folder_is_told_in_one_sentence(tmp_path: Path)
     (tmp_path / "incoming").touch()
     with pytest.raises(CannotStart, match=r"^The folder of incoming files \S+ is not a folder\.$"):
         Intake(tmp_path / "incoming", max_bytes=1)
+
+
+@pytest.mark.parametrize("name", ["hub.lock", "hub.db.lock"])
+def test_a_pipe_in_the_place_of_a_lock_is_told_in_one_sentence(data: Path, name: str) -> None:
+    os.mkfifo(data / name, 0o600)
+    done = run("serve", "--data", str(data), "--port", "0")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert re.search(r"The locks? .* cannot be (opened|taken): No such device", done.stderr)
 
 
 @contextmanager
