@@ -23,7 +23,7 @@ from hub.domain.addresses import authority
 from hub.domain.errors import CannotStart, HubError, Invalid
 from hub.domain.playback import checked_zone_name
 from hub.domain.text import for_terminal, is_line, is_seen
-from hub.store.private import UMASK, open_data_folder
+from hub.store.private import UMASK, open_data_folder, open_lock
 
 if TYPE_CHECKING:
     from hub.store.backup import Places
@@ -254,7 +254,7 @@ def _alone(folder: Path) -> Iterator[None]:
     system's own: it ends with the process, however that ends."""
     open_data_folder(folder)
     try:
-        file = (folder / "hub.lock").open("w")
+        file = open_lock(folder / "hub.lock")
     except OSError as error:
         raise CannotStart(f"The lock {folder / 'hub.lock'} cannot be opened: {error.strerror}.") from None
     with file:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -19,6 +20,7 @@ import httpx2
 import pytest
 
 from hub.domain.errors import CannotStart
+from hub.services.intake import Intake
 from hub.store.private import open_data_folder
 from tests.harness import make_team
 from tests.media import picture
@@ -223,6 +225,20 @@ def test_what_a_link_in_a_folder_leads_to_is_not_touched(tmp_path: Path) -> None
     open_data_folder(tmp_path / "data")
     assert len(open_ones(tmp_path / "theirs")) == 2
     assert not (tmp_path / "data/blobs/one.png").stat().st_mode & 0o077
+
+
+def test_a_file_in_the_place_of_a_folder_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "incoming").touch()
+    with pytest.raises(CannotStart, match=r"^The folder of incoming files \S+ is not a folder\.$"):
+        Intake(tmp_path / "incoming", max_bytes=1)
+
+
+@pytest.mark.parametrize("name", ["hub.lock", "hub.db.lock"])
+def test_a_pipe_in_the_place_of_a_lock_is_told_in_one_sentence(data: Path, name: str) -> None:
+    os.mkfifo(data / name, 0o600)
+    done = run("serve", "--data", str(data), "--port", "0")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert re.search(r"The locks? .* cannot be (opened|taken): No such device", done.stderr)
 
 
 @contextmanager

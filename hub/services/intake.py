@@ -16,6 +16,7 @@ from hub.domain.errors import Invalid, TooLarge, Unavailable
 from hub.domain.quotas import Quotas
 from hub.services.quotas import Places
 from hub.services.threads import in_thread
+from hub.store.private import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Intake:
         self._folder = folder
         self._quotas = quotas or Quotas()
         self.arrived: Counter[int] = Counter()  # bytes of each team's files that are on their way in
-        folder.mkdir(parents=True, exist_ok=True)
+        open_folder("folder of incoming files", folder)
         for path in folder.glob("*.part"):
             path.unlink(missing_ok=True)
 

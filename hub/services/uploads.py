@@ -29,6 +29,7 @@ from hub.store import quotas as team_quotas
 from hub.store import uploads as store
 from hub.store.blobs import Blobs, Content
 from hub.store.database import Database
+from hub.store.private import open_folder
 from hub.store.uploads import Kept
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class Uploads:
         self._gathered = 0
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._orphans_due_at = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        open_folder("folder of unfinished uploads", folder)
 
     async def begin(
         self,

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from hub.domain.errors import CannotStart
 
@@ -45,6 +46,11 @@ def open_folder(what: str, folder: Path) -> None:
         raise CannotStart(f"The {what} {folder} cannot be made: {error.strerror}.") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise CannotStart(f"The {what} {folder} cannot be written to by {_user(os.geteuid())}.")
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """A file to hold a lock on, made where there is none. Raises OSError, at once for a pipe that nobody reads."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600), "wb", buffering=0)
 
 
 def identity(path: Path) -> tuple[int, int] | None:

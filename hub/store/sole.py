@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol
 from hub.domain.errors import CannotStart, HubError, Unavailable
 from hub.store.failures import described, is_outage
 from hub.store.postgres import CONNECT_S, connect, place_of
+from hub.store.private import open_lock
 
 LOCK = 7235901448  # of PostgreSQL's advisory ones, which each database of a server has for itself
 TAKE_S = 2.0  # for a predecessor that was killed a moment ago: the server needs that to see it gone
@@ -64,8 +65,8 @@ class FileSole:
     async def start(self) -> None:
         self.superseded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         try:
-            for path, mode in ((self._path.with_name(f"{self._path.name}.lock"), "wb"), (self._path, "r+b")):
-                file = path.open(mode, buffering=0)
+            for path in (self._path.with_name(f"{self._path.name}.lock"), self._path):
+                file = open_lock(path) if path != self._path else path.open("r+b", buffering=0)
                 self._files.append(file)
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
