@@ -50,6 +50,8 @@ HEADERS: Final = {
 }
 
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
+_MARKDOWN.add_render_rule("table_open", lambda *_: reference.TABLE)
+_MARKDOWN.add_render_rule("table_close", lambda *_: reference.TABLE_END)
 _PAGE_LINK: Final = re.compile(r"([a-z-]+)\.md(#.*)?")
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 

@@ -11,6 +11,11 @@ from hub.api.reading import MAX_INTEGER
 Markdown = Callable[[str], str]
 Document = Mapping[str, Any]
 
+TABLE: Final = '<div class="table" tabindex="0"><table>'
+"""One that is wider than a phone scrolls by itself, also by keys."""
+
+TABLE_END: Final = "</table></div>"
+
 _MAX_DEPTH: Final = 5  # levels of fields shown; the deepest documented body has five
 
 
@@ -29,11 +34,11 @@ def render(document: Document, markdown: Markdown) -> str:
     parts = [markdown(document["info"]["description"]), "<h2 id='credentials'>Credentials</h2>"]
     for name, scheme in document["components"]["securitySchemes"].items():
         parts.append(f"<h3 id='credential-{name}'>{name}</h3>{markdown(scheme['description'])}")
-    parts.append("<h2 id='errors'>Errors</h2><table><tr><th>Meaning</th><th>Example</th></tr>")
+    parts.append(f"<h2 id='errors'>Errors</h2>{TABLE}<tr><th>Meaning</th><th>Example</th></tr>")
     for name, response in document["components"]["responses"].items():
         example = _json(response["content"]["application/json"]["example"])
         parts.append(f"<tr id='error-{name}'><td>{escape(response['description'])}</td><td>{example}</td></tr>")
-    parts.append("</table><h2 id='calls'>All calls</h2>")
+    parts.append(f"{TABLE_END}<h2 id='calls'>All calls</h2>")
     groups = [(group["name"], [tag for tag in group["tags"] if tag in index]) for group in document["x-tagGroups"]]
     for group, tags in groups:
         parts.append(f"<h3>{escape(group)}</h3>")
@@ -60,7 +65,7 @@ def _operation(document: Document, path: str, method: str, operation: Document, 
         for parameter in operation["parameters"]
     ]
     if rows:
-        parts.append("<table><tr><th>Parameter</th><th>In</th><th>Type</th><th>Meaning</th></tr>")
+        parts.append(f"{TABLE}<tr><th>Parameter</th><th>In</th><th>Type</th><th>Meaning</th></tr>")
         for label, where, schema, required, parameter in rows:
             text = markdown(parameter.get("description", ""))
             need = " required" if required else ""
@@ -68,7 +73,7 @@ def _operation(document: Document, path: str, method: str, operation: Document, 
                 f"<tr><td><code>{escape(label)}</code>{need}</td><td>{where}</td>"
                 f"<td>{escape(_type(document, schema))}</td><td>{text}</td></tr>"
             )
-        parts.append("</table>")
+        parts.append(TABLE_END)
     for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(_media(document, f"Body: {kind}", media, markdown))
     errors = []
@@ -106,7 +111,8 @@ def _media(document: Document, title: str, media: Document, markdown: Markdown) 
         f"<td>{escape(_type(document, schema))}</td><td>{markdown(schema.get('description', ''))}</td></tr>"
         for name, schema, required in _fields(document, media["schema"], "", 0)
     ]
-    table = f"<table><tr><th>Field</th><th>Type</th><th>Meaning</th></tr>{''.join(rows)}</table>" if rows else ""
+    head = "<tr><th>Field</th><th>Type</th><th>Meaning</th></tr>"
+    table = f"{TABLE}{head}{''.join(rows)}{TABLE_END}" if rows else ""
     example = _json(media["example"]) if "example" in media else ""
     return f"<details><summary>{escape(title)}</summary>{table}{example}</details>"
 

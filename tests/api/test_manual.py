@@ -188,3 +188,21 @@ async def test_a_browser_finds_a_start_page_and_a_program_none(client) -> None:
     assert "script" not in page.tags
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert (await client.get("/")).json() == {"message": "Not found.", "code": "not_found"}
+
+
+def test_every_answer_without_data_is_named_and_no_other():
+    """But for deletions, which answer a message, and Hangar's calls, which the page names as a whole."""
+    bare = set()
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            if not path.startswith("/api/v1") or any(tag.startswith("Hangar") for tag in operation["tags"]):
+                continue
+            for status, response in operation["responses"].items():
+                schema = response.get("content", {}).get("application/json", {}).get("schema")
+                if schema and status.startswith("2"):
+                    if "$ref" in schema:
+                        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+                    if "data" not in schema["properties"] and schema["properties"].keys() != {"message"}:
+                        bare.add((method.upper(), path))
+    section = manual.source("calling").partition("### Answers without `data`")[2].partition("\n## ")[0]
+    assert bare == set(CALL.findall(section))

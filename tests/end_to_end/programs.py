@@ -73,6 +73,9 @@ class Programs:
         *lines, last = script.strip().splitlines()
         return await self._spawn(script, "bash", "-euc", "\n".join([*lines, f"exec {last}"]), **environment)
 
+    async def python(self, script: str, **environment: str) -> Program:
+        return await self._spawn(script, sys.executable, "-c", script, **environment)
+
     async def _start(self, module: str, *arguments: str, **environment: str) -> Program:
         command = (sys.executable, "-m", module, *arguments)
         return await self._spawn(f"{module} {' '.join(arguments)}", *command, **environment)
