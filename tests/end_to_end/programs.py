@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-LINE_S = 40.0  # for a line that is waited for; on a busy machine programs start slowly
-END_S = 40.0
+LINE_S = 100.0  # for a line that is waited for; beside other load a program needs many times as long as alone
+END_S = 100.0
 
 
 class Program:
@@ -23,9 +23,9 @@ class Program:
         self.lines: list[str] = []
         self._read = 0
 
-    async def line(self, pattern: str) -> re.Match[str]:
+    async def line(self, pattern: str, within_s: float = LINE_S) -> re.Match[str]:
         """The next line in which `pattern` is found; those before it are passed over."""
-        async with asyncio.timeout(LINE_S):
+        async with asyncio.timeout(within_s):
             while True:
                 while self._read < len(self.lines):
                     self._read += 1
@@ -34,9 +34,9 @@ class Program:
                 if not await self._next():
                     raise AssertionError(f"{self.name} ended without a line like {pattern}: {self.text()}")
 
-    async def end(self) -> int:
+    async def end(self, within_s: float = END_S) -> int:
         """The exit status, once it ends by itself."""
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(within_s):
             while await self._next():
                 pass
             return await self.process.wait()
@@ -58,9 +58,10 @@ class Program:
 
 
 class Programs:
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, stack: AsyncExitStack, before: tuple[str, ...]) -> None:
         self._folder = folder
         self._stack = stack
+        self._before = before
 
     async def hub(self, *arguments: str, **environment: str) -> Program:
         return await self._start("hub", *arguments, **environment)
@@ -83,6 +84,7 @@ class Programs:
     async def _spawn(self, name: str, *command: str, **environment: str) -> Program:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "AGENT_"))}
         process = await asyncio.create_subprocess_exec(
+            *self._before,
             *command,
             cwd=self._folder,
             env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | environment,
@@ -101,7 +103,8 @@ async def _away(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def programs(folder: Path) -> AsyncIterator[Programs]:
-    """Those that still run at the end of the block are killed."""
+async def programs(folder: Path, *before: str) -> AsyncIterator[Programs]:
+    """Those that still run at the end of the block are killed. `before` is a command that becomes each of them, as
+    `env` does."""
     async with AsyncExitStack() as stack:
-        yield Programs(folder, stack)
+        yield Programs(folder, stack, before)

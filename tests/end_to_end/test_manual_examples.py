@@ -1,5 +1,5 @@
-"""The manual's shell examples, run as they stand there, page after page, against one hub with one player. Only addresses
-differ, and curl is told to fail where the hub refuses."""
+"""The manual's shell examples, run as they stand there, page after page, against one hub with one player. Only
+addresses differ, and curl is told to fail where the hub refuses."""
 
 import re
 from collections.abc import AsyncIterator

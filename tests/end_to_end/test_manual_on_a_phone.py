@@ -24,9 +24,7 @@ async def test_every_page_fits_a_phone(tmp_path: Path) -> None:
         running_hub(settings(tmp_path / "hub")) as hub,
         browser(tmp_path / "browser") as tab,
     ):
-        await tab.do(
-            "Emulation.setDeviceMetricsOverride", width=WIDTH_PX, height=812, deviceScaleFactor=2, mobile=True
-        )
+        await tab.do("Emulation.setDeviceMetricsOverride", width=WIDTH_PX, height=812, deviceScaleFactor=2, mobile=True)
         for page in pages:
             await tab.do("Page.navigate", url=f"{hub.url}/docs{page}")
             await tab.loaded()

@@ -16,17 +16,17 @@ BIN = Path(sys.executable).parent
 INSTALLS = re.compile(r"^(sudo apt|python3 -m venv) .*\n", re.MULTILINE)
 
 
-def blocks(port: int) -> list[str]:
-    """The shell blocks of "Run it", for a hub on this port."""
-    section = (ROOT / "README.md").read_text().partition("\n## Run it\n")[2].partition("\n## ")[0]
-    local = section.replace("http://hub.example:8080", f"http://127.0.0.1:{port}").replace("8080", str(port))
-    return [INSTALLS.sub("", block) for block in re.findall(r"```sh\n(.*?)```", local, re.DOTALL)]
+def shell_blocks(section: str, port: int) -> list[str]:
+    """Those below a heading of the second level, for a hub on this port."""
+    text = (ROOT / "README.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    local = text.replace("http://hub.example:8080", f"http://127.0.0.1:{port}").replace("8080", str(port))
+    return re.findall(r"```sh\n(.*?)```", local, re.DOTALL)
 
 
 async def test_a_hub_and_a_player_run_by_the_lines_of_the_readme(run: Programs, tmp_path: Path) -> None:
     require("curl")
     port = free_port()
-    serve, device, operate, show = blocks(port)
+    serve, device, operate, show = (INSTALLS.sub("", block) for block in shell_blocks("Run it", port))
     for environment in (tmp_path / ".venv", tmp_path / "home/signalbox"):
         environment.mkdir(parents=True)
         (environment / "bin").symlink_to(BIN)
