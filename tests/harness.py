@@ -20,6 +20,7 @@ from hub.sockets.operators import Operators
 from hub.sockets.registry import Registry
 from hub.store.database import Database
 from tests.furnished import Furnished
+from tests.waiting import PATIENCE_S
 
 PASSWORD = "correct horse battery"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # hubs of tests are plain HTTP; to read all authorities takes 30 ms
@@ -167,7 +168,7 @@ class Player:
         await self.connection.send(json.dumps(message))
 
     async def receive(self) -> dict[str, Any]:
-        text = await asyncio.wait_for(self.connection.recv(), 20)
+        text = await asyncio.wait_for(self.connection.recv(), PATIENCE_S)
         assert isinstance(text, str)
         message: dict[str, Any] = json.loads(text)
         return message
@@ -216,5 +217,5 @@ class Player:
 
     async def closed(self) -> tuple[int | None, str | None]:
         """Wait for the end: (close code, reason)."""
-        await asyncio.wait_for(self.connection.wait_closed(), 60)
+        await asyncio.wait_for(self.connection.wait_closed(), PATIENCE_S)
         return self.connection.close_code, self.connection.close_reason

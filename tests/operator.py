@@ -9,6 +9,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.waiting import PATIENCE_S
+
 SUBPROTOCOL: Any = "signalbox.operator.v1"
 FIELDS = ("player_id", "screen_id", "name", "status", "since", "quarantined")
 
@@ -24,7 +26,7 @@ class Operator:
         await self.connection.send(json.dumps(message))
 
     async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             message: dict[str, Any] = json.loads(await self.connection.recv())
         self.state.apply(message)
         return message
@@ -46,7 +48,7 @@ class Operator:
         return message
 
     async def closed(self) -> int | None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await self.connection.wait_closed()
         return self.connection.close_code
 

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from standardwebhooks import Webhook
 
+from tests.waiting import PATIENCE_S
+
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -72,7 +74,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/hook"
 
     async def next(self) -> Heard:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.heard.get()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

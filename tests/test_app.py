@@ -12,6 +12,7 @@ from hub.store.database import Database
 from hub.store.tables import Alert, Team
 from tests.harness import make_team, running_hub, settings
 from tests.postgres import PostgresServer
+from tests.waiting import PATIENCE_S
 
 
 async def test_an_alert_that_was_raised_while_the_clock_was_ahead_is_live_at_once(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ async def test_an_alert_that_was_raised_while_the_clock_was_ahead_is_live_at_onc
             Alert(team_id=team_id, title="Fire", severity="severe", everyone=True, starts_at=ahead, created_at=ahead)
         )
     await db.stop()
-    async with running_hub(config, key) as hub, asyncio.timeout(30):
+    async with running_hub(config, key) as hub, asyncio.timeout(PATIENCE_S):
         while (await hub.client.get("/api/v1/alerts")).json()["data"][0]["status"] == "scheduled":
             pass
         [alert] = (await hub.client.get("/api/v1/alerts")).json()["data"]

@@ -3,6 +3,7 @@
 import asyncio
 
 from hub.jobs import Job, Jobs
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_failing_job_is_called_again_and_disturbs_no_other() -> None:
@@ -20,7 +21,7 @@ async def test_a_failing_job_is_called_again_and_disturbs_no_other() -> None:
 
     jobs = Jobs([Job("failing", 0.01, failing), Job("working", 0.01, working)])
     jobs.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await worked.wait()
         await recovered.wait()
     await jobs.stop()
@@ -39,7 +40,7 @@ async def test_a_job_with_more_to_do_is_called_at_once() -> None:
 
     jobs = Jobs([Job("work", 3600, work)])
     jobs.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await done.wait()
     await jobs.stop()
 

@@ -13,6 +13,7 @@ import httpx2
 from tests.harness import running_hub, settings
 from tests.ports import free_port
 from tests.requirements import require
+from tests.waiting import PATIENCE_S
 
 # The lines in the middle are the document's. What it leaves to the reader's framework stands around them: `$request`
 # and `abort`.
@@ -45,7 +46,7 @@ async def php_server(folder: Path) -> AsyncIterator[str]:
         )
     url = f"http://127.0.0.1:{port}/"
     try:
-        async with asyncio.timeout(20), httpx2.AsyncClient() as client:
+        async with asyncio.timeout(PATIENCE_S), httpx2.AsyncClient() as client:
             while True:
                 try:
                     await client.get(url)

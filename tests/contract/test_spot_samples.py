@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.requirements import require
+from tests.waiting import PATIENCE_S
 from tests.whole_hub import WholeHub
 
 SAMPLES = json.loads(Path(__file__).with_name("spot_samples.json").read_text())
@@ -69,7 +70,7 @@ async def make_sixteen(hub: WholeHub) -> None:
 
 async def run(program: str, *arguments: str, given: str = "") -> str:
     process = await asyncio.create_subprocess_exec(program, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-    told, complaint = await asyncio.wait_for(process.communicate(given.encode()), 60)
+    told, complaint = await asyncio.wait_for(process.communicate(given.encode()), PATIENCE_S)
     assert process.returncode == 0, complaint.decode()
     return told.decode()
 

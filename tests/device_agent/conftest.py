@@ -12,6 +12,7 @@ from device_agent.logs import RecentLines
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.system.simulated import SimulatedSystem
 from tests.device_agent.far_hub import far_hub
+from tests.waiting import PATIENCE_S
 
 
 class Pauses:
@@ -28,7 +29,7 @@ class Pauses:
         await over.wait()
 
     async def next(self) -> float:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.asked.get()
 
     def end(self) -> None:
@@ -86,7 +87,7 @@ def start_agent(tmp_path, hub):
             else:
                 agent.stop()
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_S):
                     await asyncio.gather(running, return_exceptions=True)
             finally:
                 await journal.close()

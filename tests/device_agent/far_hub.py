@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from hub.protocol.messages import Command, Hello, Plays, Result, Sync, Upload, Welcome
 from hub.protocol.session import Binary, Close, HubSession, Ping, Text, UploadChunk
 from hub.protocol.times import write_time
+from tests.waiting import PATIENCE_S
 
 
 @dataclass
@@ -48,7 +49,7 @@ class FarHub:
 
     async def welcomed(self) -> "FarConnection":
         """The next connection that has said hello and was welcomed."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.connections.get()
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -185,7 +186,7 @@ class FarConnection:
 
     async def hear(self, kind: type, **fields: object):
         """The next message of this type with these fields; everything before it is put into `passed`."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 message = await self.said.get()
                 if isinstance(message, kind) and all(getattr(message, k) == v for k, v in fields.items()):
@@ -216,7 +217,7 @@ class FarConnection:
         self.socket.transport.abort()
 
     async def ended(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await self.over.wait()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from device_agent.version import VERSION
 from hub.protocol.messages import Bye, Result, SettingsReport
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 MEMORY_KB = 30 * 1024  # what an agent may keep resident while it is connected
@@ -42,7 +43,7 @@ async def device_agent(*arguments):
 
 
 async def ending(process):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -139,7 +140,7 @@ async def test_without_a_token_it_shows_a_code(tmp_path):
     async with device_agent(
         "run", "--hub", "http://127.0.0.1:1", "--state", tmp_path, "--player", "simulated"
     ) as process:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while b"not paired" not in await process.stderr.readline():
                 pass
         process.terminate()

@@ -14,6 +14,7 @@ from device_agent.players.base import PlayerError
 from device_agent.system.base import Rebooted
 from hub.protocol.messages import Cancel, Command, Result, ResultOk
 from hub.protocol.times import write_time
+from tests.waiting import PATIENCE_S
 
 NOW = 1_800_000_000_000  # the hub's clock at the welcome, Unix ms
 
@@ -92,14 +93,14 @@ class Bench:
         )
 
     async def outcome(self, id=None):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 result = await self.results.get()
                 if id is None or result.id == id:
                     return result
 
     async def start_of(self, id):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while await self.started.get() != id:
                 pass
 
@@ -414,7 +415,7 @@ async def test_a_reboot_ends_the_runner_and_nothing_follows_it(life, ran):
         bench.fault = Rebooted()
         await bench.send("c1", "sick", "once")
         await bench.send("c2")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.wait({bench.task})
     assert bench.end.subgroup(Rebooted) is not None
     assert ran == []

@@ -8,6 +8,7 @@ import pytest
 from device_agent.content import Content
 from device_agent.players.base import PlayerError
 from device_agent.players.simulated import SimulatedPlayer
+from tests.waiting import PATIENCE_S
 
 
 class Screen(SimulatedPlayer):
@@ -23,7 +24,7 @@ class Screen(SimulatedPlayer):
         return current
 
     async def next(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.shown.get()
 
 

@@ -8,6 +8,7 @@ from device_agent.faults import Faults
 from device_agent.fleet import Fleet, FleetOptions, Member, read_tokens
 from device_agent.logs import RecentLines
 from hub.protocol.messages import Result, SettingsReport
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ async def fleet(hub, tmp_path):
     running = asyncio.create_task(fleet.run())
     yield fleet
     fleet.stop()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await running
 
 

@@ -12,6 +12,7 @@ from device_agent.following import Following
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.program import Asset
 from hub.protocol.messages import DeviceEvent, Plays, Result, SettingsReport
+from tests.waiting import PATIENCE_S
 
 POSTER, FILM = b"poster" * 500, b"film" * 5_000
 FROM, TO = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
@@ -34,7 +35,7 @@ class Screen(SimulatedPlayer):
         self.shown.put_nowait("")
 
     async def next(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.shown.get()
 
 
@@ -194,7 +195,7 @@ async def test_a_file_that_is_coming_in_is_waited_for_and_not_fetched_twice(tmp_
             token=lambda: "t", now=lambda: 0, notice=nothing, changed=nothing, adopted=nothing,
         )  # fmt: skip
         first = asyncio.create_task(following.file(film))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert await asked.get() == "once"
             first.cancel()  # as a command does whose time is over; its download goes on
             others = [asyncio.create_task(following.file(film)) for _ in range(2)]

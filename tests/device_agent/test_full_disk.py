@@ -20,6 +20,7 @@ from hub.protocol.messages import Ack, Cancel, Play, Plays, PlaysOk, Result, Res
 from tests.device_agent.refusal import forbidden, full, refused, small_disk
 from tests.device_agent.test_commands import life, ran  # noqa: F401
 from tests.device_agent.test_following import publish
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 REFUSED = "is not taken yet"
@@ -36,7 +37,7 @@ class Process:
 
     async def said(self, words: str) -> None:
         assert self._process.stderr is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while line := await self._process.stderr.readline():
                 if words in line.decode():
                     return
@@ -199,7 +200,7 @@ async def test_a_start_does_not_wait_for_a_full_disk(life, tmp_path):  # noqa: F
 
 async def until(look, wanted) -> None:
     """What is written by others is there at some moment."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             if await look() == wanted:
                 return
@@ -290,7 +291,7 @@ async def test_showings_that_a_full_disk_refused_are_proven_all_the_same(journal
         await rest.begun.acquire()
         rest.over.release()
         await until(lambda: kept(journal), ["p0", "p1", "p2"])
-        async with asyncio.timeout(20), underway(plays.run()):
+        async with asyncio.timeout(PATIENCE_S), underway(plays.run()):
             told = await sent.get()
     assert [entry.id for entry in told.entries] == ["p0", "p1", "p2"]
 
@@ -300,7 +301,7 @@ async def test_a_confirmation_of_showings_on_a_full_disk_ends_nothing(journal, t
     plays = PlayLog("p", journal, lambda message: sent.put_nowait(message) or True, sleep=Rest())
     await plays.keep(play(1))
     async with underway(plays.run()):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             told = await sent.get()
         with refused(tmp_path / "journal.db", "DELETE ON play"):
             await plays.confirmed(PlaysOk(batch=told.batch))

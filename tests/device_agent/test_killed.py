@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub.protocol.messages import Result
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,7 +77,7 @@ async def test_a_once_command_runs_at_most_once_and_is_told_as_it_was(hub, agent
     async with agent(step) as process:
         connection = await hub.welcomed()
         await connection.command("c1", "custom:count", delivery="once")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == -signal.SIGKILL
     if "journal confirmed" in step:  # the hub has the result; the id stays known or is told again
         assert (await connection.hear(Result, id="c1")).status == "succeeded"
@@ -100,13 +101,13 @@ async def test_a_reboot_happens_at_most_once_and_only_a_new_boot_proves_it(hub, 
         connection = await hub.welcomed()
         before = connection.hello.boot_id
         await connection.command("c1", "reboot", delivery="once")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == -signal.SIGKILL
     async with agent() as process:
         connection = await hub.welcomed()
         entry = connection.hello.journal[0]
         if entry.result is None:  # accepted and in time: it runs now, and ends this process
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await process.wait() == 75
     async with agent():
         connection = await hub.welcomed()

@@ -13,6 +13,7 @@ from hub.protocol.closecodes import CloseCode
 from hub.protocol.messages import Ack, AgentInfo, Hello, PlayerInfo, Result, SettingsReport
 from hub.protocol.session import HubSession, PlayerSession, Silent
 from tests.device_agent.far_hub import FarHub
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_result_is_repeated_on_every_connection_until_it_is_confirmed(hub, start_agent):
@@ -110,7 +111,7 @@ async def test_a_revoked_player_plays_on_offers_a_pairing_and_keeps_trying_its_o
     hub.refusals.append((401, {}))
     async with start_agent(sleep=pauses, pair=pair) as agent:
         assert 600 <= await pauses.next() <= 660
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await offered.wait()
         assert await agent.player.volume() == 100
         pauses.end()

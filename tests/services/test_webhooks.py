@@ -30,6 +30,7 @@ from hub.store.tables import Delivery, Webhook
 from tests.cast import team_owner
 from tests.certificates import certificates
 from tests.receiver import Receiver, silence, status
+from tests.waiting import PATIENCE_S
 
 LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
 
@@ -85,7 +86,7 @@ class Stage:
 
     async def outcome(self) -> Delivery:
         """The delivery, once an attempt was written down."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await self.settled.get()
         [delivery] = await self.deliveries()
         return delivery
@@ -673,7 +674,7 @@ async def test_an_answer_without_end_is_cut(stage: Stage) -> None:
         delivery = await stage.outcome()
         assert delivery.state == "delivered"
         assert delivery.last_answer == "x" * 4_096
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await receiver.hung_up.wait()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hub.domain.alerts import Raised
 from hub.sockets.alerts import AlertBoard
 from tests.harness import Hub, running_hub, settings
+from tests.waiting import PATIENCE_S
 
 
 def test_a_board_says_what_differs_and_nothing_twice() -> None:
@@ -23,7 +24,7 @@ def test_a_board_says_what_differs_and_nothing_twice() -> None:
 
 
 async def test_players_hear_of_their_alerts_and_of_nobody_elses(tmp_path: Path) -> None:
-    async with running_hub(settings(tmp_path)) as hub, asyncio.timeout(30):
+    async with running_hub(settings(tmp_path)) as hub, asyncio.timeout(PATIENCE_S):
         _, lobby_token = await hub.player("Lobby")
         bar_id, bar_token = await hub.player("Bar")
         group = (await hub.client.post("/api/v1/player-groups", json={"name": "G", "player_ids": [bar_id]})).json()

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from hub.sockets import operator as connection_module
 from tests.harness import Hub, running_hub, settings
 from tests.operator import Operator, operator
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -306,7 +307,7 @@ async def test_a_silent_operator_is_dropped_and_a_pong_is_life_enough(tmp_path: 
         gone = asyncio.Event()
         leave = hub.operators.leave
         hub.operators.leave = lambda connection: (leave(connection), gone.set())  # type: ignore[method-assign]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await gone.wait()
         await lively.say(type="ping", ref="still here")
         await lively.until("pong", ref="still here")

@@ -13,6 +13,7 @@ from hub.domain.errors import CannotStart
 from hub.store.postgres import reach
 from tests.ports import free_port
 from tests.postgres import PostgresServer
+from tests.waiting import PATIENCE_S
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FOR_EVER = 3_600.0  # whoever waited for what cannot come would wait for so long
@@ -36,7 +37,7 @@ async def far_end(talk: Talk) -> AsyncIterator[str]:
 
 async def refused(url: str, wait_s: float = FOR_EVER) -> str:
     with pytest.raises(CannotStart) as told:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await reach(url, wait_s)
     sentence = told.value.message
     assert "secret" not in sentence

@@ -17,6 +17,7 @@ from hub.store.database import Database
 from hub.store.statements import Statement, Unit
 from hub.store.tables import Meta
 from hub.store.writer import QUEUE_LIMIT, PostgresWriter, SqliteWriter, _waves, _work
+from tests.waiting import PATIENCE_S
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, :value) RETURNING name")
 CHANGE = Statement("UPDATE meta SET value = :value WHERE name = :name AND value = :before RETURNING name")
@@ -225,7 +226,7 @@ async def test_an_observer_that_fails_takes_no_unit_with_it(database_url: str) -
 
     db = Database(database_url, observe=observe)
     await db.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         assert await db.write(put, "first") == "first"
         assert await db.write(put, "second") == "second"
     await db.stop()
@@ -244,7 +245,7 @@ async def test_a_connection_that_is_beyond_use_is_replaced(tmp_path: Path) -> No
     db = Database(f"sqlite:///{tmp_path}/hub.db", probe=probe)
     await db.start()
     broken.append(True)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(Unavailable):
             await db.write(put, "first")
         assert await db.write(put, "second") == "second"
@@ -296,7 +297,7 @@ async def somebody_waits(db: Database) -> None:
     """Until a connection of this PostgreSQL database waits for a lock."""
     waiting = text("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() "
                    "AND wait_event_type = 'Lock'")  # fmt: skip
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             async with db.session() as session:
                 if (await session.exec(waiting)).scalar():  # type: ignore[call-overload]

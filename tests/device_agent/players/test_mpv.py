@@ -17,6 +17,7 @@ from device_agent.players.mpv import MpvPlayer
 from device_agent.sight import BLACK_BELOW
 from tests.device_agent.players.conftest import QUADRANTS, XScreen
 from tests.requirements import require
+from tests.waiting import PATIENCE_S
 
 
 class Crashes:
@@ -86,7 +87,7 @@ def what_is_open_and_stored(folder: Path) -> tuple[set[str], set[str]]:
 
 async def until_photo(player: MpvPlayer, expected: Callable[[Image.Image], bool]) -> Image.Image:
     """The first screenshot that is as expected: mpv draws overlays, and X shows them, a frame or two after the call."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             image = image_of(await player.screenshot(quality=95))
             if expected(image):
@@ -104,7 +105,7 @@ def is_running(pid: int) -> bool:
 
 async def until_playing(player: MpvPlayer, uri: str | None) -> None:
     """Wait until `uri` is on screen again; the bound is far above what it takes."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 if await player.current() == uri:
@@ -276,7 +277,7 @@ async def test_killed_it_comes_back_with_the_same_item_and_volume(
     await player.set_volume(23)
     pid, started_at = await player.identity()
     os.kill(pid, signal.SIGKILL)
-    assert await asyncio.wait_for(crashes.heard.get(), 30) == (
+    assert await asyncio.wait_for(crashes.heard.get(), PATIENCE_S) == (
         "player.crashed",
         {"player": "mpv", "exit_status": -signal.SIGKILL},
     )
@@ -291,7 +292,7 @@ async def test_killed_it_comes_back_with_the_same_item_and_volume(
 @headless
 async def test_while_it_is_down_every_call_says_so(player: MpvPlayer, quadrants: str, crashes: Crashes) -> None:
     os.kill((await player.identity())[0], signal.SIGKILL)
-    await asyncio.wait_for(crashes.heard.get(), 30)
+    await asyncio.wait_for(crashes.heard.get(), PATIENCE_S)
     for call in (player.play(quadrants), player.set_volume(5), player.screenshot(), player.identity()):
         with pytest.raises(PlayerError) as refused:
             await call
@@ -314,7 +315,7 @@ async def test_restart_gives_a_new_process_that_plays_the_same(player: MpvPlayer
 async def test_a_restart_on_request_is_no_crash(player: MpvPlayer, crashes: Crashes) -> None:
     pid, _ = await player.restart()
     os.kill(pid, signal.SIGKILL)
-    _, data = await asyncio.wait_for(crashes.heard.get(), 30)
+    _, data = await asyncio.wait_for(crashes.heard.get(), PATIENCE_S)
     assert data["exit_status"] == -signal.SIGKILL  # the first thing heard is the kill, not the restart
     assert crashes.heard.empty()
 
@@ -408,7 +409,7 @@ async def test_mpv_ends_when_the_agent_is_gone(player: MpvPlayer) -> None:
     assert process is not None
     assert link is not None
     link._writer.transport.abort()
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
 @headless
@@ -420,7 +421,7 @@ async def test_a_hanging_mpv_is_replaced(
     monkeypatch.setattr("device_agent.players.mpv.START_S", 2.0)
     pid, _ = await player.restart()  # the keeper begins anew, with the shorter times
     os.kill(pid, signal.SIGSTOP)
-    await asyncio.wait_for(crashes.heard.get(), 30)
+    await asyncio.wait_for(crashes.heard.get(), PATIENCE_S)
     await until_playing(player, quadrants)
     assert (await player.identity())[0] != pid
 

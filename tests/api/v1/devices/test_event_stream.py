@@ -12,6 +12,7 @@ import pytest
 
 from hub.api.v1.devices import events as module
 from tests.harness import Hub, running_hub, settings
+from tests.waiting import PATIENCE_S
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -27,7 +28,7 @@ class Source:
     async def next(self) -> dict[str, Any]:
         """The next event; comments are passed over. Raises StopAsyncIteration at the end of the stream."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 line = await anext(self._lines)
                 if not line and "data" in fields:
@@ -41,7 +42,7 @@ class Source:
 
     async def opened(self) -> None:
         """Wait for the comment that says from where on everything is told."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await anext(self._lines)).startswith(":")
 
     async def ended(self) -> None:
