@@ -223,6 +223,7 @@ async def running(
             NODE,
             settings.analytics.plays_retention_days,
             lambda outcome, number: metrics.plays.labels(outcome).inc(number),
+            quotas=quotas,
         )
         weather = _weather(settings, bus)
         programs = Programs(db, bus, weather, settings.server.public_url)
