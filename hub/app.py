@@ -223,6 +223,7 @@ async def running(
             NODE,
             settings.analytics.plays_retention_days,
             lambda outcome, number: metrics.plays.labels(outcome).inc(number),
+            quotas=quotas,
         )
         weather = _weather(settings, bus)
         programs = Programs(db, bus, weather, settings.server.public_url)
@@ -344,6 +345,8 @@ async def running(
         stack.push_async_callback(_at_last, age.keep)
         stack.push_async_callback(_at_last, services.access.flush)
         stack.push_async_callback(_at_last, partial(presence.flush, everything=True))
+        stack.push_async_callback(services.programs.stop)
+        stack.push_async_callback(registry.syncing.stop)
         stack.push_async_callback(jobs.stop)
         stack.push_async_callback(_finish, registry)
         stack.callback(services.feed.close)

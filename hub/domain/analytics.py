@@ -5,7 +5,7 @@ Sums are kept by quarter because every day and hour of every time zone in use be
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -61,9 +61,12 @@ Key = tuple[Dimension, int, int]
 """Dimension, its id, quarter."""
 
 
-def tally(team_id: int, player_id: int, showings: Iterable[Showing], prices: Mapping[int, int]) -> dict[Key, Sum]:
+def tally(
+    team_id: int, player_id: int, showings: Iterable[Showing], prices: Mapping[int, int], layouts: Collection[int]
+) -> dict[Key, Sum]:
     """What these showings add to the sums. `prices` are of the team's own campaigns, in micros a showing: a showing for
-    any other campaign is a showing, and nobody's impression."""
+    any other campaign is a showing, and nobody's impression. `layouts` are the team's own: others have no sums, or a
+    player could make as many as there are numbers."""
     sums: dict[Key, Sum] = defaultdict(Sum)
     for showing in showings:
         price = prices.get(showing.campaign_id or 0)
@@ -71,7 +74,7 @@ def tally(team_id: int, player_id: int, showings: Iterable[Showing], prices: Map
         ids: dict[Dimension, int | None] = {
             "team": team_id,
             "player": player_id,
-            "layout": showing.layout_id,
+            "layout": showing.layout_id if showing.layout_id in layouts else None,
             "campaign": showing.campaign_id if price is not None else None,
         }
         quarter = floor(showing.started_at)

@@ -6,6 +6,7 @@ It asks the same questions as `hub.domain.program` decides by.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import chain
 from typing import Final, Literal
 
 from hub.domain import timeline, weather
@@ -21,13 +22,14 @@ from hub.domain.program import (
     aimed,
     bases,
     by_weather,
-    chain_at,
+    choosing,
     circumstances,
     holidays_of,
     resolve,
 )
 from hub.domain.timeline import IsHoliday, holds_at
 from hub.domain.weather import Sky
+from hub.domain.work import Work, finish
 
 MAX_OTHERS: Final = 100  # schedules told of that do not play; nobody reads further
 
@@ -72,16 +74,25 @@ class Explanation:
 
 
 def explain(world: World, screen: Screen, at: int, sky: Sky | None) -> Explanation:
+    """As `explaining` does it, at once."""
+    return finish(explaining(world, screen, at, sky))
+
+
+def explaining(world: World, screen: Screen, at: int, sky: Sky | None) -> Work[Explanation]:
     """What the player shows at an instant, and why."""
     here = circumstances(world, screen)
-    step = resolve(chain_at(world, here, at), by_weather(sky))
+    yield
+    step = resolve((yield from choosing(world, here, at, {})), by_weather(sky))
     ranked = aimed(world, screen)
     winner = next(((rank, world.plans[i]) for rank, i in ranked if world.plans[i].id == step.schedule), None)
-    others = [*_other_plans(world, here, ranked, winner, at, sky), *_other_bases(world, screen, step)]
+    others: list[Other] = []
+    for other in chain(_other_plans(world, here, ranked, winner, at, sky), _other_bases(world, screen, step)):
+        if len(others) == MAX_OTHERS:
+            break
+        others.append(other)
+        yield
     reason = _reason(step.source, winner)
-    return Explanation(
-        here, step, winner[1] if winner else None, reason, tuple(others[:MAX_OTHERS]), len(world.plans) - len(ranked)
-    )
+    return Explanation(here, step, winner[1] if winner else None, reason, tuple(others), len(world.plans) - len(ranked))
 
 
 def _reason(source: Source, winner: tuple[int, Plan] | None) -> Reason:

@@ -1,9 +1,9 @@
 """What a player is sent: everything that it needs to go on by itself until the timeline ends, and the name of that."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,11 +15,14 @@ from hub.domain.program import (
     Segment,
     Shown,
     Step,
+    Stock,
     World,
-    compile_segments,
     horizon,
 )
 from hub.domain.times import rfc3339, rfc3339_or_none
+from hub.domain.work import Work, finish
+
+SOME: Final = 100  # windows or assets told in one stretch, some 10 us each
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +38,45 @@ class Manifest:
     body: dict[str, Any]
 
     @property
-    def steps(self) -> int:
-        """How many steps all of its chains have: by them it is large or small."""
-        return sum(len(segment.chain) for segment in self.segments)
+    def weight(self) -> int:
+        """How many steps, items and assets it tells: by them it is large or small."""
+        items = sum(len(playlist["items"]) for playlist in self.body["playlists"].values())
+        return sum(len(segment.chain) for segment in self.segments) + items + len(self.body["assets"])
 
     @property
     def asset_ids(self) -> list[int]:
         return [int(id) for id in self.body["assets"]]
 
 
-def manifest(world: World, here: Circumstances, at: int, conditions: Mapping[str, bool]) -> Manifest:
-    """`conditions` says of each condition on the weather whether it holds now."""
-    start, end = horizon(here, at)
-    segments = compile_segments(world, here, start, end)
+def shown_in(world: World, segments: Iterable[Segment]) -> tuple[set[Shown], set[int]]:
+    """All that plays at some time, and which playlists that takes: those themselves and those in zones."""
+    shown = {step.shown for segment in segments for step in segment.chain}
+    layouts = [world.layouts[one.id] for one in shown if one.kind == "layout" and one.id in world.layouts]
+    playlists = {one.id for one in shown if one.kind == "playlist"}
+    playlists |= {zone.playlist_id or 0 for layout in layouts for zone in layout.zones}
+    return shown, playlists & world.playlists.keys()
+
+
+def making(
+    world: World, stock: Stock, here: Circumstances, at: int, segments: list[Segment], conditions: Mapping[str, bool]
+) -> Work[Manifest]:
+    """The manifest of a timeline that begins with the day of `at`. `stock` has its playlists; `conditions` says of each
+    condition on the weather whether it holds now."""
+    start, _ = horizon(here, at)
     end = segments[-1].end
+    shown, _ = shown_in(world, segments)
+    timeline = []
+    for number, segment in enumerate(segments):
+        if number % SOME == 0:
+            yield
+        timeline.append(entry(segment))
     notices = (world.notices[index] for index in here.notices)
     body = {
         "valid_until": rfc3339(end),
         "timezone": here.timezone,
-        "timeline": [entry(segment) for segment in segments],
+        "timeline": timeline,
         "conditions": dict(conditions),
-        **contents(world, {step.shown for segment in segments for step in segment.chain}),
+        **(yield from gathering(world, stock, shown)),
         "alerts": [
             {
                 "id": str(notice.id),
@@ -69,22 +90,67 @@ def manifest(world: World, here: Circumstances, at: int, conditions: Mapping[str
             if notice.starts_at < end and (notice.ends_at is None or notice.ends_at > start)
         ],
     }
-    revision = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
-    return Manifest(revision, segments, body)
+    hasher = hashlib.sha256()
+    for part in encoded(body):
+        hasher.update(part)
+        yield
+    return Manifest(hasher.hexdigest()[:32], segments, body)
+
+
+def encoded(body: Mapping[str, Any], some: int = SOME) -> Iterator[bytes]:
+    """The body as JSON with sorted names, in parts of some kilobytes."""
+    for number, name in enumerate(sorted(body)):
+        yield (b"," if number else b"{") + orjson.dumps(name) + b":"
+        value = body[name]
+        if isinstance(value, dict):
+            yield from _members(b"{}", [{key: value[key]} for key in sorted(value)])
+        elif isinstance(value, list):
+            yield from _members(b"[]", [value[at : at + some] for at in range(0, len(value), some)])
+        else:
+            yield orjson.dumps(value)
+    yield b"}"
+
+
+def _members(brackets: bytes, parts: Iterable[Any]) -> Iterator[bytes]:
+    """One list or object of the members of all parts."""
+    before = brackets[:1]
+    for part in parts:
+        yield before + orjson.dumps(part, option=orjson.OPT_SORT_KEYS)[1:-1]
+        before = b","
+    yield brackets if before != b"," else brackets[1:]
 
 
 def contents(world: World, shown: set[Shown]) -> dict[str, Any]:
+    """As `gathering` has them, of a world with its items."""
+    return finish(gathering(world, world, shown))
+
+
+def gathering(world: World, stock: Stock, shown: set[Shown]) -> Work[dict[str, Any]]:
     """`playlists`, `layouts` and `assets` of all that is shown, by id; what no asset is there for is left out."""
     layouts = sorted({one.id for one in shown if one.kind == "layout"} & world.layouts.keys())
     zones = [zone for id in layouts for zone in world.layouts[id].zones]
     wanted = {one.id for one in shown if one.kind == "playlist"} | {zone.playlist_id or 0 for zone in zones}
-    playlists = sorted(wanted & world.playlists.keys())
-    items = [item for id in playlists for item in world.playlists[id].items]
-    assets = sorted(({zone.asset_id or 0 for zone in zones} | {item.asset_id for item in items}) & world.assets.keys())
+    own: dict[int, Asset] = {
+        zone.asset_id: world.assets[zone.asset_id]
+        for zone in zones
+        if zone.asset_id is not None and zone.asset_id in world.assets
+    }
+    playlists: dict[str, Any] = {}
+    for id in sorted(wanted & stock.playlists.keys()):
+        yield
+        playlists[str(id)] = playlist_told(stock, id)
+        for item in stock.playlists[id].items:
+            if item.asset_id in stock.assets:
+                own[item.asset_id] = stock.assets[item.asset_id]
+    assets: dict[str, Any] = {}
+    for number, id in enumerate(sorted(own)):
+        if number % SOME == 0:
+            yield
+        assets[str(id)] = _asset(own[id])
     return {
-        "playlists": {str(id): playlist_told(world, id) for id in playlists},
+        "playlists": playlists,
         "layouts": {str(id): _layout(world.layouts[id]) for id in layouts},
-        "assets": {str(id): _asset(world.assets[id]) for id in assets},
+        "assets": assets,
     }
 
 
@@ -105,7 +171,7 @@ def _step(step: Step) -> dict[str, Any]:
     return told
 
 
-def playlist_told(world: World, playlist_id: int) -> dict[str, Any]:
+def playlist_told(world: Stock, playlist_id: int) -> dict[str, Any]:
     """A playlist with those of its items that can be shown. A duration of None: as long as the asset lasts."""
     playlist = world.playlists[playlist_id]
     items = [

@@ -18,7 +18,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from hub.domain import timeline, weather
 from hub.domain.playback import Target
@@ -26,11 +26,13 @@ from hub.domain.schedules import Condition, Rule
 from hub.domain.timeline import holds_at, windows
 from hub.domain.times import DAY
 from hub.domain.weather import Sky
+from hub.domain.work import Work, finish
 
 HORIZON_DAYS: Final = 14
 MAX_SEGMENTS: Final = 5_000  # of one timeline, some hundred changes a day; a timeline with more ends earlier
 MAX_ASKED: Final = 20  # conditions of one chain, as many as one schedule may have; JSON nests no deeper than 254
 MAX_STEPS: Final = 32_000  # of all chains of one timeline, some MB: a full chain each minute of a day of 25 hours
+FEW: Final = 32  # schedules or windows looked at in one stretch, some 30 us each
 MAX_WINDOWS: Final = 25_000  # of schedules, looked at for one timeline, some 10 us each: a day of 20,000 schedules
 
 Source = Literal["schedule", "player_layout", "group_layout", "default_playlist", "nothing"]
@@ -152,6 +154,23 @@ class Screen:
     group_ids: tuple[int, ...] = ()
 
 
+class Stock(Protocol):
+    """Playlists with their items, and the assets that these name."""
+
+    @property
+    def playlists(self) -> Mapping[int, Playlist]: ...
+    @property
+    def assets(self) -> Mapping[int, Asset]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The stock of some playlists."""
+
+    playlists: Mapping[int, Playlist]
+    assets: Mapping[int, Asset]
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """All that a team has to show, and to whom. Only what can be shown is in `assets`."""
@@ -167,19 +186,34 @@ class World:
     holidays: Mapping[int | None, frozenset[date]] = field(default_factory=dict)
     """By location; None: everywhere."""
     notices: tuple[Notice, ...] = ()
+    filled: frozenset[int] | None = None
+    """Playlists that have something to show, where their items are not among what was read; None: they are."""
+    aims: Mapping[Target, Sequence[int]] | None = None
+    """Indexes of the schedules by target; None: to be worked out."""
     _aimed: dict[Target, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _content: dict[Shown, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for index, plan in enumerate(self.plans):
-            for target in plan.targets:
-                self._aimed.setdefault(target, []).append(index)
+        if self.aims is None:
+            for index, plan in enumerate(self.plans):
+                for target in plan.targets:
+                    self._aimed.setdefault(target, []).append(index)
 
     def aimed_at(self, targets: Iterable[Target]) -> set[int]:
         """Indexes of the schedules that are for any of the targets."""
-        return {index for target in targets for index in self._aimed.get(target, ())}
+        aims = self._aimed if self.aims is None else self.aims
+        return {index for target in targets for index in aims.get(target, ())}
 
     def has_content(self, shown: Shown) -> bool:
         """Whether there is anything to see in it."""
+        found = self._content.get(shown)
+        if found is None:
+            found = self._content[shown] = self._has_content(shown)
+        return found
+
+    def _has_content(self, shown: Shown) -> bool:
+        if shown.kind == "playlist" and self.filled is not None:
+            return shown.id in self.filled
         if shown.kind == "playlist":
             playlist = self.playlists.get(shown.id)
             return playlist is not None and any(item.asset_id in self.assets for item in playlist.items)
@@ -297,15 +331,38 @@ def holidays_of(world: World, location_id: int | None) -> timeline.IsHoliday:
     return days.__contains__
 
 
+Held = dict[tuple[int, str, int | None], bool]
+"""Whether schedules hold at one instant: by index, time zone, and location where that has holidays of its own."""
+
+
 def chain_at(world: World, here: Circumstances, at: int) -> Chain:
-    """What may play at an instant, by looking at every schedule."""
+    """What may play at an instant, by looking at the schedules in their precedence."""
+    return finish(choosing(world, here, at, {}))
+
+
+def choosing(world: World, here: Circumstances, at: int, held: Held) -> Work[Chain]:
+    """The same in stretches. `held` is what was found before, of this instant, and takes what is found now."""
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
-    steps = _steps(world, here)
-    ranks = [
-        rank for rank, index in enumerate(here.plans) if holds_at(world.plans[index].rule, zone, is_holiday, at)
-    ] + [len(here.plans)]
-    asking = [rank for rank in ranks if steps[rank].conditions]
-    return _chain(steps, asking, next(rank for rank in ranks if not steps[rank].conditions))
+    place = here.location_id if here.location_id in world.holidays else None
+    asking: list[Step] = []
+    asked = looked_at = 0
+    for index in here.plans:
+        plan = world.plans[index]
+        known = index, here.timezone, place
+        holds = held.get(known)
+        if holds is None:
+            if looked_at % FEW == 0:
+                yield
+            looked_at += 1
+            holds = held[known] = holds_at(plan.rule, zone, is_holiday, at)
+        if holds:
+            step = _step(plan)
+            if not step.conditions:
+                return (*asking, step)
+            asked += len(step.conditions)
+            if asked <= MAX_ASKED:
+                asking.append(step)
+    return (*asking, _base(here))
 
 
 def resolve(chain: Chain, holds: Callable[[Condition], bool]) -> Step:
@@ -325,6 +382,11 @@ def horizon(here: Circumstances, at: int, days: int = HORIZON_DAYS) -> tuple[int
 
 
 def compile_segments(world: World, here: Circumstances, start: int, end: int) -> list[Segment]:
+    """As `compiling` does it, at once."""
+    return finish(compiling(world, here, start, end))
+
+
+def compiling(world: World, here: Circumstances, start: int, end: int) -> Work[list[Segment]]:
     """The timeline of [start, end): gapless, in order, each segment different from the one before it.
 
     It ends before `end` when it would have more than MAX_SEGMENTS, or MAX_STEPS in all of their chains, or when more
@@ -332,11 +394,18 @@ def compile_segments(world: World, here: Circumstances, start: int, end: int) ->
     """
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
 
-    def openings(rank: int, rule: Rule) -> Iterator[tuple[int, int, int]]:
-        return ((begins, rank, ends) for begins, ends in windows(rule, zone, is_holiday, start, end))
-
-    opening = heapq.merge(*(openings(rank, world.plans[index].rule) for rank, index in enumerate(here.plans)))
-    steps = _steps(world, here)
+    opening: list[tuple[int, int, int, Iterator[timeline.Window]]] = []  # a heap: of each rank the window that is next
+    steps: list[Step] = []
+    for rank, index in enumerate(here.plans):
+        if rank % FEW == 0:
+            yield
+        plan = world.plans[index]
+        steps.append(_step(plan))
+        coming = windows(plan.rule, zone, is_holiday, start, end)
+        if (window := next(coming, None)) is not None:
+            opening.append((window[0], rank, window[1], coming))
+    steps.append(_base(here))
+    heapq.heapify(opening)
     segments: list[Segment] = []
     open_until: dict[int, int] = {}  # by rank
     closing: list[tuple[int, int]] = []  # a heap of (end, rank); those are over that `open_until` has a later end of
@@ -344,17 +413,23 @@ def compile_segments(world: World, here: Circumstances, start: int, end: int) ->
     settled: list[int] = [len(here.plans)]  # and those that do not, the base being the last
     at = start
     looked_at = told = 0
-    following = next(opening, None)
     while at < end:
-        while following is not None and following[0] <= at:
-            _, rank, until = following
+        if len(segments) % FEW == 0:
+            yield
+        while opening and opening[0][0] <= at:
+            _, rank, until, coming = opening[0]
+            if (window := next(coming, None)) is None:
+                heapq.heappop(opening)
+            else:
+                heapq.heapreplace(opening, (window[0], rank, window[1], coming))
             if rank not in open_until:
                 insort(asking if steps[rank].conditions else settled, rank)
             if until > open_until.get(rank, 0):
                 open_until[rank] = until
                 heapq.heappush(closing, (until, rank))
             looked_at += 1
-            following = next(opening, None)
+            if looked_at % FEW == 0:
+                yield
         while closing and closing[0][0] <= at:
             until, rank = heapq.heappop(closing)
             if open_until[rank] == until:
@@ -363,7 +438,7 @@ def compile_segments(world: World, here: Circumstances, start: int, end: int) ->
                 del ranks[bisect_left(ranks, rank)]
         if segments and looked_at > MAX_WINDOWS:
             break
-        until = min([end, *(one[0] for one in closing[:1]), *([following[0]] if following else [])])
+        until = min([end, *(one[0] for one in closing[:1]), *(one[0] for one in opening[:1])])
         chain = _chain(steps, asking, settled[0])
         if segments and segments[-1].chain == chain:
             segments[-1] = Segment(segments[-1].start, until, chain)
@@ -376,11 +451,13 @@ def compile_segments(world: World, here: Circumstances, start: int, end: int) ->
     return segments
 
 
-def _steps(world: World, here: Circumstances) -> list[Step]:
-    """The step of each schedule by its rank, and the one of the base behind them."""
-    plans = (world.plans[index] for index in here.plans)
-    steps = [Step(plan.shown, "schedule", plan.id, weather.weather_of(plan.rule)) for plan in plans]
-    return [*steps, Step(here.base, here.base_source)]
+def _step(plan: Plan) -> Step:
+    return Step(plan.shown, "schedule", plan.id, weather.weather_of(plan.rule))
+
+
+def _base(here: Circumstances) -> Step:
+    """What comes behind all schedules."""
+    return Step(here.base, here.base_source)
 
 
 def _chain(steps: Sequence[Step], asking: Sequence[int], settled: int) -> Chain:

@@ -68,8 +68,15 @@ QUOTAS: Final[Mapping[str, Quota]] = {
     ),
     "folders": Quota("folders", Limits(500, 5_000, 20_000, 50_000), "the whole tree is read to place one"),
     "playlists": Quota("playlists", Limits(500, 5_000, 20_000, 50_000), "each may have a thousand items"),
+    "playlist_items": Quota(
+        "items of all playlists", Limits(20_000, 200_000, 500_000, 1_000_000),
+        "each is a row; what a player shows is read and told whole",
+    ),
     "layouts": Quota("layouts", Limits(200, 2_000, 10_000, 20_000), "each may have twenty zones"),
     "schedules": Quota("schedules", Limits(500, 5_000, 10_000, 20_000), "all are read to know what plays"),
+    "schedule_targets": Quota(
+        "targets of all schedules", Limits(20_000, 100_000, 200_000, 500_000), "all are read to know what plays"
+    ),
     "locations": Quota("locations", Limits(100, 1_000, 5_000, 20_000), "the weather is asked about each"),
     "holidays": Quota("holidays", Limits(500, 2_000, 10_000, 20_000), "all are read to know what plays"),
     "campaigns": Quota("campaigns", Limits(100, 1_000, 5_000, 20_000), "each is a line of the sums of each day"),
@@ -87,6 +94,11 @@ QUOTAS: Final[Mapping[str, Quota]] = {
     ),
     "mails_per_hour": Quota(
         "mails an hour", Limits(100, 500, 2_000, 5_000), "one mail server sends all; what is over is withheld",
+        passing=True, retry_after=3_600,
+    ),
+    "plays_per_day": Quota(
+        "plays that begin on one day (UTC)", Limits(250_000, 2_500_000, 10_000_000, 50_000_000),
+        "200 bytes of disk each while plays are kept; those beyond are not counted",
         passing=True, retry_after=3_600,
     ),
     # What is under way, counted in memory.

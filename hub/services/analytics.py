@@ -31,6 +31,7 @@ from hub.domain.analytics import (
 )
 from hub.domain.errors import Invalid
 from hub.domain.playback import checked_zone_name
+from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, now_ms, rfc3339
 from hub.store import analytics as store
 from hub.store.database import Database
@@ -53,38 +54,47 @@ class Analytics:
         plays_days: int,
         counted: Callable[[str, int], None] = lambda outcome, number: None,
         *,
+        quotas: Quotas | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
         self._node = node
         self._kept_ms = plays_days * DAY
         self._counted = counted
+        self._quotas = quotas or Quotas()
         self._clock = clock
-        self._told: dict[int, int] = {}  # player that told too many plays, and the day on which the log said so
+        self._told: dict[tuple[str, int], int] = {}  # who told too many plays, and the day on which the log said so
 
     async def record(self, player_id: int, team_id: int, showings: Sequence[Showing]) -> dict[str, int]:
         """Take over proof of play: on return it is on the disk. What was told before, and what is older than plays are
         kept, more than a day in the future or longer than the time since it began, is taken over and not counted; nor
-        is what is beyond PLAYS_A_DAY of the day on which it began.
+        is what is beyond PLAYS_A_DAY of the day on which it began, or beyond the team's quota of that day.
 
         Answers {"stored", "repeated", "dropped"}. Raises Unavailable.
         """
         now = self._clock()
         sane = [one for one in showings if one.started_at >= now - self._kept_ms and one.can_be(now)]
-        stored = beyond = 0
+        found = store.Recorded()
         if sane:
-            stored, beyond = await self._db.write(store.record, player_id, team_id, sane, now, key=player_id)
-        if beyond and self._told.get(player_id) != now // DAY:
-            self._told[player_id] = now // DAY
+            found = await self._db.write(store.record, player_id, team_id, sane, now, self._quotas, key=player_id)
+        if found.beyond_player and self._is_news(("player", player_id), now):
             log.warning(
                 "player %d tells of more than %d plays in one day; the others are dropped", player_id, PLAYS_A_DAY
             )
-        known = len(sane) - stored - beyond
-        outcome = {"stored": stored, "repeated": known, "dropped": len(showings) - len(sane) + beyond}
+        if found.beyond_team and self._is_news(("team", team_id), now):
+            log.warning("team %d is over its quota plays_per_day; plays beyond it are dropped", team_id)
+        beyond = found.beyond_player + found.beyond_team
+        known = len(sane) - found.stored - beyond
+        outcome = {"stored": found.stored, "repeated": known, "dropped": len(showings) - len(sane) + beyond}
         for name, number in outcome.items():
             if number:
                 self._counted(name, number)
         return outcome
+
+    def _is_news(self, who: tuple[str, int], now: int) -> bool:
+        """Whether the log has not said it today."""
+        said, self._told[who] = self._told.get(who), now // DAY
+        return said != now // DAY
 
     async def beat(self) -> None:
         """The hub lives. Where it did not for more than a minute, that time is unknown in the uptime of players."""

@@ -22,7 +22,7 @@ from hub.store.tables import Command
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 PROGRESS_LIMIT = 10_000  # commands whose progress is remembered; far more than run at once
-ENDED_LIMIT = 10_000  # commands that ended last, whose progress is not listened to any more
+ENDED_LIMIT = 10_000  # commands that ended last or never ran there: nobody asks the database about them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Commands:
         self._clock = clock
         self._steady = steady
         self._progress: dict[tuple[int, str], dict[str, Any]] = {}
+        self._asked: dict[tuple[int, str], dict[str, Any]] = {}  # whose rows are being read
         self._ended: dict[tuple[int, str], None] = {}
 
     async def send(
@@ -183,16 +184,30 @@ class Commands:
             self._count("acked")
             self._bus.publish(("command", command_id))
 
-    def progress(self, player_id: int, command_id: str, percent: int | None, note: str | None) -> None:
-        """How far a command is, in the words of this player: a latest value, kept in memory and lost with it. Shown
-        only if the command is the player's own, and only until it ends."""
-        if (player_id, command_id) in self._ended:
+    async def progress(self, player_id: int, command_id: str, percent: int | None, note: str | None) -> None:
+        """How far a command is, in the words of this player: a latest value, kept in memory and lost with it. Told only
+        if the command is the player's own, and only until it ends; the first word on each is held against its row."""
+        own, progress = (player_id, command_id), {"percent": percent, "note": note}
+        if own in self._ended:
             return
-        self._progress.pop((player_id, command_id), None)
+        if own not in self._progress:
+            asked = own in self._asked
+            self._asked[own] = progress
+            if asked:
+                return
+            try:
+                async with self._db.session() as session:
+                    runs = await store.runs(session, player_id, command_id)
+            finally:
+                progress = self._asked.pop(own)  # the latest word: more may have come meanwhile
+            if not runs:
+                self._note_end(own)
+            if own in self._ended:
+                return
+        self._progress.pop(own, None)
         if len(self._progress) >= PROGRESS_LIMIT:
             del self._progress[next(iter(self._progress))]  # the one that was quiet for longest
-        progress = {"percent": percent, "note": note}
-        self._progress[player_id, command_id] = progress
+        self._progress[own] = progress
         self._bus.publish(("progress", command_id), {"command_id": command_id, "player_id": player_id} | progress)
 
     async def record(self, player_id: int, outcome: Outcome) -> None:
@@ -207,6 +222,8 @@ class Commands:
     ) -> None:
         """Apply the comparison, for the connection of this epoch."""
         await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, self._clock(), key=player_id)
+        for command_id in lost:
+            self._note_end((player_id, command_id))
         for command_id in (*acked, *lost):
             self._bus.publish(("command", command_id))
 
@@ -237,16 +254,19 @@ class Commands:
 
     def settled(self, row: Row) -> None:
         """Tell whoever waits for this command or its batch."""
-        own = row["player_id"], row["id"]
-        self._progress.pop(own, None)
-        if len(self._ended) >= ENDED_LIMIT:
-            del self._ended[next(iter(self._ended))]
-        self._ended[own] = None
+        self._note_end((row["player_id"], row["id"]))
         self._count(row["state"])
         self._bus.publish(("command", row["id"]))
         if row["batch_id"]:
             self._bus.publish(("batches", None), row["batch_id"])
         self.published(row["team_id"])
+
+    def _note_end(self, own: tuple[int, str]) -> None:
+        self._progress.pop(own, None)
+        self._ended.pop(own, None)
+        if len(self._ended) >= ENDED_LIMIT:
+            del self._ended[next(iter(self._ended))]
+        self._ended[own] = None
 
     def published(self, team_id: int) -> None:
         """The event log of the team has grown."""

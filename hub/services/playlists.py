@@ -88,7 +88,7 @@ class Playlists:
     ) -> dict[str, Any]:
         """Change `name`, `description`, `transition`, `is_default` or `items`; a description of None clears it.
 
-        Raises NotFound, Invalid, PreconditionFailed.
+        Raises NotFound, Invalid, Conflict (quota), PreconditionFailed.
         """
         actor.require("write:content")
         async with change(self._db, self._bus, actor, face) as made:
@@ -116,7 +116,7 @@ class Playlists:
     ) -> dict[str, Any]:
         """These items in this order and no others: {`asset_id` or `asset_key`, `duration`?, `campaign_id`?}.
 
-        Raises NotFound, Invalid (`items.0.asset_id`), PreconditionFailed.
+        Raises NotFound, Invalid (`items.0.asset_id`), Conflict (quota), PreconditionFailed.
         """
         return await self.update(actor, playlist_id, {"items": items}, version=version, face=face, base_url=base_url)
 
@@ -181,7 +181,9 @@ class Playlists:
             )
             for order, (item, asset_id) in enumerate(zip(items, asset_ids, strict=True), 1)
         ]
-        await store.set_items(session, playlist.id or 0, entries)
+        if len(entries) > await store.clear(session, playlist.id or 0):
+            await made.check(self._quotas, "playlist_items", len(entries))
+        await store.add_items(session, entries)
 
 
 def _keyed(item: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """What players show: for themselves, for their connections, and for the people who ask why."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import orjson
@@ -9,15 +10,15 @@ from hub.bus.base import Bus
 from hub.domain import program as rules
 from hub.domain.access import Actor
 from hub.domain.errors import HubError, Invalid, NotFound
-from hub.domain.explanation import Explanation, explain, name_of
-from hub.domain.manifest import entry, playlist_told
-from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, Step, World, by_weather
+from hub.domain.explanation import Explanation, explaining, name_of
+from hub.domain.manifest import entry
+from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, World, by_weather
 from hub.domain.timeline import local, zone_named
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.domain.weather import Sky
-from hub.services.apart import Apart
+from hub.services.apart import Aside
 from hub.services.weather import Weather
-from hub.services.worlds import Team, Turns, Worlds
+from hub.services.worlds import Team, Worlds
 from hub.store import players, programs
 from hub.store.database import Database
 from hub.store.tables import Player
@@ -46,7 +47,7 @@ class Programs:
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._activated: dict[int, frozenset[int]] = {}  # by team: schedules that play, as last written
-        self._apart = Apart("the activation of schedules of")
+        self._aside = Aside("the activation of schedules of")
         self._activated_at = 0  # 0: something has changed since
         bus.subscribe(("content", None), self._changed)
 
@@ -66,11 +67,10 @@ class Programs:
             raise NotFound
         team, here = await self._worlds.of(player.team_id, player_id)
         at = self._clock()
-        found = self._worlds.manifest(team, here, at)
-        playlist_id = _playlist_of(team.world, self._step(team, here, at).shown)
+        found = await self._worlds.manifest(team, here, at)
+        playlist_id = _playlist_of(team.world, (await self._worlds.step(team, here, at)).shown)
         playlist: dict[str, Any] | None = None
-        if playlist_id is not None:
-            told = playlist_told(team.world, playlist_id)
+        if playlist_id is not None and (told := found.body["playlists"].get(str(playlist_id))) is not None:
             items = [item | {"asset": found.body["assets"][str(item["asset_id"])]} for item in told["items"]]
             playlist = {"id": playlist_id, **told, "items": items}
         return {"revision": found.revision, "playlist": playlist, "asset_ids": found.asset_ids}
@@ -78,23 +78,24 @@ class Programs:
     async def playing(self, team_id: int, player_id: int) -> dict[str, Any] | None:
         """{"id", "name"} of the playlist that plays now, or None. Raises NotFound."""
         team, here = await self._worlds.of(team_id, player_id)
-        playlist_id = _playlist_of(team.world, self._step(team, here, self._clock()).shown)
+        playlist_id = _playlist_of(team.world, (await self._worlds.step(team, here, self._clock())).shown)
         return None if playlist_id is None else {"id": playlist_id, "name": team.world.playlists[playlist_id].name}
 
     async def revision(self, team_id: int, player_id: int, version: int = 0) -> str:
         """The revision of the manifest that the player should have. Raises NotFound."""
         team, here = await self._worlds.of(team_id, player_id, version)
-        return self._worlds.revision(team, here, self._clock())
+        return await self._worlds.revision(team, here, self._clock())
 
     async def revisions(self, team_id: int, player_ids: Collection[int], version: int = 0) -> dict[int, str]:
         """The same for many players of a team, by a content version of it or a newer one; those that are gone are left
         out."""
         found: dict[int, str] = {}
-        turns = Turns()
+        turns = self._worlds.turns()
         for player_id in player_ids:
             await turns.pause()
             try:
-                found[player_id] = await self.revision(team_id, player_id, version)
+                team, here = await self._worlds.of(team_id, player_id, version)
+                found[player_id] = await self._worlds.revision(team, here, self._clock(), turns)
             except NotFound:
                 continue
         return found
@@ -107,7 +108,7 @@ class Programs:
         """Everything that a player needs to go on by itself until `valid_until`. Raises NotFound."""
         team, here = await self._worlds.of(team_id, player_id)
         at = self._clock()
-        found = self._worlds.manifest(team, here, at)
+        found = await self._worlds.manifest(team, here, at)
         address = (self._public_url or base_url.rstrip("/")) + "/api/v1/player/assets/"
         assets = {
             id: asset if asset["url"] else asset | {"url": address + id} for id, asset in found.body["assets"].items()
@@ -117,7 +118,7 @@ class Programs:
     async def check_asset(self, team_id: int, player_id: int, asset_id: int) -> None:
         """Raise NotFound unless the player's manifest names the asset."""
         team, here = await self._worlds.of(team_id, player_id)
-        if str(asset_id) not in self._worlds.manifest(team, here, self._clock()).body["assets"]:
+        if str(asset_id) not in (await self._worlds.manifest(team, here, self._clock())).body["assets"]:
             raise NotFound
 
     # For people ------------------------------------------------------------------------------------------------------
@@ -135,10 +136,10 @@ class Programs:
             status = (await players.find(session, actor.team_id, player_id=player_id))[0].status
         team, here = await self._worlds.of(actor.team_id, player_id)
         sky = self._worlds.sky(team, here)
-        found = explain(team.world, team.screens[player_id], at, sky)
-        segments = rules.compile_segments(team.world, here, at, rules.horizon(here, at)[1])
+        found = await self._worlds.turns().through(explaining(team.world, team.screens[player_id], at, sky))
+        segments = await self._worlds.segments(team, here, at, rules.horizon(here, at)[1])
         change = rules.next_change(segments, at, by_weather(sky))
-        revision = self._worlds.revision(team, here, now)
+        revision = await self._worlds.revision(team, here, now)
         reported = orjson.loads(status.reported).get("revision")
         return {
             "at": rfc3339(at),
@@ -165,12 +166,16 @@ class Programs:
             await players.get(session, actor.team_id, player_id)
         team, here = await self._worlds.of(actor.team_id, player_id)
         start, end = rules.horizon(here, self._clock(), days)
-        segments = rules.compile_segments(team.world, here, start, end)
+        segments = await self._worlds.segments(team, here, start, end)
+        turns, told = self._worlds.turns(), []
+        for segment in segments:
+            told.append(_window(team.world, segment))
+            await turns.pause()
         return {
             "timezone": here.timezone,
             "from": rfc3339(start),
             "to": rfc3339(segments[-1].end),
-            "windows": [_window(team.world, segment) for segment in segments],
+            "windows": told,
         }
 
     # By itself -------------------------------------------------------------------------------------------------------
@@ -183,7 +188,8 @@ class Programs:
             return
         self._activated_at = now
         try:
-            await self.activate()
+            self._aside.check()
+            await self._begin_activation()
         except HubError:
             self._activated_at = 0
             raise
@@ -193,11 +199,22 @@ class Programs:
 
     async def activate(self) -> None:
         """Write down which schedules play on some player now: a schedule.activated event where one begins to."""
+        await self.settle()  # what is under way may have read an older state
+        await self._begin_activation()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until no activation is under way. Raises Unavailable."""
+        await self._aside.settle()
+
+    async def stop(self) -> None:
+        await self._aside.stop()
+
+    async def _begin_activation(self) -> None:
         async with self._db.session() as session:
             teams = await programs.teams_with_schedules(session)
         for team_id in teams:
-            with self._apart.team(team_id):
-                await self._activate(team_id)
+            self._aside.start(team_id, partial(self._activate, team_id))
         for team_id in self._activated.keys() - set(teams):
             del self._activated[team_id]
 
@@ -216,16 +233,14 @@ class Programs:
         """The schedules that play now, and on which players."""
         at = self._clock()
         playing: dict[int, list[int]] = {}
-        turns = Turns()
+        turns = self._worlds.turns()
+        held: rules.Held = {}
         for here, player_ids in (await self._worlds.everywhere(team)).items():
             await turns.pause()
-            step = self._step(team, here, at) if here.plans else None
+            step = await self._worlds.step(team, here, at, held, turns) if here.plans else None
             if step is not None and step.schedule is not None:
                 playing.setdefault(step.schedule, []).extend(player_ids)
         return playing
-
-    def _step(self, team: Team, here: rules.Circumstances, at: int) -> Step:
-        return rules.resolve(rules.chain_at(team.world, here, at), by_weather(self._worlds.sky(team, here)))
 
 
 def _playlist_of(world: World, shown: Shown) -> int | None:

@@ -64,7 +64,7 @@ class Schedules:
     async def create(
         self, actor: Actor, fields: Mapping[str, Any], targets: Sequence[Target] = (), *, face: str
     ) -> dict[str, Any]:
-        """A new schedule. Without targets it plays nowhere until it is assigned. Raises Invalid."""
+        """A new schedule. Without targets it plays nowhere until it is assigned. Raises Invalid, Conflict (quota)."""
         actor.require("write:content")
         rule = read_rule(**{name: fields.get(name) for name in RULE})
         async with change(self._db, self._bus, actor, face) as made:
@@ -184,7 +184,9 @@ class Schedules:
         if unknown:
             names = ", ".join(f"{target.kind} {target.id}" for target in unknown[:10])
             raise Invalid.field("targets", f"Unknown: {names}.")
-        await store.set_targets(made.session, schedule.id or 0, wanted)
+        if len(wanted) > await store.clear_targets(made.session, schedule.id or 0):
+            await made.check(self._quotas, "schedule_targets", len(wanted))
+        await store.add_targets(made.session, schedule.id or 0, wanted)
 
     async def _changed(self, made: Change, schedule: Schedule, changed: Sequence[str]) -> None:
         schedule.version += 1

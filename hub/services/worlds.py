@@ -13,10 +13,25 @@ from typing import Any
 from hub.bus.base import Bus
 from hub.domain import timeline
 from hub.domain.errors import NotFound
-from hub.domain.manifest import Manifest, manifest
-from hub.domain.program import Circumstances, Screen, World, by_weather, circumstances
+from hub.domain.manifest import Manifest, making, shown_in
+from hub.domain.program import (
+    Circumstances,
+    Held,
+    Screen,
+    Segment,
+    Step,
+    World,
+    by_weather,
+    choosing,
+    circumstances,
+    compiling,
+    horizon,
+    resolve,
+)
+from hub.domain.schedules import Condition
 from hub.domain.times import SECOND, now_ms
 from hub.domain.weather import Sky, name_of, weather_of
+from hub.domain.work import T, Work
 from hub.services.weather import Weather
 from hub.store import programs as store
 from hub.store.database import Database
@@ -24,24 +39,59 @@ from hub.store.database import Database
 FRESH_MS = SECOND  # between looks at a team's content version; the bus is faster, and may lose a message
 TEAMS_KEPT = 200  # worlds in memory; one of a thousand items takes about a megabyte
 MANIFESTS_KEPT = 256  # in memory, some 10 to 100 kB each
-STEPS_KEPT = 500_000  # of all manifests in memory, half a kB each: large ones make fewer
+WEIGHT_KEPT = 500_000  # steps, items and assets of those in memory, half a kB each: of large ones there are fewer
 REVISIONS_KEPT = 20_000  # of one team: its players, if each were in circumstances of its own
-TURN_S = 0.005  # of working out players before others have their turn
+TURN_S = 0.005  # of working something out before others have their turn
+BRIEF_S = 0.1  # of that for one purpose; what takes longer is slowed down
+REST_S = 0.01  # between turns of such long work, of all teams together: it takes a third of a core at most
 
 _Key = tuple[Circumstances, int, tuple[tuple[str, bool], ...]]
 """Circumstances, the beginning of their day, and which conditions on the weather hold."""
 
 
 class Turns:
-    """For long work on the event loop: whoever calls `pause` often lets others go on after each TURN_S."""
+    """For long work on the event loop: whoever calls `pause` often lets others go on after each TURN_S. Works that are
+    not brief share `rest`, so that all of them together leave most of the time to others."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest: asyncio.Lock) -> None:
+        self._rest = rest
         self._since = time.monotonic()
+        self._worked = 0.0
 
     async def pause(self) -> None:
-        if time.monotonic() - self._since >= TURN_S:
+        spent = time.monotonic() - self._since
+        if spent >= TURN_S:
+            self._worked += spent
+            if self._worked < BRIEF_S:
+                await asyncio.sleep(0)
+            else:
+                async with self._rest:
+                    await asyncio.sleep(REST_S)
+            self._since = time.monotonic()
+
+    async def glance(self) -> None:
+        """Like `pause`, but without a rest: for whoever holds what others wait for, such as a connection."""
+        spent = time.monotonic() - self._since
+        if spent >= TURN_S:
+            self._worked += spent
             await asyncio.sleep(0)
             self._since = time.monotonic()
+
+    async def recover(self) -> None:
+        """Afterwards: rest for as long as `pause` would have."""
+        if self._worked > BRIEF_S:
+            await asyncio.sleep((self._worked - BRIEF_S) * REST_S / TURN_S)
+            self._since = time.monotonic()
+
+    async def through(self, work: Work[T]) -> T:
+        """All of it, with pauses."""
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                found: T = done.value
+                return found
+            await self.pause()
 
 
 @dataclass(slots=True)
@@ -53,7 +103,11 @@ class Team:
     world: World
     screens: dict[int, Screen]
     here: dict[int, Circumstances] = field(default_factory=dict)
+    asked: dict[Circumstances, frozenset[Condition]] = field(default_factory=dict)
+    """The conditions on the weather of all schedules that might play."""
     revisions: dict[_Key, str] = field(default_factory=dict)
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whoever works out something long: one at a time of each team."""
     looked_at: int = 0
     heard: int = 0
 
@@ -66,7 +120,8 @@ class Worlds:
         self._teams: OrderedDict[int, Team] = OrderedDict()
         self._reading: dict[int, asyncio.Lock] = {}
         self._manifests: OrderedDict[tuple[int, int, _Key], Manifest] = OrderedDict()
-        self._steps = 0  # of those
+        self._weight = 0  # of those
+        self._rest = asyncio.Lock()
         self._heard = 0
         bus.subscribe(("content", None), self._changed)
 
@@ -80,14 +135,15 @@ class Worlds:
             team = self._teams.get(team_id)
             if team is not None and self._is_fresh(team) and team.version >= version:
                 return team
-            heard, at = self._heard, self._clock()
+            heard, at, turns = self._heard, self._clock(), self.turns()
             async with self._db.session() as session:
                 current = (await store.content_versions(session, [team_id])).get(team_id)
                 if current is None:
                     raise NotFound
                 if team is None or team.version != current:
-                    world = await store.world(session, team_id)
-                    team = Team(team_id, current, world, await store.screens(session, team_id))
+                    world = await store.world(session, team_id, turns.glance)
+                    team = Team(team_id, current, world, await store.screens(session, team_id, pause=turns.glance))
+            await turns.recover()
             team.looked_at, team.heard = at, heard
             self._keep(team)
             return team
@@ -108,7 +164,7 @@ class Worlds:
     async def everywhere(self, team: Team) -> dict[Circumstances, list[int]]:
         """All players of the team, by what distinguishes them."""
         found: dict[Circumstances, list[int]] = {}
-        turns = Turns()
+        turns = self.turns()
         for player_id, screen in tuple(team.screens.items()):
             await turns.pause()
             here = team.here.get(player_id)
@@ -127,29 +183,57 @@ class Worlds:
         place = team.world.places.get(here.location_id or 0)
         return self._weather.sky(place.degrees) if place and place.degrees else None
 
-    def revision(self, team: Team, here: Circumstances, at: int) -> str:
+    async def revision(self, team: Team, here: Circumstances, at: int, turns: Turns | None = None) -> str:
+        """`turns` are of a longer work that this is a part of, here and in the following."""
         found = team.revisions.get(self._key(team, here, at))
-        return found if found is not None else self.manifest(team, here, at).revision
+        return found if found is not None else (await self.manifest(team, here, at, turns)).revision
 
-    def manifest(self, team: Team, here: Circumstances, at: int) -> Manifest:
+    async def manifest(self, team: Team, here: Circumstances, at: int, turns: Turns | None = None) -> Manifest:
         key = self._key(team, here, at)
         named = (team.id, team.version, key)
-        found = self._manifests.get(named)
-        if found is not None:
+        async with team.making:
+            found = self._manifests.get(named)
+            if found is None:
+                found = self._manifests[named] = await self._make(team, here, at, dict(key[2]), turns or self.turns())
+                self._weight += found.weight
             self._manifests.move_to_end(named)
-            return found
-        found = self._manifests[named] = manifest(team.world, here, at, dict(key[2]))
-        self._steps += found.steps
-        while len(self._manifests) > MANIFESTS_KEPT or self._steps > STEPS_KEPT:
-            self._steps -= self._manifests.popitem(last=False)[1].steps
+        while len(self._manifests) > MANIFESTS_KEPT or self._weight > WEIGHT_KEPT:
+            self._weight -= self._manifests.popitem(last=False)[1].weight
         if len(team.revisions) >= REVISIONS_KEPT:
             team.revisions.clear()
         team.revisions[key] = found.revision
         return found
 
+    async def _make(
+        self, team: Team, here: Circumstances, at: int, conditions: dict[str, bool], turns: Turns
+    ) -> Manifest:
+        segments = await turns.through(compiling(team.world, here, *horizon(here, at)))
+        _, playlists = shown_in(team.world, segments)
+        async with self._db.session() as session:
+            stock = await store.stock(session, team.id, playlists, turns.glance)
+        return await turns.through(making(team.world, stock, here, at, segments, conditions))
+
+    async def segments(self, team: Team, here: Circumstances, start: int, end: int) -> list[Segment]:
+        """The timeline of [start, end)."""
+        async with team.making:
+            return await self.turns().through(compiling(team.world, here, start, end))
+
+    async def step(
+        self, team: Team, here: Circumstances, at: int, held: Held | None = None, turns: Turns | None = None
+    ) -> Step:
+        """What plays at an instant. `held` is kept between calls about the same instant."""
+        chain = await (turns or self.turns()).through(choosing(team.world, here, at, {} if held is None else held))
+        return resolve(chain, by_weather(self.sky(team, here)))
+
+    def turns(self) -> Turns:
+        return Turns(self._rest)
+
     def _key(self, team: Team, here: Circumstances, at: int) -> _Key:
         start = timeline.day_start(timeline.zone_named(here.timezone), at)
-        asked = {condition for index in here.plans for condition in weather_of(team.world.plans[index].rule)}
+        asked = team.asked.get(here)
+        if asked is None:
+            rules = (team.world.plans[index].rule for index in here.plans)
+            asked = team.asked[here] = frozenset(condition for rule in rules for condition in weather_of(rule))
         if not asked:
             return here, start, ()
         holds = by_weather(self.sky(team, here))

@@ -217,7 +217,7 @@ class PlayerConnection:
         elif isinstance(event, m.SettingsReport):
             services.presence.report(self.player_id, reported=_reported(event))
         elif isinstance(event, m.Progress):
-            services.commands.progress(self.player_id, event.id, event.percent, event.note)
+            self._spawn(services.commands.progress(self.player_id, event.id, event.percent, event.note))
         elif isinstance(event, m.Upload):
             assert self._uploads is not None
             self._spawn(self._uploads.announced(event))

@@ -1,12 +1,12 @@
 """Telling connected players that their manifest is another one now."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from hub.bus.base import Bus
-from hub.services.apart import Apart
+from hub.services.apart import Aside
 from hub.services.programs import Programs
 from hub.sockets.player import PlayerConnection
 
@@ -24,11 +24,12 @@ class Syncing:
         self._versions: dict[int, int] = {}  # of the teams, as last looked at
         self._waiting: dict[PlayerConnection, str] = {}
         self._all_at = 0.0
-        self._apart = Apart("the look at the manifests of")
+        self._aside = Aside("the look at the manifests of")
         bus.subscribe(("weather", None), self._weather_changed)
 
     async def sweep(self) -> None:
         """Find the players whose revision has changed, and tell some of those that wait for it."""
+        self._aside.check()
         teams: dict[int, dict[int, PlayerConnection]] = {}
         for connection in self._connections():
             teams.setdefault(connection.team_id, {})[connection.player_id] = connection
@@ -37,6 +38,9 @@ class Syncing:
         for connection in tuple(self._waiting)[:AT_ONCE]:
             connection.sync(self._waiting.pop(connection))
 
+    async def stop(self) -> None:
+        await self._aside.stop()
+
     async def _look(self, teams: dict[int, dict[int, PlayerConnection]]) -> None:
         now = time.monotonic()
         everyone, before = now >= self._all_at, self._versions
@@ -44,16 +48,13 @@ class Syncing:
             self._all_at, self._versions = now + LOOK_AT_ALL_S, {}
         for team_id, version in (await self._programs.versions(teams)).items():
             if everyone or before.get(team_id) != version:
-                with self._apart.team(team_id):
-                    await self._look_at(team_id, teams[team_id], version)
-                self._versions[team_id] = (
-                    version  # one that failed is looked at again with everyone, or once it changes
-                )
-                await asyncio.sleep(0)
+                look = partial(self._look_at, team_id, teams[team_id], version)
+                if self._aside.start(team_id, look):
+                    self._versions[team_id] = version  # one that failed is looked at with everyone, or once it changes
 
     async def _look_at(self, team_id: int, players: dict[int, PlayerConnection], version: int) -> None:
         for player_id, revision in (await self._programs.revisions(team_id, players, version)).items():
-            if players[player_id].revision != revision:
+            if players[player_id].lives and players[player_id].revision != revision:
                 self._waiting[players[player_id]] = revision
 
     def _weather_changed(self, _message: Any) -> None:

@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import BigInteger, case, func, literal, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.analytics import PLAYS_A_DAY, QUARTER, Dimension, Range, Showing, Sum, floor, tally
+from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, MINUTE
+from hub.store.quotas import plan_of
 from hub.store.statements import Statement, Unit, columns
 from hub.store.tables import Asset, Campaign, Downtime, Play, Player, PlaySum, PresenceRow, Session, Team
 
@@ -45,9 +47,10 @@ _SUMS = _inserts(
     SET plays = play_sum.plays + excluded.plays, duration_ms = play_sum.duration_ms + excluded.duration_ms,
         revenue_micros = play_sum.revenue_micros + excluded.revenue_micros""",
 )
+_LAYOUT = Statement("SELECT id FROM layout WHERE id = :layout_id AND team_id = :team_id")
 _DAYS = Statement(f"""
     SELECT quarter_at / {DAY} AS day, SUM(plays) AS plays FROM play_sum
-    WHERE team_id = :team_id AND dimension = 'player' AND dimension_id = :player_id
+    WHERE team_id = :team_id AND dimension = :dimension AND dimension_id = :number
           AND quarter_at >= :since AND quarter_at < :until
     GROUP BY quarter_at / {DAY}""")
 _ALIVE = Statement("SELECT value FROM meta WHERE name = 'alive_at'")
@@ -58,21 +61,35 @@ _WAS_AWAY = Statement("""
     INSERT INTO hub_downtime (node, started_at, ended_at) VALUES (:node, :started_at, :ended_at)""")
 
 
-def record(player_id: int, team_id: int, showings: Sequence[Showing], now: int) -> Unit:
-    """Unit: keep the plays that are new, and count them, up to PLAYS_A_DAY of each day. Answers how many those were,
-    and how many were beyond."""
+class Recorded(NamedTuple):
+    """How many plays were new, and how many were not kept: beyond PLAYS_A_DAY of the player, or beyond the quota
+    `plays_per_day` of its team."""
+
+    stored: int = 0
+    beyond_player: int = 0
+    beyond_team: int = 0
+
+
+def record(player_id: int, team_id: int, showings: Sequence[Showing], now: int, quotas: Quotas) -> Unit:
+    """Unit: keep the plays that are new, and count them, as far as player and team may have more of their days.
+    Answers `Recorded`."""
+    limit = quotas.limit("plays_per_day", (yield from plan_of(team_id)))
     days = [showing.started_at // DAY for showing in showings]
     since, until = min(days) * DAY, (max(days) + 1) * DAY
-    stored = yield _DAYS(team_id=team_id, player_id=player_id, since=since, until=until)
-    taken = Counter({int(row["day"]): int(row["plays"]) for row in stored})
+    of_player = yield from _days(team_id, "player", player_id, since, until)
+    of_team = yield from _days(team_id, "team", team_id, since, until)
     first: dict[str, Showing] = {}
-    beyond = 0
+    beyond_player = beyond_team = 0
     for day, showing in zip(days, showings, strict=True):
-        if showing.entry not in first:
-            if taken[day] >= PLAYS_A_DAY:
-                beyond += 1
-                continue
-            taken[day] += 1
+        if showing.entry in first:
+            continue
+        if of_player[day] >= PLAYS_A_DAY:
+            beyond_player += 1
+        elif of_team[day] >= limit:
+            beyond_team += 1
+        else:
+            of_player[day] += 1
+            of_team[day] += 1
             first[showing.entry] = showing
     prices: dict[int, int] = {}
     for campaign_id in sorted({showing.campaign_id for showing in first.values() if showing.campaign_id}):
@@ -90,13 +107,22 @@ def record(player_id: int, team_id: int, showings: Sequence[Showing], now: int) 
     for size, part in _parts(plays):
         rows = yield _PLAYS[size](team_id=team_id, player_id=player_id, stored_at=now, **_numbered(part))
         new += [first[row["entry"]] for row in rows]
+    layouts = set()
+    for layout_id in sorted({showing.layout_id for showing in new if showing.layout_id}):
+        layouts |= {row["id"] for row in (yield _LAYOUT(layout_id=layout_id, team_id=team_id))}
     sums = [
         {"dimension": dimension, "dimension_id": number, "quarter_at": quarter, **one._asdict()}
-        for (dimension, number, quarter), one in tally(team_id, player_id, new, prices).items()
+        for (dimension, number, quarter), one in tally(team_id, player_id, new, prices, layouts).items()
     ]
     for size, part in _parts(sums):
         yield _SUMS[size](team_id=team_id, **_numbered(part))
-    return len(new), beyond
+    return Recorded(len(new), beyond_player, beyond_team)
+
+
+def _days(team_id: int, dimension: Dimension, number: int, since: int, until: int) -> Unit:
+    """How many plays are kept of each day of the range, by its number since 1970."""
+    rows = yield _DAYS(team_id=team_id, dimension=dimension, number=number, since=since, until=until)
+    return Counter({int(row["day"]): int(row["plays"]) for row in rows})
 
 
 def _parts(rows: list[T]) -> Iterator[tuple[int, list[T]]]:

@@ -417,6 +417,12 @@ async def get(session: AsyncSession, team_id: int, command_id: str) -> Command |
     return (await session.exec(query)).first()
 
 
+async def runs(session: AsyncSession, player_id: int, command_id: str) -> bool:
+    """Whether the command is this player's and has not ended."""
+    query = select(Command.id).where(col(Command.id) == command_id, col(Command.player_id) == player_id)
+    return (await session.exec(query.where(col(Command.state).in_(rules.LIVE)))).first() is not None
+
+
 async def listing(
     session: AsyncSession,
     team_id: int,

@@ -55,9 +55,14 @@ async def items(session: AsyncSession, playlist_id: int) -> list[tuple[PlaylistI
     return [(item, Found(asset, file)) for item, asset, file in await session.exec(query)]
 
 
-async def set_items(session: AsyncSession, playlist_id: int, entries: Sequence[PlaylistItem]) -> None:
-    """Replace all items; the caller has checked that what they name is of the team."""
-    await session.exec(delete(PlaylistItem).where(col(PlaylistItem.playlist_id) == playlist_id))
+async def clear(session: AsyncSession, playlist_id: int) -> int:
+    """Take all items out. Answers how many there were."""
+    gone = delete(PlaylistItem).where(col(PlaylistItem.playlist_id) == playlist_id).returning(col(PlaylistItem.id))
+    return len((await session.exec(gone)).all())
+
+
+async def add_items(session: AsyncSession, entries: Sequence[PlaylistItem]) -> None:
+    """The caller has checked that what they name is of the team."""
     session.add_all(entries)
     await session.flush()
 

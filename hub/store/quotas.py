@@ -4,9 +4,16 @@ counted in a transaction stays so until its commit: of two that want the last pl
 from collections.abc import Iterable
 
 from hub.domain.quotas import Quotas
+from hub.domain.times import DAY
 from hub.store.statements import Statement, Unit
 
 _PLAN = Statement("SELECT plan FROM team WHERE id = :team_id")
+
+
+def _parts(table: str, whole: str) -> Statement:
+    """Rows of `table`, each of which belongs to a row of `whole`."""
+    owner = f"{whole}_id IN (SELECT id FROM {whole} WHERE team_id = :team_id)"
+    return Statement(f"SELECT COUNT(*) AS used FROM {table} WHERE {owner}")
 
 
 def _rows(table: str, more: str = "", what: str = "COUNT(*)") -> Statement:
@@ -28,14 +35,21 @@ _USED = {
     "stored_bytes": _rows("stored_file", what="COALESCE(SUM(size), 0)"),
     "folders": _rows("folder"),
     "playlists": _rows("playlist"),
+    "playlist_items": _parts("playlist_item", "playlist"),
     "layouts": _rows("layout"),
     "schedules": _rows("schedule"),
+    "schedule_targets": _parts("schedule_target", "schedule"),
     "locations": _rows("location"),
     "holidays": _rows("holiday"),
     "campaigns": _rows("campaign"),
     "paced_batches": _rows("batch", "AND release_at IS NOT NULL"),
     "upload_urls": _rows("upload_ticket", "AND asset_id IS NULL AND expires_at > :now"),
     "exports": _rows("export", "AND expires_at > :now"),
+    "plays_per_day": _rows(
+        "play_sum",
+        "AND dimension = 'team' AND dimension_id = :team_id AND quarter_at >= :today AND quarter_at < :tomorrow",
+        what="COALESCE(SUM(plays), 0)",
+    ),
 }
 COUNTED = frozenset(_USED)
 """The quotas that are counted here."""
@@ -48,7 +62,8 @@ def plan_of(team_id: int) -> Unit:
 
 def used(team_id: int, name: str, now: int) -> Unit:
     """Unit: how much the team has of one."""
-    values = {"team_id": team_id, "now": now}
+    today = now - now % DAY
+    values = {"team_id": team_id, "now": now, "today": today, "tomorrow": today + DAY}
     statement = _USED[name]
     return int((yield statement(**{key: values[key] for key in statement.names}))[0]["used"])
 

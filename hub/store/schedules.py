@@ -102,9 +102,14 @@ async def players_by_screen(session: AsyncSession, team_id: int, screen_ids: Ite
     return {screen_id: number for screen_id, number in named if number is not None}
 
 
-async def set_targets(session: AsyncSession, schedule_id: int, named: Iterable[Target]) -> None:
-    """Replace all targets; the caller has checked that all are of the team."""
-    await session.exec(delete(ScheduleTarget).where(col(ScheduleTarget.schedule_id) == schedule_id))
+async def clear_targets(session: AsyncSession, schedule_id: int) -> int:
+    """The schedule is for nobody. Answers how many targets it had."""
+    gone = delete(ScheduleTarget).where(col(ScheduleTarget.schedule_id) == schedule_id)
+    return len((await session.exec(gone.returning(col(ScheduleTarget.target_id)))).all())
+
+
+async def add_targets(session: AsyncSession, schedule_id: int, named: Iterable[Target]) -> None:
+    """The caller has checked that all are of the team."""
     session.add_all(
         ScheduleTarget(schedule_id=schedule_id, kind=target.kind, target_id=target.id) for target in sorted(set(named))
     )

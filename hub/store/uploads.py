@@ -5,18 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, text
+from sqlalchemy import exists, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.errors import NotFound
+from hub.domain.errors import Conflict, NotFound
 from hub.domain.events import Event
 from hub.domain.quotas import Limits, Quotas
 from hub.domain.times import rfc3339
 from hub.store import events
 from hub.store.quotas import plan_of
 from hub.store.statements import Statement, Unit, insert_into
-from hub.store.tables import Player, Screenshot, Team, Upload
+from hub.store.tables import Command, Player, Screenshot, Team, Upload
 
 _PLAYER = Statement("SELECT team_id, screen_id, name FROM player WHERE id = :player_id")
 _KEEP = Statement("""
@@ -31,10 +31,16 @@ _SEEN_AGAIN = Statement("""
     WHERE id = :screenshot_id AND captured_at < :captured_at""")
 _FORGET_SCREENSHOT = Statement("DELETE FROM screenshot WHERE id = :screenshot_id")
 _FORGET = Statement("DELETE FROM upload WHERE id = :id")
-_STORED = Statement("SELECT COALESCE(SUM(size), 0) AS used FROM upload WHERE player_id = :player_id")
+_STORED = Statement("""
+    SELECT COALESCE(SUM(size), 0) AS used, COUNT(*) AS number,
+           COALESCE(SUM(CASE WHEN substr(key, 1, CAST(:length AS INTEGER)) = :purpose THEN 1 ELSE 0 END), 0) AS alike
+    FROM upload WHERE player_id = :player_id""")
 _HEAVY = text("""
-    SELECT u.player_id FROM upload u GROUP BY u.player_id HAVING SUM(u.size) > :least ORDER BY u.player_id LIMIT 100""")
-_ROOM_LEFT = 0.75  # of a player's quota: what is stored beyond gives way to what comes until the next look
+    SELECT u.player_id FROM upload u GROUP BY u.player_id HAVING SUM(u.size) > :least OR COUNT(*) > :number
+    ORDER BY u.player_id LIMIT 100""")
+_ROOM_LEFT = 0.75  # of what a player may have: what is stored beyond gives way to what comes until the next look
+MOST = 10_000  # uploads of one player: 250 pictures a day that somebody asked for stay for 30 days
+OF_ONE_COMMAND = 10  # uploads of one kind: a command asks for one, and is tried again a few times at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +69,24 @@ class Kept:
     screenshot_id: int | None
 
 
-def _check(quotas: Quotas, team_id: int, player_id: int, size: int) -> Unit:
+def _check(quotas: Quotas, team_id: int, player_id: int, key: str, size: int, more: int) -> Unit:
+    """Unit: raise Conflict when `size` more bytes or `more` uploads do not fit."""
     plan = yield from plan_of(team_id)
-    stored = (yield _STORED(player_id=player_id))[0]["used"]
-    quotas.check("player_bytes", plan, int(stored), size)
+    purpose = key.rpartition("/")[0] + "/"
+    stored = (yield _STORED(player_id=player_id, purpose=purpose, length=len(purpose)))[0]
+    quotas.check("player_bytes", plan, int(stored["used"]), size)
+    if stored["number"] + more > MOST:
+        raise Conflict(f"At most {MOST:,} uploads of one player are kept.", code="too_many_stored")
+    if not purpose.endswith("//") and stored["alike"] + more > OF_ONE_COMMAND:
+        text = f"At most {OF_ONE_COMMAND} uploads of a kind belong to one command."
+        raise Conflict(text, code="too_many_stored")
 
 
 def find_or_check(key: str, player_id: int, team_id: int, size: int, quotas: Quotas) -> Unit:
     """Unit: what is kept under the key; without it None, and Conflict when the player has no room for it."""
     kept = yield from find(key)
     if kept is None:
-        yield from _check(quotas, team_id, player_id, size)
+        yield from _check(quotas, team_id, player_id, key, size, 1)
     return kept
 
 
@@ -91,7 +104,7 @@ def record(new: NewUpload, now: int, quotas: Quotas) -> Unit:
     )  # fmt: skip
     if not ours:
         return (yield from find(new.key))
-    yield from _check(quotas, player["team_id"], new.player_id, 0)
+    yield from _check(quotas, player["team_id"], new.player_id, new.key, 0, 0)
     if new.kind != "screenshot":
         return Kept(new.id, new.blob, None)
     rows = yield _SCREENSHOT(
@@ -149,19 +162,23 @@ async def expired(session: AsyncSession, before: int, limit: int) -> list[Kept]:
 
 
 async def surplus(session: AsyncSession, keep: int, limit: int) -> list[Kept]:
-    """Pictures that nobody asked for, beyond the newest `keep` of each player."""
+    """Pictures that nobody asked for, beyond the newest `keep` of each player. What names a command that is not the
+    player's was not asked for."""
     place = func.row_number().over(
         partition_by=col(Screenshot.player_id), order_by=(col(Screenshot.stored_at).desc(), col(Screenshot.id).desc())
     )
-    ranked = select(col(Screenshot.id), place.label("place")).where(col(Screenshot.command_id).is_(None)).subquery()
+    asked = exists().where(
+        col(Command.id) == col(Screenshot.command_id), col(Command.player_id) == col(Screenshot.player_id)
+    )
+    ranked = select(col(Screenshot.id), place.label("place")).where(~asked).subquery()
     query = select(Upload).join(ranked, ranked.c.id == col(Upload.screenshot_id)).where(ranked.c.place > keep)
     return [_kept(upload) for upload in await session.exec(query.limit(limit))]
 
 
 async def heaviest(session: AsyncSession, limits: Limits, limit: int) -> list[Kept]:
-    """The oldest pictures and logs of players that have nearly as many bytes of them as they may."""
+    """The oldest pictures and logs of players that have nearly as many of them, or as many bytes, as they may."""
     connection = await session.connection()
-    found = await connection.execute(_HEAVY, {"least": int(min(limits) * _ROOM_LEFT)})
+    found = await connection.execute(_HEAVY, {"least": int(min(limits) * _ROOM_LEFT), "number": int(MOST * _ROOM_LEFT)})
     heavy: list[Kept] = []
     for (player_id,) in found.all():
         age = func.coalesce(col(Screenshot.stored_at), col(Upload.created_at))
@@ -174,9 +191,12 @@ async def heaviest(session: AsyncSession, limits: Limits, limit: int) -> list[Ke
             .order_by(age.desc(), col(Upload.id).desc())
         )
         size = 0
-        for upload, plan in await session.exec(query):
+        for number, (upload, plan) in enumerate(await session.exec(query), 1):
             size += upload.size
-            if size > Quotas({"player_bytes": limits}).limit("player_bytes", plan) * _ROOM_LEFT:
+            if (
+                number > MOST * _ROOM_LEFT
+                or size > Quotas({"player_bytes": limits}).limit("player_bytes", plan) * _ROOM_LEFT
+            ):
                 heavy.append(_kept(upload))
     return heavy[:limit]
 

@@ -98,12 +98,12 @@ def test_sums_of_quarters_with_single_plays_at_the_ends_are_what_counting_gives(
 ) -> None:
     since, until = began + ends[0], began + ends[0] + ends[1]
     plays = [showing(number, began + offset) for number, offset in enumerate(offsets)]
-    sums = {key[2]: one for key, one in tally(1, 2, plays, {}).items() if key[0] == "player"}
+    sums = {key[2]: one for key, one in tally(1, 2, plays, {}, ()).items() if key[0] == "player"}
     (first, last), partial = split(since, until, 0)
     found = [(at, one) for at, one in sums.items() if first <= at < last]
     for start, end in partial:
         inside = [play for play in plays if start <= play.started_at < end]
-        found += [(key[2], one) for key, one in tally(1, 2, inside, {}).items() if key[0] == "player"]
+        found += [(key[2], one) for key, one in tally(1, 2, inside, {}, ()).items() if key[0] == "player"]
     starts = list(periods(since, until, granularity, zone))
     answered = by_period(starts, sorted(found))
     expected = Counter(label(p.started_at, granularity, zone) for p in plays if since <= p.started_at < until)
@@ -116,9 +116,9 @@ def test_sums_of_quarters_with_single_plays_at_the_ends_are_what_counting_gives(
     )
 
 
-def test_only_the_teams_own_campaigns_earn() -> None:
-    plays = [showing(1, 0, 7, 3), showing(2, 1, 7, 4), showing(3, QUARTER, None, 3)]
-    sums = tally(1, 2, plays, {3: 500})
+def test_only_the_teams_own_campaigns_earn_and_only_its_layouts_have_sums() -> None:
+    plays = [showing(1, 0, 7, 3), showing(2, 1, 7, 4), showing(3, QUARTER, 8, 3)]
+    sums = tally(1, 2, plays, {3: 500}, {7})
     assert {key: (one.plays, one.revenue_micros) for key, one in sums.items() if key[0] in ("layout", "campaign")} == {
         ("layout", 7, 0): (2, 500),
         ("campaign", 3, 0): (1, 500),

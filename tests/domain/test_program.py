@@ -349,3 +349,19 @@ def test_where_clocks_never_change_a_rule_holds_by_the_wall_clock(rule: Rule, of
         rule.begins_on(yesterday) and first <= minute + 1440 < last
     )
     assert holds_at(rule, zone, lambda day: False, at) == expected
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.one_of(
+            st.text(max_size=5),
+            st.dictionaries(st.text(max_size=5), st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=3)),
+            st.lists(st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=3), max_size=7),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_what_a_revision_is_made_of_is_the_whole_body_with_sorted_names(body: dict[str, Any]) -> None:
+    assert b"".join(manifest.encoded(body, some=2)) == orjson.dumps(body, option=orjson.OPT_SORT_KEYS)

@@ -17,11 +17,12 @@ from hub.services import exports as service
 from hub.services.analytics import Analytics
 from hub.services.exports import Exports
 from hub.store import analytics as store
+from hub.store import quotas as team_quotas
 from hub.store import retention
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.exports import claim, finish
-from hub.store.tables import Campaign, Downtime, Play, PlaySum, Session
+from hub.store.tables import Campaign, Downtime, Layout, Play, PlaySum, Session
 from tests.cast import player_of, team_owner
 from tests.quotas import all_plans
 
@@ -50,6 +51,14 @@ async def campaign_of(db: Database, owner: Actor, price_micros: int, name: str =
     return campaign.id
 
 
+async def layouts_of(db: Database, owner: Actor, number: int) -> list[int]:
+    made = [Layout(team_id=owner.team_id, name="Wall", created_at=NOW, updated_at=NOW) for _ in range(number)]
+    async with db.transaction() as session:
+        session.add_all(made)
+        await session.flush()
+    return [layout.id or 0 for layout in made]
+
+
 async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database) -> None:
     counted = Counter[str]()
     analytics = Analytics(db, "hub", 90, lambda name, number: counted.update({name: number}), clock=Clock())
@@ -57,6 +66,7 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
     players = [(await player_of(db, owner, name)).id or 0 for name in ("Lobby", "Bar")]
     theirs = (await player_of(db, stranger)).id or 0
     campaign, foreign = await campaign_of(db, owner, 50_000), await campaign_of(db, stranger, 9_000_000)
+    wall, door = await layouts_of(db, owner, 2)
     chance = random.Random(7)
     began = parse("2026-10-20")  # clocks in Europe and on Lord Howe jump within these weeks
     plays = {
@@ -64,7 +74,7 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
             showing(
                 f"e{number}",
                 began + chance.randrange(20 * DAY),
-                layout_id=chance.choice([None, 5, 6]),
+                layout_id=chance.choice([None, wall, door]),
                 campaign_id=chance.choice([None, campaign, foreign, 999]),
                 duration_ms=chance.randrange(60_000),
             )
@@ -79,7 +89,7 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
         # What comes twice, in one batch or two, even changed, counts once.
         again = [*entries[100:], *entries[100:], showing("e3", began)]
         assert (await analytics.record(player, owner.team_id, again))["stored"] == 80
-    await analytics.record(theirs, stranger.team_id, [showing("e1", began, layout_id=5)])
+    await analytics.record(theirs, stranger.team_id, [showing("e1", began, layout_id=wall)])
     assert counted == {"stored": 461, "repeated": 362}
 
     everything = [play for entries in plays.values() for play in entries]
@@ -87,7 +97,9 @@ async def test_sums_are_what_counting_the_plays_gives_in_every_zone(db: Database
         zone = ZoneInfo(name)
         since = began + chance.randrange(3 * DAY)
         until = began + 17 * DAY + chance.randrange(3 * DAY)
-        wanted: list[tuple[int | None, int | None]] = [(None, None), (players[0], None), (None, 5), (players[1], 6)]
+        wanted: list[tuple[int | None, int | None]] = [
+            (None, None), (players[0], None), (None, wall), (players[1], door),
+        ]  # fmt: skip
         for screen, layout in wanted:
             inside = [
                 play
@@ -178,6 +190,45 @@ async def test_the_plays_of_a_player_and_a_day_are_bounded(
     assert await analytics.record(lobby, owner.team_id, today[4:]) == {"stored": 0, "repeated": 0, "dropped": 1}
     assert await analytics.record(bar, owner.team_id, today[:3]) == {"stored": 3, "repeated": 0, "dropped": 0}
     assert [record.message.partition(" tells")[0] for record in caplog.records] == [f"player {lobby}"]
+
+
+async def test_the_plays_of_a_team_and_a_day_are_bounded_and_nobody_elses(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = Counter[str]()
+    quotas = all_plans(plays_per_day=3)
+    analytics = Analytics(
+        db, "hub", 90, lambda name, number: counted.update({name: number}), quotas=quotas, clock=Clock()
+    )
+    owner, stranger = await team_owner(db, "acme"), await team_owner(db, "other")
+    lobby, bar = [(await player_of(db, owner, name)).id or 0 for name in ("Lobby", "Bar")]
+    theirs = (await player_of(db, stranger)).id or 0
+    today = [showing(f"today{number}", NOW - MINUTE - number * HOUR) for number in range(5)]
+    yesterday = [showing("yesterday", NOW - DAY)]
+    assert await analytics.record(lobby, owner.team_id, today[:2]) == {"stored": 2, "repeated": 0, "dropped": 0}
+    mixed = [*today[2:], *yesterday]  # of another player
+    assert await analytics.record(bar, owner.team_id, mixed) == {"stored": 2, "repeated": 0, "dropped": 2}
+    assert (await analytics.record(lobby, owner.team_id, today[4:]))["dropped"] == 1
+    assert (await analytics.record(theirs, stranger.team_id, today[:3]))["stored"] == 3
+    assert counted == {"stored": 7, "dropped": 3}
+    assert [record.message.partition(" is over")[0] for record in caplog.records] == [f"team {owner.team_id}"]
+    async with db.moment() as session:
+        used = await db.run(session, team_quotas.usage(owner.team_id, ["plays_per_day"], NOW))
+    assert used == {"plays_per_day": 3}
+    kept, _ = await analytics.plays(owner, (NOW - 2 * DAY, NOW + DAY))
+    assert len(kept) == 4
+
+
+async def test_a_player_cannot_make_sums_of_layouts_that_are_not_its_teams(db: Database) -> None:
+    analytics = Analytics(db, "hub", 90, clock=Clock())
+    owner, stranger = await team_owner(db, "acme"), await team_owner(db, "other")
+    player = (await player_of(db, owner)).id or 0
+    (own,), (foreign,) = await layouts_of(db, owner, 1), await layouts_of(db, stranger, 1)
+    plays = [showing(f"p{layout}", NOW - HOUR, layout_id=layout) for layout in (own, foreign, 10_001, 10_002)]
+    assert (await analytics.record(player, owner.team_id, plays))["stored"] == 4
+    async with db.session() as session:
+        sums = (await session.exec(select(PlaySum.dimension_id).where(PlaySum.dimension == "layout"))).all()
+    assert list(sums) == [own]
 
 
 async def test_times_that_cannot_be_are_taken_over_and_not_counted_and_plays_are_forgotten(db: Database) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from hub.bus.local import LocalBus
 from hub.domain.commands import Outcome
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
@@ -31,8 +33,8 @@ async def test_progress_is_the_word_of_the_commands_own_player(sqlite_db: Databa
     stranger = (await player_of(sqlite_db, await team_owner(sqlite_db, "other"))).id or 0
     service = Commands(sqlite_db, LocalBus())
     command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
-    service.progress(player_id, command_id, 40, "half way")
-    service.progress(stranger, command_id, 99, "not mine")
+    await service.progress(player_id, command_id, 40, "half way")
+    await service.progress(stranger, command_id, 99, "not mine")
     assert (await service.get(owner, command_id))["progress"] == {"percent": 40, "note": "half way"}
 
 
@@ -44,26 +46,61 @@ async def test_a_command_that_ended_makes_no_progress(sqlite_db: Database) -> No
     bus.subscribe(("progress", None), lambda told: heard.append(told["note"]))
     service, restarted = Commands(sqlite_db, bus), Commands(sqlite_db, LocalBus())
     command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
-    service.progress(player_id, command_id, 40, "running")
+    await service.progress(player_id, command_id, 40, "running")
     await service.record(player_id, Outcome(command_id, "rejected", None, "busy", None, None, 1))
     for one in (service, restarted):
-        one.progress(player_id, command_id, 41, "still running")
+        await one.progress(player_id, command_id, 41, "still running")
         assert (await one.get(owner, command_id))["progress"] is None
     assert heard == ["running"]
 
 
-async def test_remembered_progress_is_bounded_and_the_latest_stays(sqlite_db: Database) -> None:
+async def test_progress_of_what_has_ended_or_is_anothers_is_not_told_after_a_restart_either(
+    sqlite_db: Database,
+) -> None:
+    owner = await team_owner(sqlite_db, "team")
+    player_id = (await player_of(sqlite_db, owner)).id or 0
+    stranger = (await player_of(sqlite_db, await team_owner(sqlite_db, "other"))).id or 0
+    before = Commands(sqlite_db, LocalBus())
+    ended, runs = [(await before.send(Origin(owner, "test"), player_id, "reboot"))["command_id"] for _ in range(2)]
+    await before.record(player_id, Outcome(ended, "rejected", None, "busy", None, None, 1))
+    bus = LocalBus()
+    heard: list[tuple[str, int]] = []
+    bus.subscribe(("progress", None), lambda told: heard.append((told["command_id"], told["percent"])))
+    restarted = Commands(sqlite_db, bus)
+    for number in range(3):
+        await restarted.progress(player_id, ended, number, None)
+        await restarted.progress(stranger, runs, number, None)
+        await restarted.progress(player_id, "cmd_unknown", number, None)
+    assert heard == []
+    await asyncio.gather(*(restarted.progress(player_id, runs, number, None) for number in range(5)))
+    assert heard[-1] == (runs, 4)
+    assert (await restarted.get(owner, runs))["progress"] == {"percent": 4, "note": None}
+    await restarted.record(player_id, Outcome(runs, "rejected", None, "busy", None, None, 1))
+    told = len(heard)
+    await restarted.progress(player_id, runs, 5, None)
+    assert len(heard) == told
+
+
+async def test_remembered_progress_is_bounded_and_the_latest_stays(
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "PROGRESS_LIMIT", 3)
+    monkeypatch.setattr(commands, "ENDED_LIMIT", 3)
     owner = await team_owner(sqlite_db, "team")
     player_id = (await player_of(sqlite_db, owner)).id or 0
     service = Commands(sqlite_db, LocalBus())
     command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
-    service.progress(player_id, command_id, 10, None)
-    for number in range(commands.PROGRESS_LIMIT - 1):
-        service.progress(player_id, f"other-{number}", 50, None)
-    service.progress(player_id, command_id, 20, None)
-    service.progress(player_id, "one-more", 50, None)
+    others = [(await service.send(Origin(owner, "test"), player_id, "identify"))["command_id"] for _ in range(3)]
+    await service.progress(player_id, command_id, 10, None)
+    for other in others[:2]:
+        await service.progress(player_id, other, 50, None)
+    await service.progress(player_id, command_id, 20, None)
+    await service.progress(player_id, others[2], 50, None)
     assert (await service.get(owner, command_id))["progress"] == {"percent": 20, "note": None}
-    assert len(service._progress) == commands.PROGRESS_LIMIT
+    assert len(service._progress) == 3
+    for number in range(5):
+        await service.progress(player_id, f"cmd_{number}", 50, None)
+    assert len(service._ended) == 3
 
 
 async def test_a_clock_that_was_ahead_for_a_moment_expires_nothing(db: Database) -> None:

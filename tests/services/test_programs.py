@@ -7,12 +7,14 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.errors import NotFound
 from hub.domain.times import DAY, HOUR, MINUTE, parse
+from hub.services import worlds
 from hub.services.programs import Programs
 from hub.services.weather import Weather
 from hub.store.database import Database
@@ -95,6 +97,11 @@ class Stage:
         playing = await self.programs.playing(self.owner.team_id, self.player)
         return playing["name"] if playing else None
 
+    async def begun(self) -> None:
+        """The supervised loop comes by, and what it begins is done."""
+        await self.programs.activate_when_due()
+        await self.programs.settle()
+
     async def activated(self) -> list[str]:
         async with self.db.session() as session:
             rows = await session.exec(select(EventRow).where(EventRow.type == "schedule.activated"))
@@ -161,15 +168,15 @@ async def test_a_schedule_is_seen_to_begin_with_its_minute_and_with_a_change(db:
     day = await stage.playlist("day")
     await stage.schedule("day", day, "player", stage.player, start_time="20:01", end_time="23:00")
     stage.now += MINUTE - 1
-    await stage.programs.activate_when_due()
+    await stage.begun()
     assert await stage.activated() == []
     stage.now += 1
-    await stage.programs.activate_when_due()
+    await stage.begun()
     assert await stage.activated() == ["day"]
     await stage.schedule("urgent", day, "player", stage.player, priority=9)
     await stage.touch()
     stage.bus.publish(("content", stage.owner.team_id))
-    await stage.programs.activate_when_due()
+    await stage.begun()
     assert await stage.activated() == ["day", "urgent"]
 
 
@@ -268,3 +275,104 @@ async def test_the_weather_is_read_again_after_the_clock_was_ahead(sqlite_db: Da
             await stage.weather.refresh()
             stage.now = NINE
         assert len(asked) == 2
+
+
+async def test_a_playlist_shows_something_as_long_as_one_of_its_items_can_be_shown(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    team = stage.owner.team_id
+    disk = await stage.add(
+        Asset(team_id=team, content_id="cnt_disk", name="disk", type="web", source_url="/etc/passwd",
+              created_at=NINE, updated_at=NINE)
+    )  # fmt: skip
+    mixed = await stage.add(Playlist(team_id=team, name="mixed", created_at=NINE, updated_at=NINE))
+    await stage.add(PlaylistItem(playlist_id=mixed, asset_id=disk, position=1))
+    await stage.schedule("mixed", mixed, "player", stage.player)
+    assert await stage.shown() is None
+    page = await stage.add(
+        Asset(team_id=team, content_id="cnt_page", name="page", type="web", source_url="https://example.com",
+              created_at=NINE, updated_at=NINE)
+    )  # fmt: skip
+    await stage.add(PlaylistItem(playlist_id=mixed, asset_id=page, position=2))
+    await stage.touch()
+    stage.now += MINUTE
+    assert await stage.shown() == "mixed"
+    manifest = await stage.programs.manifest(team, stage.player)
+    assert [item["asset_id"] for item in manifest["playlists"][str(mixed)]["items"]] == [page]
+
+
+async def test_a_look_at_one_player_reads_the_items_of_what_it_shows_and_of_nothing_else(sqlite_db: Database) -> None:
+    stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"))
+    await stage.set()
+    other, shown = await stage.playlist("other"), await stage.playlist("shown", is_default=True)
+    read: list[str] = []
+    async with sqlite_db.session() as session:
+        engine = session.get_bind().engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "FROM playlist_item" in statement and "playlist_item.duration_s" in statement:
+            read.append(str(values))
+
+    event.listen(engine, "before_cursor_execute", note)
+    await stage.programs.manifest(stage.owner.team_id, stage.player)
+    event.remove(engine, "before_cursor_execute", note)
+    assert read == [str((shown,))]
+    assert other != shown
+
+
+async def test_others_have_their_turn_while_a_large_program_is_worked_out(
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worlds, "TURN_S", 0.0)  # a turn after each stretch, however fast the machine
+    monkeypatch.setattr(worlds, "BRIEF_S", 3_600.0)
+    stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"))
+    await stage.set()
+    playlist, team = await stage.playlist("day", is_default=True), stage.owner.team_id
+    async with sqlite_db.transaction() as session:
+        for number in range(320):
+            minute = f"{number // 60:02}:{number % 60:02}"
+            row = Schedule(team_id=team, schedule_id=f"sch_{number}", name=minute, playlist_id=playlist,
+                           start_time=minute, end_time="12:00", created_at=NINE, updated_at=NINE)  # fmt: skip
+            session.add(row)
+            await session.flush()
+            session.add(ScheduleTarget(schedule_id=row.id or 0, kind="player", target_id=stage.player))
+    await stage.programs.playing(team, stage.player)  # the team is read
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(others())
+    for look in (
+        lambda: stage.programs.manifest(team, stage.player),
+        lambda: stage.programs.timeline(stage.owner, stage.player),
+        lambda: stage.programs.explain(stage.owner, stage.player),
+        lambda: stage.programs.playing(team, stage.player),
+    ):
+        turns = 0
+        await look()
+        assert turns >= 320 // 32, look
+    running.cancel()
+
+
+async def test_a_team_whose_schedules_take_long_keeps_no_other_waiting(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    await stage.schedule("day", await stage.playlist("day"), "player", stage.player)
+    large = await team_owner(db, "large")
+    playlist = await stage.add(Playlist(team_id=large.team_id, name="all", created_at=NINE, updated_at=NINE))
+    await stage.add(
+        Schedule(team_id=large.team_id, schedule_id="sch_all", name="all", playlist_id=playlist,
+                 created_at=NINE, updated_at=NINE)
+    )  # fmt: skip
+    heard = asyncio.Event()
+    stage.bus.subscribe(("events", stage.owner.team_id), lambda _: heard.set())
+    reading = stage.programs._worlds._reading.setdefault(large.team_id, asyncio.Lock())
+    async with reading, asyncio.timeout(60):
+        await stage.programs.activate_when_due()
+        await heard.wait()
+    assert await stage.activated() == ["day"]
+    await stage.programs.settle()

@@ -20,6 +20,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Forbidden, HubError, NotFound, TooMany, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.services import uploads as service
+from hub.services.commands import Commands, Origin
 from hub.services.uploads import Begun, Finished, UploadRefused, Uploads
 from hub.store import events, players
 from hub.store import uploads as store
@@ -576,9 +577,52 @@ async def test_a_player_has_a_quota_of_stored_bytes_and_the_oldest_give_way(stag
 
 
 @both
+@pytest.mark.parametrize("kind", ["screenshot", "logs"])
+async def test_a_command_has_a_few_uploads_and_no_more(stage: Stage, kind: str) -> None:
+    data = [picture(size=(64, 40 + number)) for number in range(store.OF_ONE_COMMAND + 2)]
+    begun = await stage.begin(data[-1], kind=kind, command_id="cmd_1")
+    first, *_ = [await stage.upload(one, kind=kind, command_id="cmd_1") for one in data[: store.OF_ONE_COMMAND]]
+    names = await stage.blob_names()
+    with pytest.raises(Conflict) as refused:
+        await stage.upload(data[store.OF_ONE_COMMAND], kind=kind, command_id="cmd_1")
+    assert refused.value.code == "too_many_stored"
+    with pytest.raises(Conflict):  # begun before
+        await stage.send(begun, data[-1])
+        await stage.uploads.finish(begun.handle)
+    assert await stage.blob_names() == names
+    assert (await stage.upload(data[0], kind=kind, command_id="cmd_1")).id == first.id
+    for other in ("cmd_", "cmd_10", None):
+        await stage.upload(data[-1], kind=kind, command_id=other)
+
+
+@both
+async def test_a_player_has_so_many_uploads_and_the_oldest_give_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST", 4)
+    ticks = itertools.count(now_ms())
+    uploads = stage.restarted(clock=lambda: next(ticks))
+    logs = [
+        await stage.upload(b"line %d\n" % number, uploads, kind="logs", command_id=f"cmd_{number}")
+        for number in range(4)
+    ]
+    with pytest.raises(Conflict) as refused:
+        await stage.upload(b"more", uploads, kind="logs")
+    assert refused.value.code == "too_many_stored"
+    await uploads.sweep(now_ms())
+    left = await stage.blob_names()
+    assert len(left) == 3
+    assert not [name for name in left if logs[0].id in name]
+    await stage.upload(b"more", uploads, kind="logs")
+
+
+@both
 async def test_only_the_newest_pictures_and_those_of_commands_stay(stage: Stage) -> None:
     uploads = stage.restarted(keep_per_player=2)
-    asked = await stage.upload(picture(color="white"), uploads, command_id="cmd_1")
+    commands = Commands(stage.db, stage.bus)
+    sent = await commands.send(Origin(stage.owner, "test"), stage.player.id or 0, "take_screenshot")
+    await stage.upload(picture(color="black"), uploads, command_id="cmd_of_nobody")
+    asked = await stage.upload(picture(color="white"), uploads, command_id=sent["command_id"])
     own = [await stage.upload(picture(color=color), uploads) for color in ("red", "green", "blue")]
     logs = await stage.upload(b"a line\n", uploads, kind="logs", command_id="cmd_2")
 

@@ -66,7 +66,7 @@ ENTRIES = (
     Endpoint("GET", PLAYLIST, playlists.get_playlist, summary="Get a playlist (AdCast)", tags=PLAYLISTS, **READ,
              answers={200: a.OnePlaylist}),
     Endpoint("PUT", PLAYLIST, playlists.change_playlist, summary="Change a playlist (AdCast)", tags=PLAYLISTS, **WRITE,
-             body=bodies.PlaylistChanges, answers={200: a.OnePlaylist}),
+             body=bodies.PlaylistChanges, answers={200: a.OnePlaylist}, errors=(409,)),
     Endpoint("DELETE", PLAYLIST, playlists.delete_playlist, summary="Delete a playlist (AdCast)", tags=PLAYLISTS,
              **WRITE, answers=DONE),
 
@@ -75,7 +75,7 @@ ENTRIES = (
     Endpoint("POST", "/api/schedules", schedules.create_schedule, summary="Create a schedule (AdCast)",
              tags=SCHEDULES, **WRITE, body=bodies.NewSchedule, answers={201: a.OneSchedule}),
     Endpoint("PUT", SCHEDULE, schedules.change_schedule, summary="Change a schedule (AdCast)", tags=SCHEDULES, **WRITE,
-             body=bodies.ScheduleChanges, answers={200: a.OneSchedule}),
+             body=bodies.ScheduleChanges, answers={200: a.OneSchedule}, errors=(409,)),
     Endpoint("DELETE", SCHEDULE, schedules.delete_schedule, summary="Delete a schedule (AdCast)", tags=SCHEDULES,
              **WRITE, answers=DONE),
 

@@ -41,5 +41,5 @@ ENTRIES = (
              scope="write:content", **SCHEDULES, body=bodies.NewSchedule, answers={201: One[a.Schedule]}),
     Endpoint("POST", "/v1/schedules/{schedule_id}/assign", schedules.assign_schedule,
              summary="Assign a schedule to screens", scope="write:content", **SCHEDULES, body=bodies.Assignment,
-             answers={200: One[a.Schedule]}),
+             answers={200: One[a.Schedule]}, errors=(409,)),
 )  # fmt: skip
