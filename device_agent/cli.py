@@ -297,7 +297,10 @@ async def _store_later(state: Path, token: str) -> None:
 
 def _token(config: Config, state: Path) -> str | None:
     if not config.token_file:
-        return tokens.load(state)
+        try:
+            return tokens.load(state)
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unusable(f"The token in {state / tokens.FILE} cannot be read: {error}.") from None
     try:
         words = Path(config.token_file).read_text().split()
     except (OSError, UnicodeDecodeError) as error:

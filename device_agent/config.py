@@ -107,7 +107,11 @@ def _read_file(named: Path | None) -> dict[str, Any]:
     import tomllib
 
     try:
+        if path.exists() and not path.is_file() and not path.samefile(os.devnull):
+            raise ConfigError(f"{path} is not a file.")
         return tomllib.loads(path.read_text())
+    except RecursionError:
+        raise ConfigError(f"{path} is not TOML: it has too many brackets in brackets.") from None
     except FileNotFoundError:
         raise ConfigError(f"There is no settings file at {path}.") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -18,11 +18,12 @@ import orjson
 import typer
 
 from hub import client
-from hub.config import ConfigError, Settings, load
+from hub.config import ConfigError, Settings, checked_path, load
 from hub.domain.addresses import authority
 from hub.domain.errors import CannotStart, HubError, Invalid
 from hub.domain.playback import checked_zone_name
-from hub.domain.text import for_terminal, is_line, is_seen
+from hub.domain.text import for_terminal
+from hub.output import OutputLost, take_output
 from hub.store.private import UMASK, open_data_folder, open_lock
 
 if TYPE_CHECKING:
@@ -36,23 +37,48 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+log = logging.getLogger("hub")
+
 team_app = typer.Typer(help="Teams and their plans.", no_args_is_help=True)
 app.add_typer(team_app, name="team")
 
-Url = Annotated[str, typer.Option(envvar="HUB_URL", help="Address of a running hub.")]
-Key = Annotated[str, typer.Option(envvar="HUB_KEY", help="API key.", show_default=False)]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file instead of config/hub.toml.")]
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("it is not UTF-8.") from None
+    return text
+
+
+def _path(text: str) -> Path:
+    try:
+        return checked_path(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
+
+
+Url = Annotated[str, typer.Option(envvar="HUB_URL", help="Address of a running hub.", parser=_text, metavar="URL")]
+Key = Annotated[str, typer.Option(envvar="HUB_KEY", help="API key.", show_default=False, parser=_text, metavar="KEY")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file instead of config/hub.toml.", parser=_path, metavar="FILE"),
+]
+Data = Annotated[Path | None, typer.Option(help="Data folder.", parser=_path, metavar="DIR")]
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 @app.command()
 def init(
-    team: Annotated[str, typer.Option(help="Name of the team.")],
-    email: Annotated[str, typer.Option(help="E-mail address of its owner.")],
+    team: Annotated[str, typer.Option(help="Name of the team.", parser=_text, metavar="TEXT")],
+    email: Annotated[str, typer.Option(help="E-mail address of its owner.", parser=_text, metavar="TEXT")],
     timezone: Annotated[
-        str | None, typer.Option(help="Time zone of its schedules, such as Europe/Berlin; else the machine's.")
+        str | None,
+        typer.Option(
+            help="Time zone of its schedules, such as Europe/Berlin; else the machine's.", parser=_text, metavar="TEXT"
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON with team_id and api_key.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -62,9 +88,8 @@ def init(
     """
     from hub.services.teams import create_team, prepare
 
-    if not is_line(team) or not is_seen(team):
-        _fail("The team needs a name of one line, without control characters.")
     with _in_one_sentence():
+        team, email = _team_and_owner(team, email)
         zone = checked_zone_name(timezone) if timezone is not None else _machine_zone()
     chosen = _new_password("HUB_OWNER_PASSWORD", "Password of the owner")
     settings = _settings(config, data=data)
@@ -76,19 +101,44 @@ def init(
 
     with _in_one_sentence():
         team_id, key = asyncio.run(create())
-    if as_json:
-        print(orjson.dumps({"team_id": team_id, "api_key": key}).decode())
-        return
-    print(f"Team {team_id}, {team}, is ready. Its first API key, shown this once:\n\n    {key}\n")
-    print("Lost the key? Its owner logs in (POST /api/auth/login) and makes another (POST /api/v1/api-keys).")
-    print(f"Schedules follow the clock of {zone}; --timezone chooses another, later PATCH /api/v1/team does.")
-    print(f"Start the hub with:  hub serve --data {settings.server.data}")
+    lines = [
+        f"Team {team_id}, {team}, is ready. Its first API key, shown this once:\n\n    {key}\n",
+        "Lost the key? Its owner logs in (POST /api/auth/login) and makes another (POST /api/v1/api-keys).",
+        f"Schedules follow the clock of {zone}; --timezone chooses another, later PATCH /api/v1/team does.",
+        f"Start the hub with:  hub serve --data {settings.server.data}",
+    ]
+    answer = orjson.dumps({"team_id": team_id, "api_key": key}).decode() if as_json else "\n".join(lines)
+    try:
+        print(answer, flush=True)
+    except OutputLost as error:
+        _fail(
+            f"{error} Team {team_id} is there all the same, and its first key is lost: its owner {email} logs in "
+            f"(POST /api/auth/login) and makes another (POST /api/v1/api-keys)."
+        )
+
+
+def _team_and_owner(team: str, email: str) -> tuple[str, str]:
+    """The name and the address as calls of the API take them. Raises Invalid."""
+    from pydantic import BaseModel, ValidationError
+
+    from hub.api.v1.bodies import Email, Name
+    from hub.domain import wording
+
+    class Given(BaseModel):
+        team: Name
+        email: Email
+
+    try:
+        given = Given(team=team, email=email)
+    except ValidationError as error:
+        raise wording.invalid(error) from None
+    return given.team, given.email
 
 
 @app.command()
 def password(
-    email: Annotated[str, typer.Argument(help="E-mail address of the account.")],
-    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    email: Annotated[str, typer.Argument(help="E-mail address of the account.", parser=_text, metavar="EMAIL")],
+    data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Give an account another password and end its logins: the way back for an owner who lost it.
@@ -106,16 +156,16 @@ def password(
 
     with _in_one_sentence():
         asyncio.run(change())
-    print(f"{email} has another password; its logins have ended.")
+    print(for_terminal(f"{email} has another password; its logins have ended."))
 
 
-Backup = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
+Backup = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.", parser=_path)]
 
 
 @app.command()
 def backup(
     folder: Backup,
-    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Copy the database and the files into a new folder, and check the copy. The hub may run meanwhile."""
@@ -157,9 +207,7 @@ def _places(settings: Settings) -> "Places":
 
 
 @team_app.command("list")
-def team_list(
-    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None, config: ConfigFile = None
-) -> None:
+def team_list(data: Data = None, config: ConfigFile = None) -> None:
     """All teams of this hub: number, plan and name."""
     from hub.services.teams import all_teams
 
@@ -176,9 +224,9 @@ def team_list(
 
 @team_app.command("plan")
 def team_plan(
-    team: Annotated[int, typer.Argument(min=1, help="Number of the team, as `hub team list` shows it.")],
-    plan: Annotated[str, typer.Argument(help="free, pro, business or unlimited.")],
-    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
+    team: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="Number of the team, as `hub team list` shows it.")],
+    plan: Annotated[str, typer.Argument(help="free, pro, business or unlimited.", parser=_text, metavar="PLAN")],
+    data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Give a team another plan; its limits follow at once. The hub may run meanwhile."""
@@ -198,17 +246,30 @@ def team_plan(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", parser=_text, metavar="HOST")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 lets the system choose.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate chain; with --tls-key, serves HTTPS.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM private key of --tls-cert.")] = None,
+    data: Data = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="PEM certificate chain; with --tls-key, serves HTTPS.", parser=_path, metavar="FILE"),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="PEM private key of --tls-cert.", parser=_path, metavar="FILE")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Run the hub until it is told to stop (Ctrl-C or SIGTERM); players are sent away before it ends."""
     settings = _settings(config, data=data, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     _log(settings)
-    run(settings, lambda bound: print(f"Signalbox listens on {_address(settings, bound)}", flush=True))
+
+    def ready(port: int) -> None:
+        line = f"Signalbox listens on {_address(settings, port)}"
+        try:
+            print(line, flush=True)
+        except OutputLost as error:  # nobody is to be told; players are there all the same
+            log.warning("%s %s", error, line)
+
+    run(settings, ready)
 
 
 def run(settings: Settings, ready: Callable[[int], None], probe: Callable[[str], None] | None = None) -> None:
@@ -298,8 +359,10 @@ def players(
 @app.command()
 def command(
     player: Annotated[int, typer.Argument(help="Id of the player, see `hub players`.")],
-    name: Annotated[str, typer.Argument(metavar="COMMAND", help="Such as reboot, take_screenshot, set_volume.")],
-    payload: Annotated[str, typer.Option(help="JSON, as in '{\"volume\": 40}'.")] = "{}",
+    name: Annotated[
+        str, typer.Argument(metavar="COMMAND", help="Such as reboot, take_screenshot, set_volume.", parser=_text)
+    ],
+    payload: Annotated[str, typer.Option(help="JSON, as in '{\"volume\": 40}'.", parser=_text, metavar="JSON")] = "{}",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the outcome is known.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = "",
@@ -352,7 +415,16 @@ def demo(
 
 def main() -> None:
     os.umask(UMASK)
-    app()
+    take_output()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OutputLost as error:
+        if not error.is_unread:  # `hub players | head`: whoever reads has read enough
+            _fail(str(error))
+        sys.exit(1)
 
 
 @asynccontextmanager
@@ -389,6 +461,10 @@ def _new_password(variable: str, prompt: str) -> str:
     text: str = os.environ.get(variable) or typer.prompt(prompt, hide_input=True, confirmation_prompt=True)
     if not shortest <= len(text) <= longest:
         _fail(f"The password needs {shortest} to {longest} characters.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # no client could send it
+        _fail(f"The password in {variable} is not UTF-8.")
     return text
 
 

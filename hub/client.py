@@ -25,8 +25,14 @@ def call(method: str, url: str, key: str, path: str, body: Any = None, prefer: s
     import httpx2
 
     headers = _headers(key) | ({"Prefer": prefer} if prefer else {})
+    if body is not None:
+        headers["Content-Type"] = "application/json"
     try:
-        answer = httpx2.request(method, url.rstrip("/") + path, json=body, headers=headers, timeout=TIMEOUT_S)
+        content = None if body is None else orjson.dumps(body)
+    except TypeError as error:  # brackets in brackets
+        raise Refused(f"This cannot be sent: {error}.") from None
+    try:
+        answer = httpx2.request(method, url.rstrip("/") + path, content=content, headers=headers, timeout=TIMEOUT_S)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OverflowError) as error:
         raise Refused(f"No answer from {url}: {error}") from None
     if answer.status_code >= 400:

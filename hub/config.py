@@ -7,20 +7,22 @@ answers to is an error that names the key, wherever it stands: a limit with a ty
 
 import os
 import re
+import stat
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from hub.client_address import ForwardedHeader, Network, TrustedProxies
@@ -29,6 +31,7 @@ from hub.domain.hosts import host_name
 from hub.domain.ratelimit import SECOND_US, Rule
 
 DEFAULT_FILE = Path("config/hub.toml")
+FILE_BYTES = 1 << 20  # of a settings file at most; every setting with a comment takes 30 KB
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Requests = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -42,6 +45,14 @@ _BEARER = re.compile(r"[A-Za-z0-9._~+/=-]{16,255}")
 
 class ConfigError(ValueError):
     """The settings cannot be used; the text names each wrong key, one a line, and never shows a value."""
+
+
+def checked_path(text: str) -> Path:
+    """Raises ValueError for what no system takes for a path, and for none: it would be the folder that the hub happens
+    to be started in."""
+    if not text or "\0" in text:
+        raise ValueError("a path is not empty and has no character NUL")
+    return Path(text)
 
 
 class Group(BaseModel):
@@ -71,6 +82,11 @@ class Server(Group):
     )
     tls_cert: Path | None = Field(None, description="PEM certificate chain; together with tls_key, serves HTTPS.")
     tls_key: Path | None = Field(None, description="PEM private key of tls_cert.")
+
+    @field_validator("data", "tls_cert", "tls_key", mode="before")
+    @classmethod
+    def _a_path_is_one(cls, path: Any) -> Any:
+        return checked_path(path) if isinstance(path, str) else path
 
     @field_validator("public_url")
     @classmethod
@@ -149,6 +165,20 @@ class Database(Group):
         description="Seconds that a start waits for a PostgreSQL server; one that starts with the machine needs ten.",
     )
 
+    @field_validator("url")
+    @classmethod
+    def _a_database_can_be_there(cls, url: str) -> str:
+        try:
+            if url.startswith("sqlite:///"):
+                checked_path(url.removeprefix("sqlite:///"))
+            elif "\0" in urlsplit(url).geturl():  # raises ValueError for half a pair of brackets
+                raise ValueError
+        except ValueError:
+            raise ValueError(
+                "an address looks like postgresql://user:password@host:5432/name or sqlite:///path"
+            ) from None
+        return url
+
 
 class Blobs(Group):
     url: str = Field(
@@ -161,6 +191,23 @@ class Blobs(Group):
     access_key_id: str | None = Field(None, description="Key id for the bucket; unset: the machine's own credentials.")
     secret_access_key: SecretStr | None = Field(None, description="Secret of access_key_id; best in the environment.")
     allow_http: bool = Field(False, description="Whether the endpoint may be plain HTTP, as a local MinIO is.")
+
+    @field_validator("url")
+    @classmethod
+    def _a_store_can_be_there(cls, url: str) -> str:
+        try:
+            place = urlsplit(url)
+            if place.scheme == "s3" and not place.netloc:
+                raise ValueError
+            if place.scheme == "file":
+                if place.netloc not in ("", "localhost"):
+                    raise ValueError
+                checked_path(url2pathname(place.path))
+        except ValueError:
+            raise ValueError(
+                "an address looks like s3://bucket/prefix or, with three strokes, file:///folder"
+            ) from None
+        return url
 
 
 class Players(Group):
@@ -520,11 +567,29 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         named = init_settings().get("config") or os.environ.get("HUB_CONFIG")
-        if named is not None and not Path(named).exists():
-            raise ConfigError(f"There is no settings file at {named}.")
-        if Path(named or DEFAULT_FILE).is_dir():
-            raise ConfigError(f"The settings file {named or DEFAULT_FILE} is a folder.")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(named or DEFAULT_FILE))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read(named))
+
+
+def _read(named: str | Path | None) -> dict[str, Any]:
+    """What the settings file says. Raises ConfigError, OSError, ValueError (not TOML, or not UTF-8)."""
+    path = Path(named or DEFAULT_FILE)
+    if path.is_dir():
+        raise ConfigError(f"The settings file {path} is a folder.")
+    try:
+        # A pipe that nobody writes to would be waited for, for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if named is None:
+            return {}
+        raise ConfigError(f"There is no settings file at {path}.") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) and not path.samefile(os.devnull):
+            raise ConfigError(f"The settings file {path} is not a file: write what a pipe brings into one.")
+        text = file.read(FILE_BYTES + 1)
+    if len(text) > FILE_BYTES:
+        raise ConfigError(f"The settings file {path} has more than {FILE_BYTES:,} bytes.")
+    return tomllib.loads(text.decode())
 
 
 def load(config: Path | None = None, **groups: Any) -> Settings:
@@ -540,6 +605,8 @@ def load(config: Path | None = None, **groups: Any) -> Settings:
         raise ConfigError(f'{error}; lists are written as JSON there: ["10.0.0.0/8"].') from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The settings file is not TOML: {error}.") from None
+    except RecursionError:
+        raise ConfigError("The settings file is not TOML: it has too many brackets in brackets.") from None
     except UnicodeDecodeError:
         raise ConfigError("The settings file is not TOML: it is not UTF-8.") from None
     except OSError as error:

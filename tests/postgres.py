@@ -39,11 +39,12 @@ class PostgresServer:
         )  # fmt: skip
         self._await_answer()
 
-    def database(self) -> str:
+    def database(self, encoding: str = "UTF8") -> str:
         """The URL of a new, empty database."""
         self._databases += 1
         name = f"test_{self._databases}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "hub", "-T", "template0", name)
+        server = ("-h", "127.0.0.1", "-p", str(self._port), "-U", "hub")
+        self._run("createdb", *server, "-T", "template0", "-E", encoding, name)
         return f"postgresql://hub@127.0.0.1:{self._port}/{name}"
 
     def stop(self) -> None:
@@ -56,6 +57,16 @@ class PostgresServer:
         """Stop the server; the databases stay."""
         self._process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
         self._ended()
+
+    def become_standby(self) -> None:
+        """Of a server that is nowhere: it can be read."""
+        self.down()
+        signal_file = self._folder / "data" / "standby.signal"
+        signal_file.touch()
+        self.up()
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "promote", "-D", str(self._folder / "data"))
 
     def crash(self, how: int = signal.SIGKILL) -> None:
         """End it without a word to anybody; SIGQUIT is what PostgreSQL calls an immediate stop."""

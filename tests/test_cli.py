@@ -14,6 +14,8 @@ import pytest
 
 from hub import cli
 
+ROOT = Path(__file__).parent.parent
+
 
 def serve(folder: Path, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -101,6 +103,86 @@ def test_the_event_loop_is_a_setting(tmp_path: Path, loop: str) -> None:
         assert ("/uvloop/" in Path(f"/proc/{hub.pid}/maps").read_text()) == (loop == "uvloop")
         hub.terminate()
         hub.communicate(timeout=60)
+        assert hub.returncode == 0
+
+
+INIT = ("init", "--team", "T", "--email", "ada@example.com")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["--email", "nope"], {}, "email: Give an e-mail address, such as name@example.com."),
+        (["--email", b"\xff@example.com"], {}, "it is not UTF-8."),
+        (["--team", "x" * 4_000], {}, "team: The team field must have at most 100 characters."),
+        (["--team", "a\x1bb"], {}, "team: Use one line, without control characters and overrides of direction."),
+        (["--team", b"\xff"], {}, "it is not UTF-8."),
+        (["--timezone", b"\xff"], {}, "it is not UTF-8."),
+        (["--data", ""], {}, "a path is not empty"),
+        (["--config", ""], {}, "a path is not empty"),
+        ([], {"HUB_OWNER_PASSWORD": b"\xff" * 20}, "The password in HUB_OWNER_PASSWORD is not UTF-8."),
+        ([], {"HUB_SMTP__HOST": b"\xff"}, "smtp.host: input should be a valid string"),
+    ],
+)
+def test_what_cannot_be_is_told_and_nothing_is_made(
+    tmp_path: Path, arguments: list[str | bytes], environment: dict[str, str | bytes], said: str
+) -> None:
+    given = {"HUB_CONFIG": os.devnull, "HUB_OWNER_PASSWORD": "the first password"} | environment
+    whole = {os.fsencode(name): os.fsencode(value) for name, value in {**os.environ, **given}.items()}
+    command = [sys.executable, "-m", "hub", *INIT, "--data", "data", *arguments]
+    search = os.environ.get("PYTHONPATH", "")
+    whole[b"PYTHONPATH"] = os.fsencode(os.pathsep.join(filter(None, (str(ROOT), search))))
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=whole)
+    complaint = done.stderr.decode()
+    assert done.returncode in (1, 2), complaint
+    assert said in complaint
+    assert "Traceback" not in complaint
+    assert done.stdout == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_cannot_be_shown_is_told_with_the_way_to_another(tmp_path: Path) -> None:
+    environment = os.environ | {"HUB_CONFIG": os.devnull, "HUB_OWNER_PASSWORD": "the first password"}
+    command = [sys.executable, "-m", "hub", *INIT]
+    with open("/dev/full", "w") as full:
+        for number, (output, *more) in enumerate(((full,), (full, "--json"), (None,)), 1):
+            shell = ["sh", "-c", 'exec "$@" >&-', "-"] if output is None else []
+            done = subprocess.run(
+                [*shell, *command, *more, "--data", str(tmp_path / str(number))],
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
+            assert done.returncode == 1
+            [line] = done.stderr.splitlines()
+            assert "Team 1 is there all the same, and its first key is lost: its owner ada@example.com logs in" in line
+    data = ("--data", str(tmp_path / "1"))
+    assert run("team", "list", *data).stdout == "     1  unlimited  T\n"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "hub", "team", "list", *data], stdout=full, stderr=subprocess.PIPE,
+                              text=True, env=environment)  # fmt: skip
+    sentence = "Nothing can be written to standard output: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
+def test_a_hub_whose_output_nobody_takes_serves_all_the_same(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        hub = subprocess.Popen(
+            [sys.executable, "-m", "hub", "serve", "--data", str(tmp_path), "--port", "0"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"HUB_CONFIG": os.devnull},
+        )
+    with hub:
+        assert hub.stderr is not None
+        line = next(line for line in hub.stderr if "listens on" in line)
+        assert "Nothing can be written to standard output: No space left on device." in line
+        port = int(line.rpartition(":")[2])
+        assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=60).status_code == 200
+        hub.terminate()
+        assert "Traceback" not in hub.communicate(timeout=60)[1]
         assert hub.returncode == 0
 
 

@@ -1,5 +1,6 @@
 """Settings: where they come from, who wins, and what a mistake is answered with."""
 
+import os
 import re
 import tomllib
 from ipaddress import ip_network
@@ -115,6 +116,46 @@ def test_a_mistake_in_the_file_is_named(tmp_path, text, key):
 def test_a_folder_is_no_settings_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder"):
         load(tmp_path)
+
+
+def test_what_is_no_file_is_no_settings_file(tmp_path, monkeypatch):
+    """A pipe would be waited for or passed over, and a device never ends."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/full")):
+        with pytest.raises(ConfigError, match="is not a file"):
+            load(place)
+        monkeypatch.setenv("HUB_CONFIG", str(place))
+        with pytest.raises(ConfigError, match="is not a file"):
+            load()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "loop")
+
+
+def test_a_settings_file_has_a_size_and_a_depth(tmp_path):
+    with pytest.raises(ConfigError, match="more than 1,048,576 bytes"):
+        load(write(tmp_path / "large.toml", "#" * 1_048_577))
+    with pytest.raises(ConfigError, match="brackets in brackets"):
+        load(write(tmp_path / "deep.toml", f"a = {'[' * 5_000}{']' * 5_000}"))
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "values"),
+    [
+        ("server", "data", ["", "a\0b"]),
+        ("server", "tls_cert", [""]),
+        ("database", "url", ["sqlite:///a\0b", "postgresql://[", "postgresql://db/a\0b"]),
+        ("blobs", "url", ["s3://[", "s3:///prefix", "file://", "file://host/folder", "file:///a%00b"]),
+    ],
+)
+def test_a_place_that_cannot_be_is_named(group, name, values):
+    for value in values:
+        with pytest.raises(ConfigError, match=rf"{group}\.{name}: "):
+            load(**{group: {name: value}})
+
+
+def test_a_place_that_is_empty_is_the_usual_one():
+    assert load(database={"url": ""}, blobs={"url": ""}) == Settings()
 
 
 def test_a_misspelt_variable_of_a_group_is_named(monkeypatch):

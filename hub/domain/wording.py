@@ -28,6 +28,7 @@ _SENTENCES: Final = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
     "string_type": "must be text",
+    "string_unicode": "must be UTF-8",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "has the wrong format",
     "int_type": "must be a whole number",

@@ -198,8 +198,8 @@ def _seal(backup: Path) -> dict[str, object]:
 
 
 def _refuse_within(target: Path, places: Places) -> None:
-    inside = target.resolve()
-    if places.files is not None and inside.is_relative_to(places.files.resolve()):
+    inside = Path(os.path.realpath(target))
+    if places.files is not None and inside.is_relative_to(os.path.realpath(places.files)):
         raise CannotStart(f"The backup folder {target} would be among the files that it is a copy of.")
 
 

@@ -57,9 +57,9 @@ class Content:
 class Blobs:
     """`url` is `file:///folder` or `s3://bucket/prefix`; the other arguments are for the bucket.
 
-    A folder is closed to other users; CannotStart says why it cannot be used. It is made only here, and only if `make`:
-    one that is moved away or unmounted later is missed until it is back. All methods raise Unavailable when the
-    folder or the bucket cannot be used; reading raises NotFound.
+    CannotStart says why a folder cannot be used; once it is claimed it is closed to other users. It is made only here,
+    and only if `make`: one that is moved away or unmounted later is missed until it is back. All methods raise
+    Unavailable when the folder or the bucket cannot be used; reading raises NotFound.
 
     obstore's blocking calls run in our own threads: its asynchronous ones deliver results from threads that the
     interpreter does not know, and a process that ends just then aborts instead of exiting.
@@ -90,12 +90,10 @@ class Blobs:
             self._place = str(self._folder)
             if not make and not self._folder.exists():
                 raise CannotStart(
-                    f"There is no folder of the files {self._folder}, and the database names files in it: put it back, "
-                    f"or make an empty one to go on without them."
+                    f"There is no folder of the files {self._folder}, and the database names files in it: put it back."
                 )
             open_folder("folder of the files", self._folder)
             self._opened = identity(self._folder)
-            close_to_others("folder of the files", self._folder, within=[self._folder])
             self._store = LocalStore(self._folder, automatic_cleanup=True)
         elif place.scheme == "s3":
             options: dict[str, Any] = {
@@ -120,14 +118,18 @@ class Blobs:
 
     async def claim(self, database: str, named: Sequence[str]) -> None:
         """Have the store for this database alone: what no row of it names is removed from here, and would be another
-        hub's. A blob says whose the store is. One that does not say it is taken when it is empty, or has one of the
-        blobs `named`, which are some that the database names.
+        hub's. A blob says whose the store is. One that does not say it is taken when it has one of the blobs `named`,
+        which are some that the database names, or when there are none of either: an empty folder may be one whose disk
+        is not mounted, and an empty bucket another one than before.
 
         Raises CannotStart when the store is another's or may be, Unavailable when it cannot be asked now: then it is
         asked again before anything is stored, listed or removed."""
         self._database, self._named, self._is_own = database, named, False
         await self._run(self._take)
         self._is_own = True
+        if self._folder is not None:  # and not before: what is another's is not touched
+            folder = self._folder
+            await self._run(lambda: close_to_others("folder of the files", folder, within=[folder]))
 
     async def put(self, name: str, data: bytes) -> None:
         await self._own()
@@ -204,12 +206,19 @@ class Blobs:
         assert self._database is not None
         owner = self._owner()
         if owner is None:
-            if not any(map(self._has, self._named)) and not self._is_empty():
-                raise CannotStart(
-                    f"There are files in {self._place}, and the database names none of them: set blobs.url to an empty "
-                    f"place, or use the database that belongs to them; if they are this hub's all the same, put a file "
-                    f"{OWNER} with the text {self._database} beside them."
-                )
+            way_out = f"put a file {OWNER} with the text {self._database} there"
+            if not any(map(self._has, self._named)):
+                if not self._is_empty():
+                    raise CannotStart(
+                        f"There are files in {self._place}, and the database names none of them: set blobs.url to an "
+                        f"empty place, or use the database that belongs to them; if they are this hub's all the same, "
+                        f"{way_out}."
+                    )
+                if self._named:
+                    raise CannotStart(
+                        f"{self._place} is empty, and the database names files in it: mount the disk that has them, or "
+                        f"set blobs.url to where they are; to go on without them, {way_out}."
+                    )
             self._put(OWNER, self._database.encode())
             owner = self._owner()
         if owner != self._database:

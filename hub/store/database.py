@@ -8,6 +8,7 @@ Two ways in, for two kinds of work:
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import CannotStart, Unavailable
 from hub.store.failures import described, is_outage, warn
-from hub.store.postgres import CONNECT_S, place_of, reach
+from hub.store.postgres import CONNECT_S, connect, place_of, reach
 from hub.store.sole import FileSole, PostgresSole, Sole
 from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SqliteFile, uri_of
 from hub.store.statements import Rows, Statement, Unit
@@ -81,15 +82,15 @@ class Database:
             dsn = self._dsn = "postgresql://" + url.partition("://")[2]
             sole = self.sole = PostgresSole(dsn) if alone else None
             self._writer = PostgresWriter(dsn, sole=sole, probe=probe, observe=observe)
-            address = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
             self._readers = self._writers = _engine(
-                address,
+                "postgresql+asyncpg://",
+                async_creator=partial(connect, dsn, timeout=CONNECT_S, command_timeout=COMMAND_S),
                 pool_size=READERS,
                 pool_timeout=POOL_WAIT_S,
                 pool_pre_ping=True,
-                connect_args={"timeout": CONNECT_S, "command_timeout": COMMAND_S},
             )
-            self._migrator = _engine(address, connect_args={"timeout": CONNECT_S})  # may take as long as it takes
+            # May take as long as it takes.
+            self._migrator = _engine("postgresql+asyncpg://", async_creator=partial(connect, dsn, timeout=CONNECT_S))
 
     async def start(self, *, make: bool = True) -> None:
         """Wait for the server, see that no other hub is there, bring the schema up to date, then open for writing. A

@@ -101,7 +101,7 @@ def _is_open(path: Path) -> bool:
         mode = path.stat().st_mode
     except OSError:
         return False
-    if stat.S_ISDIR(mode) and (mode & stat.S_ISVTX or path.resolve() == Path(path.resolve().anchor)):
+    if stat.S_ISDIR(mode) and (mode & stat.S_ISVTX or path.samefile(path.absolute().anchor)):
         log.warning("%s is a folder that many users share; a folder of its own would be safer", path)
         return False
     return bool(mode & UMASK)

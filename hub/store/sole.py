@@ -4,6 +4,7 @@ whose players it does not have. `hub init` and `hub password` are no hubs, and w
 import asyncio
 import fcntl
 import logging
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -59,7 +60,7 @@ class FileSole:
 
     def __init__(self, path: str) -> None:
         self.returned = asyncio.Event()
-        self._path = Path(path).resolve()
+        self._path = Path(os.path.realpath(path))
         self._files: list[IO[bytes]] = []
 
     async def start(self) -> None:

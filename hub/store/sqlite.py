@@ -1,14 +1,18 @@
 """The file of a SQLite database: opened only where it is a hub's, kept from other users, and watched while it is open.
 
 Whoever has a file open keeps it when its name is moved or removed: a hub would go on storing, and all of it would be
-lost at its restart. So whoever commits asks first whether the names still lead to the files that are open.
+lost at its restart. So whoever commits asks first whether the names still lead to the files that are open, and whether
+these have what was stored in them: SQLite itself would write behind the end of a log that was truncated.
 """
 
 import logging
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
 from uuid import uuid4
 
 from hub.domain.errors import CannotStart, Unavailable
@@ -34,6 +38,23 @@ PRAGMAS = (
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+# The index of the log, in -shm, and the log begin with these: https://sqlite.org/walformat.html. The first stands there
+# twice, and is being written while the two differ.
+_INDEX = Struct("=12x 2B H 2I 8x 8s 8x")
+_LOG_HEADER_BYTES = 32
+_FRAME_HEADER_BYTES = 24
+_SALT = slice(16, 24)  # of the header of the log
+_LOOKS = 3  # at an index that somebody writes at the same moment
+
+
+class _Stored(NamedTuple):
+    """What the index says of the last commit. `frames` of `page_bytes` each are in the log, after a header with `salt`;
+    the database has `pages`, in its file or in the log."""
+
+    page_bytes: int
+    frames: int
+    pages: int
+    salt: bytes
 
 
 def open_sqlite(path: str | Path, cache_kib: int = CACHE_KIB) -> sqlite3.Connection:
@@ -67,12 +88,14 @@ class SqliteFile:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).absolute()
-        real = self.path.resolve()  # SQLite puts its log beside the file that a link leads to
+        real = Path(os.path.realpath(self.path))  # SQLite puts its log beside the file that a link leads to
         self._names = [self.path, *(real.with_name(real.name + end) for end in ("-wal", "-shm"))]
         self._is_short = False
         self._keeper: sqlite3.Connection | None = None
         self._opened: list[tuple[int, int] | None] = []  # what each of the names was
-        self._missed = False
+        self._log = self._index = -1  # descriptors, closed after all of SQLite's: see `FileSole`
+        self._bytes = 0  # of the file, when it was last seen
+        self._missed = self._is_spoilt = False
 
     def open(self, *, make: bool) -> None:
         """Raises CannotStart when the file is not a hub's database, or cannot be used; `make`: one that is not there is
@@ -93,12 +116,18 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise CannotStart(f"The database {self.path} cannot be used: {error}.") from None
         self._opened = [identity(name) for name in self._names]
+        with suppress(OSError):  # a system that has no such files has no such dangers
+            self._log, self._index = (os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in self._names[1:])
 
     def close(self) -> None:
         self._opened = []
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
+        for descriptor in (self._log, self._index):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._log = self._index = -1
 
     def connect(self) -> sqlite3.Connection:
         """For the writer. Raises Unavailable as `check` does."""
@@ -106,17 +135,64 @@ class SqliteFile:
         return open_sqlite(self.path, WRITER_CACHE_KIB)
 
     def check(self) -> None:
-        """Raise Unavailable when the file, or its log, is not the one that is open: three calls of the system. All is
-        well again when it is put back."""
+        """Raise Unavailable when the file, or its log, is not the one that is open: all is well again when it is put
+        back. And, for good, when it has lost what was stored in it: what connections have read since may be wrong. Nine
+        calls of the system."""
+        if self._is_spoilt:
+            raise Unavailable(retry_after=5)
         for name, opened in zip(self._names, self._opened, strict=False):
             if identity(name) != opened:
                 if not self._missed:
                     log.error("%s was moved, removed or replaced: nothing is stored until it is put back", name)
                 self._missed = True
                 raise Unavailable(retry_after=5)
+        if (lost := self._spoilt()) is not None:
+            log.error("%s was truncated or overwritten: nothing is stored until the hub is started again", lost)
+            self._is_spoilt = True
+            raise Unavailable(retry_after=5)
         if self._missed:
             log.warning("%s is back", self.path)
             self._missed = False
+
+    def _spoilt(self) -> Path | None:
+        """Which of the files has lost something."""
+        if self._log < 0 or self._index < 0:
+            return None
+        stored = self._stored()
+        for _ in range(_LOOKS):
+            lost = self._lost(stored)
+            # A log that was brought into the file begins anew, and may be cut: the index tells of that before.
+            again = self._stored()
+            if lost is None or stored == again:
+                return lost
+            stored = again
+        return None
+
+    def _stored(self) -> _Stored | None:
+        """None: somebody writes it just now, or has not begun to."""
+        found = os.pread(self._index, 2 * _INDEX.size, 0)
+        one, other = found[: _INDEX.size], found[_INDEX.size :]
+        if one != other or len(one) < _INDEX.size:
+            return None
+        is_made, _, size, frames, pages, salt = _INDEX.unpack(one)
+        return _Stored(65_536 if size == 1 else size, frames, pages, salt) if is_made else None
+
+    def _lost(self, stored: _Stored | None) -> Path | None:
+        """Which of the files has less than what is stored."""
+        if stored is None:
+            return None
+        if stored.frames:
+            size = os.fstat(self._log).st_size
+            header = os.pread(self._log, _LOG_HEADER_BYTES, 0)
+            needed = _LOG_HEADER_BYTES + stored.frames * (_FRAME_HEADER_BYTES + stored.page_bytes)
+            if size < needed or header[_SALT] != stored.salt:
+                return self._names[1]
+        size = self.path.stat().st_size
+        # It is shorter than the database while the end is in the log alone, but it only becomes shorter with it.
+        if size < self._bytes and size < stored.pages * stored.page_bytes:
+            return self.path
+        self._bytes = size
+        return None
 
     def _make(self, make: bool) -> None:
         """All at once: a start that is cut off leaves no empty file."""

@@ -1,6 +1,7 @@
 """Settings of the agent: where they come from, who wins, and what a mistake is answered with."""
 
 import dataclasses
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -92,3 +93,12 @@ def test_a_misspelt_variable_of_a_table_is_named():
 def test_a_named_file_must_exist(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.toml"):
         load(tmp_path / "absent.toml", environment={})
+
+
+def test_what_is_no_file_or_too_deep_is_no_settings_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="is not a file"):
+            load(place, environment={})
+    with pytest.raises(ConfigError, match="brackets in brackets"):
+        load(write(tmp_path / "deep.toml", f"a = {'[' * 5_000}{']' * 5_000}"), environment={})

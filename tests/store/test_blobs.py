@@ -160,6 +160,36 @@ async def test_files_without_an_owner_belong_to_the_database_that_names_one(blob
     assert await blobs.get(OWNER) == b"second"
 
 
+async def test_an_empty_store_is_not_that_of_a_database_that_names_files(blobs: Blobs) -> None:
+    """The folder where a disk is not mounted, or another bucket than before."""
+    for _ in range(2):
+        with pytest.raises(CannotStart, match="is empty, and the database names files") as refusal:
+            await blobs.claim("first", ["content/1/a"])
+        with pytest.raises(NotFound):
+            await blobs.get(OWNER)
+    assert refusal.value.message.endswith(f"put a file {OWNER} with the text first there.")
+    with pytest.raises(Unavailable):
+        await blobs.put("content/1/b", b"x")
+    await blobs.claim("new", [])  # whose is the way out, said by hand
+    await blobs.claim("new", ["content/1/a"])
+
+
+async def test_a_folder_is_closed_once_it_is_claimed_and_not_where_it_is_anothers(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    (folder / "letters").mkdir(parents=True)
+    (folder / "letters/one.txt").touch()
+    open_ones = [folder, folder / "letters", folder / "letters/one.txt"]
+    for path in open_ones:
+        path.chmod(0o755)
+    blobs = Blobs(folder.as_uri())
+    with pytest.raises(CannotStart):
+        await blobs.claim("first", [])
+    assert [path.stat().st_mode & 0o777 for path in open_ones] == [0o755] * 3
+    await blobs.claim("first", ["letters/one.txt"])
+    assert [path.stat().st_mode & 0o777 for path in open_ones] == [0o700] * 3
+    blobs.close()
+
+
 async def test_nothing_is_listed_for_removal_once_the_store_is_anothers(blobs: Blobs) -> None:
     """Two that took an empty store in the same moment."""
     await blobs.claim("first", [])

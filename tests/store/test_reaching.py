@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from hub.domain.errors import CannotStart
-from hub.store.postgres import reach
+from hub.services.teams import all_teams, create_team, prepare, set_plan
+from hub.store.database import Database
+from hub.store.postgres import SETTINGS, reach
 from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.waiting import PATIENCE_S
@@ -107,6 +110,84 @@ async def test_what_no_waiting_mends_is_told_at_once(
     )
     await connection.close()
     assert f"cannot be used: {reason}: " in await refused(change(url))
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_keep_every_text_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    url = postgres.database(encoding)
+    assert f"has the encoding {encoding}, which cannot keep every text; " in await refused(url)
+    with pytest.raises(CannotStart, match=encoding):
+        await Database(url).start()
+
+
+async def configured(url: str, setting: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET {setting}")
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("default_transaction_read_only = on", "can only be read"),
+        ("synchronous_commit = off", "would acknowledge what a crash then loses"),
+    ],
+)
+async def test_a_database_that_keeps_nothing_is_refused_at_once(
+    postgres: PostgresServer, setting: str, sentence: str
+) -> None:
+    url = postgres.database()
+    await configured(url, setting)
+    assert sentence in await refused(url)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "client_encoding = LATIN1",
+        "standard_conforming_strings = off",
+        "default_transaction_isolation = serializable",
+        "DateStyle = 'SQL, DMY'",
+        "TimeZone = 'Asia/Kolkata'",
+        "bytea_output = escape",
+    ],
+)
+async def test_other_settings_of_a_database_change_nothing(postgres: PostgresServer, setting: str) -> None:
+    url = postgres.database()
+    await configured(url, setting)
+    db = Database(url)
+    await db.start()
+    name = "Café 🖼 \\' Ελλάδα"
+    await prepare(db)
+    number, _ = await create_team(db, name=name, email="ada@example.com", password="correct horse")
+    assert await set_plan(db, number, "pro") == name
+    assert await all_teams(db) == [(number, "pro", name)]
+    async with db.session() as session:
+        for what, value in SETTINGS.items():
+            found = await session.exec(text("SELECT current_setting(:what)"), params={"what": what})  # type: ignore[call-overload]
+            assert found.scalar() == value
+    await db.check()
+    await db.stop()
+
+
+async def test_the_address_is_read_by_the_same_rules_for_every_connection(postgres: PostgresServer) -> None:
+    """SQLAlchemy would take what stands behind the question mark for arguments of its own."""
+    db = Database(f"{postgres.database()}?sslmode=disable&application_name=signs")
+    await db.start()
+    await db.check()
+    async with db.session() as session:
+        found = await session.exec(text("SELECT current_setting('application_name')"))  # type: ignore[call-overload]
+        assert found.scalar() == "signs"
+    await db.stop()
+
+
+async def test_a_standby_is_waited_for(own_postgres: PostgresServer) -> None:
+    url = own_postgres.database()
+    own_postgres.become_standby()
+    assert "cannot be reached within 0.3 s: Standby: it is a standby" in await refused(url, wait_s=0.3)
+    waiting = asyncio.create_task(reach(url, FOR_EVER))
+    own_postgres.promote()
+    await waiting
 
 
 async def test_a_server_that_is_not_there_or_says_nothing_is_waited_for_so_long(

@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -90,6 +90,77 @@ async def test_nothing_is_stored_while_the_open_file_is_not_the_one_of_its_name(
     await put_by_session(db, "later")
     assert {"before", "after", "later"} <= await names(db)
     assert {"by a unit", "by a session"}.isdisjoint(await names(db))
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def shorter(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def with_a_hole(path: Path) -> None:
+    """As a log is that was emptied, and written to behind its end."""
+    size = path.stat().st_size
+    os.truncate(path, 0)
+    os.truncate(path, size)
+
+
+def half_of_it(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("end", "spoil"),
+    [("-wal", emptied), ("-wal", shorter), ("-wal", with_a_hole), ("", emptied), ("", half_of_it)],
+)
+async def test_nothing_is_stored_once_the_open_file_has_lost_what_was_stored_in_it(
+    sqlite_url: str, path: Path, end: str, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    db = Database(sqlite_url)
+    await db.start()
+    await db.write(put, "before")
+    await put_by_session(db, "by a session before")
+    lost = path.with_name(path.name + end)
+    whole = lost.read_bytes()
+    spoil(lost)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await db.write(put, "by a unit")
+        with pytest.raises(Unavailable):
+            await put_by_session(db, "by a session")
+        with pytest.raises(Unavailable):
+            await db.check()
+    said = f"{lost} was truncated or overwritten: nothing is stored until the hub is started again"
+    assert caplog.messages.count(said) == 1
+    lost.write_bytes(whole)
+    with pytest.raises(Unavailable):  # connections may have read from it what was never there
+        await db.check()
+    await db.stop()
+    again = Database(sqlite_url)
+    await again.start()
+    await again.check()
+    assert {"before", "by a session before"} <= await names(again)
+    assert {"by a unit", "by a session"}.isdisjoint(await names(again))
+    await again.stop()
+
+
+async def test_a_log_that_another_brings_into_the_file_and_cuts_is_nothing_lost(db: Database, path: Path) -> None:
+    """As programs do that copy the database all the time, and whoever makes it smaller."""
+    for number in range(40):
+        await db.write(put, f"name {number}")
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    assert path.with_name("hub.db-wal").stat().st_size == 0
+    await db.check()
+    async with db.transaction() as session:
+        await (await session.connection()).execute(text("DELETE FROM meta WHERE name LIKE 'name %'"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("VACUUM")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    await db.check()
+    await put_by_session(db, "after")
 
 
 async def test_a_lost_file_is_told_once_and_so_is_its_return(
@@ -200,6 +271,11 @@ def log_alone(path: Path) -> None:
     path.with_name("hub.db-wal").write_bytes(b"what was committed last")
 
 
+def a_link_to_itself(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
 def a_link_to_nowhere(path: Path) -> None:
     path.unlink()
     path.symlink_to(path.with_name("nowhere"))
@@ -211,7 +287,19 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize(
     "spoil",
-    [garbage, empty, half, one_byte_less, folder, newer, another_programs, damaged, log_alone, a_link_to_nowhere],
+    [
+        garbage,
+        empty,
+        half,
+        one_byte_less,
+        folder,
+        newer,
+        another_programs,
+        damaged,
+        log_alone,
+        a_link_to_nowhere,
+        a_link_to_itself,
+    ],
 )
 async def test_what_is_no_database_of_a_hub_is_refused_in_one_sentence_and_left_as_it_is(
     path: Path, sqlite_url: str, spoil: Callable[[Path], None]
