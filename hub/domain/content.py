@@ -21,7 +21,8 @@ HEAD_BYTES: Final = (
     8_192  # of a file, enough for every signature below: three frames of the longest, and what is before
 )
 MAX_DEPTH: Final = 10  # folders inside one another; a path that people still read
-MAX_FILENAME: Final = 200  # characters; file systems stop at 255 bytes
+MAX_FILENAME: Final = 200  # characters that are kept; file systems stop at 255 bytes
+MAX_GIVEN_FILENAME: Final = 1_000  # characters that are taken: a path may stand before the name
 MAX_ADDRESS: Final = 2_000  # characters, as browsers and proxies take them
 
 SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -116,13 +117,11 @@ def sniff(head: bytes, behind: bytes = b"") -> Kind:
     """The kind of the file that begins with `head` (its first HEAD_BYTES), and after its tags, if it has any, with
     `behind`. Raises Invalid on the field `file`."""
     kind = _image(head) or _container(head) or _sound(head)
+    if kind is None and (foreign := _foreign(head)) is not None:
+        raise refused(f"This is {foreign}, which no screen can show.")
+    kind = kind or _cut_at_its_start(head)
     if kind is None:
-        foreign = _foreign(head)
-        if foreign is None:
-            kind = _cut_at_its_start(head)
-        if kind is None:
-            raise refused(f"This is {foreign or 'not a picture, a video or a sound that is known here'}, which no screen "
-                          "can show.")  # fmt: skip
+        raise refused("This is not a picture, a video or a sound that is known here, which no screen can show.")
     if tag_length(head):  # written before sounds of any kind
         return _sound(behind) or kind
     return kind
