@@ -40,6 +40,19 @@ def png_chunk(kind: bytes, data: bytes, *, crc: int | None = None) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checked)
 
 
+def gif(*blocks: bytes, palette: bytes, size: tuple[int, int] = (16, 16)) -> bytes:
+    """Of two colours."""
+    return b"GIF89a" + struct.pack("<HHBBB", *size, 0x80, 0, 0) + palette + b"".join(blocks) + b";"
+
+
+def gif_frame(left: int, top: int, width: int, height: int, pixels: bytes) -> bytes:
+    """Pixels of colours 0 to 3, written in codes of three bits that say nothing of one another."""
+    bits = "".join(f"{code:03b}"[::-1] for pixel in pixels for code in (4, pixel)) + f"{5:03b}"[::-1]
+    data = bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
+    blocks = b"".join(bytes((len(part),)) + part for part in (data[at : at + 255] for at in range(0, len(data), 255)))
+    return b"," + struct.pack("<HHHHB", left, top, width, height, 0) + b"\2" + blocks + b"\0"
+
+
 def icc(space: str, tags: dict[bytes, bytes], *, pcs: bytes = b"XYZ ") -> bytes:
     """An ICC profile, version 2.4, of these tags."""
     table, body = struct.pack(">I", len(tags)), b""

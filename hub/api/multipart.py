@@ -5,14 +5,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from hub.api import parameters, reading
 from hub.api.endpoint import Call
+from hub.domain.content import MAX_GIVEN_FILENAME
 from hub.domain.errors import BadRequest, Invalid, UnsupportedMedia
 
 MAX_PARTS: Final = 20  # of one form; the largest has seven
 MAX_TEXT: Final = 16_384  # bytes of one text; an address takes 2,000
+MAX_HEADER: Final = 16_384  # bytes; a file name of as many characters as are taken, percent-encoded, has 12,000
+MAX_HEADERS: Final = 8  # of one part; browsers send two
 OVERHEAD: Final = 1 << 20  # bytes of a form beside its file: all its texts and headers
 
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")  # at most 70 characters (RFC 2046, section 5.1.1)
@@ -68,7 +71,9 @@ class _Reader:
         self.texts: dict[str, str] = {}
         self.filename: str | None = None
         self.has_file = False
-        self._parser = _Parser(boundary, header_charset="latin-1")
+        self._parser = _Parser(
+            boundary, header_charset="latin-1", max_header_size=MAX_HEADER, max_header_count=MAX_HEADERS
+        )
         self._opening = f"--{boundary}".encode()
         self._begun: bytes | None = b""  # the bytes before the first delimiter is whole
         self._parts = 0
@@ -97,6 +102,10 @@ class _Reader:
                     pieces.append(event)
                 else:
                     self._take(self._text, event)
+        except ParserLimitReached:
+            headers = f"A part of the form has at most {MAX_HEADERS} headers of {MAX_HEADER:,} bytes each"
+            name = f"a file name at most {MAX_GIVEN_FILENAME:,} characters"
+            raise BadRequest(f"{headers}, and {name}.", code="bad_form") from None
         except MultipartError as error:
             raise _broken() from error
         return pieces
@@ -127,6 +136,8 @@ class _Reader:
                 raise Invalid.field("file", "Send one file, in the field file.")
             self._text, self.has_file = None, True
             self.filename = given["filename"] or None
+            if self.filename is not None and len(self.filename) > MAX_GIVEN_FILENAME:
+                raise Invalid.field("file", f"The file name has more than {MAX_GIVEN_FILENAME:,} characters.")
 
     def _take(self, text: bytearray, data: bytes) -> None:
         text += data

@@ -4,6 +4,9 @@ RFC 7578).
 A file's name arrives in many dresses, and one client may send two of them at once. The first that can be read counts:
 `filename*` (RFC 8187), its continuations `filename*0*` (RFC 2231), then `filename`, in which browsers write a quote as
 %22, older programs as a quoted pair, and mail libraries the whole as an encoded word (RFC 2047).
+
+Bytes that are not UTF-8 are in a character set that nobody names. Those of western European letters are told; of any
+other each sign becomes U+FFFD, and what is ASCII stays: the end of the name above all.
 """
 
 import binascii
@@ -77,9 +80,26 @@ def _joined(name: str, given: Mapping[str, str]) -> str | None:
 def _plain(text: str) -> str:
     if text.startswith("=?") and (words := _encoded_words(text)) is not None:
         return words
-    raw = _BROWSER_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text).encode("latin-1")
+    raw = text.encode("latin-1")
     said = decoded(raw, "utf-8")
-    return raw.decode("latin-1") if said is None else said
+    return _BROWSER_ESCAPE.sub(lambda found: chr(int(found[1], 16)), _western(raw) if said is None else said)
+
+
+# In western European names two letters beyond ASCII may stand side by side (größte), but not three, and none of these
+# signs stands before a backslash.
+_NOT_WESTERN = re.compile(r"[^\x00-\x7f]{3}|[^\x00-\x7fŠšŒœŽžŸ€‘’“”–—…™\xa0-\xff]|[€‘’“”–—…™\xa0-\xbf]\\")
+# The two bytes of a sign in Shift_JIS, GBK, Big5 and their like; the second may be a letter or a backslash of ASCII.
+_SIGN = re.compile(rb"[\x80-\xff][\x40-\xff]?")
+
+
+def _western(raw: bytes) -> str:
+    try:
+        said = raw.decode("windows-1252")
+        if not _NOT_WESTERN.search(said):
+            return said
+    except UnicodeDecodeError:
+        pass
+    return _SIGN.sub("\N{REPLACEMENT CHARACTER}".encode(), raw).decode()
 
 
 def _encoded_words(text: str) -> str | None:

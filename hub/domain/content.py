@@ -17,9 +17,12 @@ AssetStatus = Literal["active", "processing", "failed"]
 
 ADDRESS_TYPES: Final[tuple[str, ...]] = get_args(AddressType)
 
-HEAD_BYTES: Final = 4_096  # of a file, enough for every signature below
+HEAD_BYTES: Final = (
+    8_192  # of a file, enough for every signature below: three frames of the longest, and what is before
+)
 MAX_DEPTH: Final = 10  # folders inside one another; a path that people still read
-MAX_FILENAME: Final = 200  # characters; file systems stop at 255 bytes
+MAX_FILENAME: Final = 200  # characters that are kept; file systems stop at 255 bytes
+MAX_GIVEN_FILENAME: Final = 1_000  # characters that are taken: a path may stand before the name
 MAX_ADDRESS: Final = 2_000  # characters, as browsers and proxies take them
 
 SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -73,6 +76,8 @@ _OTHER_NAMES: Final = {
     "video/avi": "video/x-msvideo",
     "video/msvideo": "video/x-msvideo",
     "audio/mp3": "audio/mpeg",
+    "audio/mp2": "audio/mpeg",
+    "audio/x-mpeg": "audio/mpeg",
     "audio/x-wav": "audio/wav",
     "audio/wave": "audio/wav",
     "audio/vnd.wave": "audio/wav",
@@ -112,8 +117,11 @@ def sniff(head: bytes, behind: bytes = b"") -> Kind:
     """The kind of the file that begins with `head` (its first HEAD_BYTES), and after its tags, if it has any, with
     `behind`. Raises Invalid on the field `file`."""
     kind = _image(head) or _container(head) or _sound(head)
+    if kind is None and (foreign := _foreign(head)) is not None:
+        raise refused(f"This is {foreign}, which no screen can show.")
+    kind = kind or _cut_at_its_start(head)
     if kind is None:
-        raise refused(f"This is {_foreign(head)}, which no screen can show.")
+        raise refused("This is not a picture, a video or a sound that is known here, which no screen can show.")
     if tag_length(head):  # written before sounds of any kind
         return _sound(behind) or kind
     return kind
@@ -143,19 +151,17 @@ def _image(head: bytes) -> Kind | None:
         return GIF
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return WEBP
-    if head.startswith(b"BM") and head[6:10] == bytes(4) and head[14:18] in _BMP_HEADERS:
+    if head.startswith(b"BM") and head[14:18] in _BMP_HEADERS:
         return BMP
     return None
 
 
-_BMP_HEADERS: Final = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+_BMP_HEADERS: Final = frozenset(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
 def _container(head: bytes) -> Kind | None:
-    if head[4:8] == b"ftyp":
-        return _iso(head)
-    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):  # QuickTime before it had brands
-        return QUICKTIME
+    if head[4:8] in _BOXES:
+        return _boxed(head)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return WEBM if b"webm" in head[:64] else MATROSKA if b"matroska" in head[:64] else None
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
@@ -168,6 +174,22 @@ def _container(head: bytes) -> Kind | None:
 def _packets(head: bytes, first: int, length: int) -> bool:
     """Whether three packets of a transport stream begin where they should."""
     return all(head[first + n * length] == 0x47 for n in range(3))
+
+
+_BRANDED: Final = frozenset({b"styp", b"sidx", b"ssix", b"moof", b"emsg", b"prft", b"pdin"})  # of MP4 alone
+_BOXES: Final = _BRANDED | {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"junk", b"pnot", b"udta", b"uuid"}
+
+
+def _boxed(head: bytes) -> Kind:
+    """Of a file in boxes: by its brands, where they stand behind others too, and without any QuickTime, which was there
+    before them."""
+    at = 0
+    while (kind := head[at + 4 : at + 8]) in _BOXES:
+        if kind == b"ftyp":
+            return _iso(head[at:])
+        size = int.from_bytes(head[at : at + 4], "big")
+        at += max(8, int.from_bytes(head[at + 8 : at + 16], "big") if size == 1 else size)
+    return MP4 if head[4:8] in _BRANDED else QUICKTIME
 
 
 def _iso(head: bytes) -> Kind:
@@ -192,16 +214,68 @@ def _sound(head: bytes) -> Kind | None:
         return FLAC
     if head.startswith(b"ID3"):
         return MP3
-    if len(head) > 4 and head[0] == 0xFF:
-        if head[1] & 0xF6 == 0xF0:  # ADTS: layer 0, a sampling rate that exists
-            return AAC if head[2] >> 2 & 15 < 13 else None
-        # MPEG audio, layer III, with a bit rate and a sampling rate that exist
-        if head[1] & 0xE6 == 0xE2 and head[1] & 0x18 != 0x08 and head[2] >> 4 not in (0, 15) and head[2] & 12 != 12:
-            return MP3
+    kind, _ = _frame(head, 0)
+    if kind is MP3 and head[1] & 6 != 2:  # not layer III: a byte order mark looks like one of the others
+        return _frames(head, 0)
+    return kind
+
+
+_RATES: Final = {1: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 2.5: (11_025, 12_000, 8_000)}  # Hz
+_BIT_RATES: Final = {  # kbit/s, by version (2.5 has those of 2) and layer
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_MAX_FRAME: Final = 1_729  # bytes of MPEG sound: layer II with 384 kbit/s at 32 kHz
+
+
+def _frame(head: bytes, at: int) -> tuple[Kind | None, int]:
+    """(kind, bytes) of the frame of MPEG sound or AAC (in ADTS) that begins there; (None, 0) where none does."""
+    b = head[at : at + 6]
+    if len(b) < 4 or b[0] != 0xFF:
+        return None, 0
+    if b[1] & 0xF6 == 0xF0:  # ADTS: layer 0, a sampling rate that exists
+        length = (b[3] & 3) << 11 | b[4] << 3 | b[5] >> 5 if len(b) == 6 else 7
+        return (AAC, length) if b[2] >> 2 & 15 < 13 and length >= 7 else (None, 0)
+    version, layer = {3: 1, 2: 2, 0: 2.5}.get(b[1] >> 3 & 3), 4 - (b[1] >> 1 & 3)
+    number, rate = b[2] >> 4, b[2] >> 2 & 3
+    if b[1] < 0xE0 or version is None or layer == 4 or number in (0, 15) or rate == 3:
+        return None, 0
+    bits, hertz = _BIT_RATES[min(2, int(version)), layer][number - 1] * 1_000, _RATES[version][rate]
+    padding = b[2] >> 1 & 1
+    if layer == 1:
+        return MP3, (12 * bits // hertz + padding) * 4
+    return MP3, (72 if layer == 3 and version > 1 else 144) * bits // hertz + padding
+
+
+def _frames(head: bytes, at: int) -> Kind | None:
+    """The kind, if three frames of one make follow one another there."""
+    first = head[at : at + 3]
+    for _ in range(3):
+        kind, length = _frame(head, at)
+        if kind is None or head[at + 1] != first[1] or (head[at + 2] ^ first[2]) & 0x0C:
+            return None
+        at += length
+    return kind
+
+
+def _cut_at_its_start(head: bytes) -> Kind | None:
+    """Recordings of a stream begin wherever it was: in the middle of a packet of a transport stream or of a frame."""
+    for length in (188, 192, 204):  # the last has 16 bytes that mend it
+        for first in range(length):
+            starts = head[first::length]
+            if len(starts) >= 8 and starts == b"\x47" * len(starts):
+                return TRANSPORT
+    for at in range(_MAX_FRAME):
+        if (kind := _frames(head, at)) is not None:
+            return kind
     return None
 
 
-def _foreign(head: bytes) -> str:
+def _foreign(head: bytes) -> str | None:
     if not head:
         return "an empty file"
     for signature, what in _FOREIGN:
@@ -211,7 +285,7 @@ def _foreign(head: bytes) -> str:
     for start, what in _PAGES:
         if text.startswith(start):
             return "an SVG drawing" if b"<svg" in text else what
-    return "not a picture, a video or a sound that is known here"
+    return None
 
 
 def mime_named(text: str) -> str | None:

@@ -10,6 +10,20 @@ from hub.domain.text import is_line, is_seen
 
 TS = (b"\x47" + bytes(187)) * 3
 M2TS = (bytes(4) + b"\x47" + bytes(187)) * 3
+# Of layer III, II and I, of MPEG-1, 2 and 2.5, and the longest that there is
+FRAMES = [
+    head + bytes(length - 4)
+    for head, length in (
+        (b"\xff\xfb\x90\x64", 417),
+        (b"\xff\xfb\x92\x64", 418),
+        (b"\xff\xfd\xe8\x64", 1_728),
+        (b"\xff\xff\x90\x64", 312),
+        (b"\xff\xf3\x80\x64", 208),
+        (b"\xff\xe3\x18\x64", 72),
+        (b"\xff\xf5\x80\x64", 417),
+    )
+]
+FTYP = b"\0\0\0\x14ftypisom\0\0\0\0isom"
 
 
 @pytest.mark.parametrize(
@@ -25,12 +39,21 @@ M2TS = (bytes(4) + b"\x47" + bytes(187)) * 3
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video/mp4"),
         (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "video/quicktime"),
         (b"\0\0\0\x08wide\0\0\0\0mdat", "video/quicktime"),
+        (b"\0\0\0\x08skip\0\0\0\x0cfreejunk" + FTYP, "video/mp4"),
+        (b"\0\0\0\1uuid\0\0\0\0\0\0\0\x18junkjunk" + FTYP, "video/mp4"),
+        (b"\0\0\0\x08free\0\0\0\x18ftypM4A \0\0\0\0M4A mp42", "audio/mp4"),
+        (b"\0\0\0\0junk", "video/quicktime"),
+        (b"\0\0\0\x18stypmsdh\0\0\0\0msdhmsix\0\0\0\x08moov", "video/mp4"),
         (b"\0\0\0\x18ftypM4A \0\0\0\0M4A mp42", "audio/mp4"),
         (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "video/webm"),
         (b"\x1a\x45\xdf\xa3\xa3\x42\x82\x88matroska", "video/x-matroska"),
         (b"RIFF\x10\0\0\0AVI LIST", "video/x-msvideo"),
         (TS, "video/mp2t"),
         (M2TS, "video/mp2t"),
+        ((TS * 6)[100:], "video/mp2t"),
+        ((M2TS * 6)[90:], "video/mp2t"),
+        ((M2TS * 6)[5:], "video/mp2t"),
+        ((b"\x47" + bytes(203)) * 12, "video/mp2t"),
         (b"OggS\0\x02" + bytes(20) + b"\x01\x1e\x01vorbis", "audio/ogg"),
         (b"OggS\0\x02" + bytes(20) + b"\x01\x2a\x80theora", "video/ogg"),
         (b"RIFF\x10\0\0\0WAVEfmt ", "audio/wav"),
@@ -38,6 +61,9 @@ M2TS = (bytes(4) + b"\x47" + bytes(187)) * 3
         (b"ID3\x04\0\0\0\0\0\0", "audio/mpeg"),
         (b"\xff\xfb\x90\x64\0", "audio/mpeg"),
         (b"\xff\xf1\x50\x80\x02\x1f", "audio/aac"),
+        *((bytes(lead) + frame * 4, "audio/mpeg") for lead in (0, 1, 700) for frame in FRAMES),
+        *((frame[-part:] + frame * 3, "audio/mpeg") for part in (1, 100) for frame in FRAMES),
+        (bytes(300) + (b"\xff\xf1\x50\x80\x0c\x9f\xfc" + bytes(93)) * 4, "audio/aac"),
     ],
 )
 def test_files_are_told_by_their_first_bytes(head: bytes, mime: str) -> None:
@@ -64,6 +90,12 @@ def test_files_are_told_by_their_first_bytes(head: bytes, mime: str) -> None:
         (b"BMW drives by, and more", "known"),
         (b"\xff\xff\xff\xff\xff\xff", "known"),
         (b"\x47" + bytes(600), "known"),
+        (b"\xff\xfe" + "a text of Windows\n".encode("utf-16-le") * 200, "known"),
+        (bytes(8_192), "known"),
+        (b"\xff" * 8_192, "known"),
+        (bytes(300) + b"\xff\xfb\x90\x64" + bytes(8_000), "known"),
+        (bytes(100) + b"\x47" + bytes(187) + b"\x47" + bytes(7_000), "known"),
+        (b"%PDF-1.7" + b"\xff\xfb\x90\x64".ljust(417, b"\0") * 9, "PDF"),
     ],
 )
 def test_what_no_screen_shows_is_refused_and_called_by_its_name(head: bytes, word: str) -> None:

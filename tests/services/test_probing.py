@@ -183,3 +183,38 @@ async def test_sounds_of_any_kind_may_have_a_tag_before_them(
         found = await looked_at(prober, tmp_path / f"tagged-{name}", tag + data)
         assert found.mime == mime
         assert found.duration_ms == pytest.approx(2_000, abs=150)
+
+
+async def test_films_in_boxes_may_begin_with_any_of_them(prober: Prober, tmp_path: Path) -> None:
+    whole = film(tmp_path / "a.mp4", "-c:v", "mpeg4", "-movflags", "empty_moov+default_base_moof")
+    brands = int.from_bytes(whole[:4])
+    styp = b"\0\0\0\x18stypmsdh\0\0\0\0msdhmsix"
+    for name, data, mime in (
+        ("styp", styp + whole[brands:], "video/mp4"),
+        ("sidx", b"\0\0\0\x08sidx" + whole[brands:], "video/mp4"),
+        ("free", b"\0\0\0\x10free" + bytes(8) + whole, "video/mp4"),
+        ("moov", whole[brands:], "video/quicktime"),
+    ):
+        found = await looked_at(prober, tmp_path / name, data)
+        assert (found.mime, found.width, found.height) == (mime, 320, 180)
+        assert found.thumbnail is not None
+
+
+async def test_recordings_may_begin_in_the_middle_of_a_packet_or_a_frame(prober: Prober, tmp_path: Path) -> None:
+    for name, options, missing in (("a.ts", (), 100), ("b.ts", ("-mpegts_m2ts_mode", "1"), 90)):
+        data = film(tmp_path / name, "-c:v", "mpeg2video", *options, seconds=3)
+        for cut in (0, missing):
+            found = await looked_at(prober, tmp_path / f"cut-{name}", data[cut:])
+            assert (found.mime, found.width, found.height) == ("video/mp2t", 320, 180)
+            assert found.thumbnail is not None
+    for name, options, mime in (
+        ("a.mp3", ("-id3v2_version", "0", "-write_xing", "0"), "audio/mpeg"),
+        ("a.mp2", (), "audio/mpeg"),
+        ("b.mp2", ("-ar", "32000", "-b:a", "384k"), "audio/mpeg"),
+        ("a.aac", (), "audio/aac"),
+    ):
+        data = sound(tmp_path / name, *options, seconds=3)
+        for begun in (data, data[50:], bytes(400) + data):
+            found = await looked_at(prober, tmp_path / f"cut-{name}", begun)
+            assert (found.mime, found.thumbnail) == (mime, None)
+            assert found.duration_ms == pytest.approx(3_000, abs=200)

@@ -18,11 +18,19 @@ Id = Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
 QueryId = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 
 
+def _trimmed(value: Any) -> Any:
+    return trimmed(value) if isinstance(value, str) else value
+
+
+Trimmed = BeforeValidator(_trimmed)
+"""What stands around a text is taken away before anything is asked of it: limits are of what is kept."""
+
+
 def seen_line(text: str) -> str:
-    """A text of one line in which something is to be seen, without spaces around it. Raises ValueError."""
+    """A text of one line in which something is to be seen. Raises ValueError."""
     if not is_seen(line(text)):
         raise ValueError("Use characters that can be seen, not spaces alone.")
-    return trimmed(text)
+    return text
 
 
 def line(text: str) -> str:
@@ -40,13 +48,13 @@ def prose(text: str) -> str:
 
 
 def seen_prose(text: str) -> str:
-    """A text of lines in which something is to be seen, without spaces around it. Raises ValueError."""
+    """A text of lines in which something is to be seen. Raises ValueError."""
     if not is_seen(prose(text)):
         raise ValueError("Use characters that can be seen, not spaces and line breaks alone.")
-    return trimmed(text)
+    return text
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(seen_line)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(seen_line), Trimmed]
 
 
 def _email(text: str) -> str:

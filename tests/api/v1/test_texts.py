@@ -15,7 +15,7 @@ from tests.scene import FAR_OFF, put_in
 from tests.texts import DIRECTIONS, REAL, UNSEEN
 from tests.whole_hub import WholeHub, whole_hub
 
-RULES = {"seen_line", "line", "seen_prose", "prose", "_line", "_note"}
+RULES = {"seen_line", "line", "seen_prose", "prose", "_line"}
 OF_A_FORM = {"_email", "_moment", "pattern"}
 OTHERWISE = {
     # Looked up, compared, or held to a form of its own by the domain; the last two come from devices of any make.
@@ -169,7 +169,7 @@ async def test_what_is_no_text_is_refused_everywhere(everybody: WholeHub) -> Non
             assert entry.body is not None
             [rule] = [found & RULES for found in rules(entry.body.model_fields[field])]
             refused = ["a\0b", "a\x1b[31mb", "a\x9bb", "a\u2028b", "a\ufffeb", *(f"a{sign}b" for sign in DIRECTIONS)]
-            refused += [] if rule & {"prose", "seen_prose", "_note"} else ["a\nb", "a\tb"]
+            refused += [] if rule & {"prose", "seen_prose"} else ["a\nb", "a\tb"]
             refused += ["".join(UNSEEN), " \u3000"] if rule & {"seen_line", "seen_prose"} else []
             for said in refused:
                 body = body_of(entry, "Lobby", 10, names) | {field: said}
@@ -180,10 +180,30 @@ async def test_what_is_no_text_is_refused_everywhere(everybody: WholeHub) -> Non
                     assert field in answer.json()["errors"], told
 
 
-async def test_spaces_of_the_keyboard_around_a_name_are_taken_away(everybody: WholeHub) -> None:
-    owner = await everybody.as_owner()
-    made = await owner.post("/api/v1/players", json={"name": "  \u3000Lobby\u00a0 "})
-    assert made.json()["data"]["name"] == "\u3000Lobby\u00a0"
+async def test_spaces_and_line_breaks_of_the_keyboard_around_a_text_are_taken_away(everybody: WholeHub) -> None:
+    owner, names = await set_up(everybody)
+    around, said = "\r\n \t{}\n\t \r\n", 0
+    for entry in CREATING:
+        if entry.template in ELSEWHERE:
+            continue
+        assert entry.body is not None
+        named = [name for name, field in entry.body.model_fields.items() if "seen_line" in set().union(*rules(field))]
+        client = owner if entry.needs_auth else everybody.client()
+        told: set[str] = set()
+        for number, field in enumerate(named, 60):
+            said += 1
+            body = body_of(entry, f"Foyer {said}", number, names) | {field: around.format(f"\u3000Here {said}")}
+            answer = await client.post(entry.path, json=body)
+            assert answer.is_success, f"{entry.template} {field}: {answer.status_code} {answer.text}"
+            if "application/json" in answer.headers["content-type"]:
+                told |= strings(answer.json())
+        assert not [text for text in told if text != text.strip("\r\n\t ")], entry.template
+    for name in ("x" * 100, "\u3000Lobby\u00a0"):  # the limit is of what is kept
+        made = await owner.post("/api/v1/players", json={"name": around.format(name)})
+        assert (made.status_code, made.json()["data"]["name"]) == (201, name)
+        changed = await owner.patch(f"/api/v1/players/{names['player_id']}", json={"name": around.format(name)})
+        assert (changed.status_code, changed.json()["data"]["name"]) == (200, name)
+    assert (await owner.post("/api/v1/players", json={"name": around.format("")})).status_code == 422
     message = " \r\nLeave.\r\n\tNow. \n"
     alert = {"title": "Fire", "message": message, "player_ids": [1], "starts_at": "2099-01-01"}
     assert (await owner.post("/api/v1/alerts", json=alert)).json()["data"]["message"] == "Leave.\r\n\tNow."

@@ -4,13 +4,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AliasChoices, Field
 
-from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Unescaped, example, seen_line
-from hub.domain.content import MAX_ADDRESS, MAX_FILENAME, AssetStatus, AssetType
+from hub.api.v1.bodies import Changes, Id, Name, QueryId, Strict, Tolerant, Trimmed, Unescaped, example, seen_line
+from hub.domain.content import MAX_ADDRESS, MAX_FILENAME, MAX_GIVEN_FILENAME, AssetStatus, AssetType
 
 MAX_DURATION_S = 86_400  # a day; what plays longer is a livestream
 
 
-Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(seen_line)]
+Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(seen_line), Trimmed]
 
 
 def _duration() -> Any:
@@ -72,7 +72,7 @@ class AssetChanges(Changes):
 class NewUpload(Tolerant):
     model_config = example(filename="promo-banner.jpg", mime_type="image/jpeg")
 
-    filename: Annotated[str, Field(min_length=1, max_length=1_000)] = Field(
+    filename: Annotated[str, Field(min_length=1, max_length=MAX_GIVEN_FILENAME)] = Field(
         description=f"Offered when the asset is saved; of a path the last part, cut at {MAX_FILENAME} characters."
     )
     mime_type: Annotated[Unescaped, Field(min_length=1, max_length=100)] = Field(

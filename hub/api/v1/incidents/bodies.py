@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from hub.api.v1.bodies import Changes, Email, Id, Name, QueryId, Strict, changes_of, example, prose
+from hub.api.v1.bodies import Changes, Email, Id, Name, QueryId, Strict, Trimmed, changes_of, example, prose
 from hub.api.v1.signage.bodies import MAX_TARGETS, Ids, Severity, targets_of
 from hub.domain.alert_rules import MAX_EMAILS, MAX_MINUTES, NAMES
 from hub.domain.incidents import Kind, Status
-from hub.domain.text import trimmed
 
 MAX_NOTE = 1_000  # characters
 
@@ -22,10 +21,6 @@ MinCommands = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 FailedPercent = Annotated[float, Field(ge=0.1, le=100, allow_inf_nan=False)]
 ForMinutes = Annotated[int, Field(ge=0, le=1_440, strict=True)]
 Emails = Annotated[list[Email], Field(max_length=MAX_EMAILS)]
-
-
-def _note(text: str) -> str:
-    return trimmed(prose(text))
 
 
 class RuleFilter(Strict):
@@ -108,4 +103,4 @@ class IncidentFilter(Strict):
 class Remark(Strict):
     model_config = example(note="A technician is on the way.")
 
-    note: Annotated[str, Field(max_length=MAX_NOTE), AfterValidator(_note)] | None = None
+    note: Annotated[str, Field(max_length=MAX_NOTE), AfterValidator(prose), Trimmed] | None = None

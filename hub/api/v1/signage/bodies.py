@@ -4,7 +4,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from hub.api.v1.bodies import Changes, Id, Moment, Name, QueryId, Strict, changes_of, example, prose, seen_prose
+from hub.api.v1.bodies import (
+    Changes,
+    Id,
+    Moment,
+    Name,
+    QueryId,
+    Strict,
+    Trimmed,
+    changes_of,
+    example,
+    prose,
+    seen_prose,
+)
 from hub.domain import alerts
 from hub.domain.alerts import SEVERITIES, State
 from hub.domain.targets import KINDS
@@ -32,7 +44,7 @@ Severity = Annotated[
 ]
 assert alerts.Severity.__args__ == SEVERITIES  # type: ignore[attr-defined]
 
-Message = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), AfterValidator(seen_prose)]
+Message = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE), AfterValidator(seen_prose), Trimmed]
 Text = Annotated[str, Field(max_length=MAX_MESSAGE), AfterValidator(prose)]
 Ids = Annotated[list[Id], Field(max_length=MAX_TARGETS)]
 

@@ -200,6 +200,9 @@ async def test_a_file_is_named_as_its_client_writes_it(hub: WholeHub, owner: Cli
             (b"filename*=utf-8''%E0%B7%81%E0%B7%8A%E2%80%8D%E0%B6%BB%E0%B7%93.png", "ශ්\u200dරී.png"),
             ('filename="👩\u200d🚒\u202egnp.exe\u0085.png"'.encode(), "👩\u200d🚒gnp.exe.png"),
             (b'filename="say %22hi%22.png"', 'say "hi".png'),
+            ('filename="ソフト表.png"'.encode("shift_jis"), "\ufffd\ufffd\ufffd\ufffd.png"),
+            ('filename="C:\\促销\\夏季.png"'.encode("gbk"), "\ufffd\ufffd.png"),
+            ('filename="C:\\Bücher\\“Été”.png"'.encode("windows-1252"), "“Été”.png"),
         )
     ):
         head = b'--x\r\nContent-Disposition: form-data; name="file"; ' + said + b"\r\n\r\n"
