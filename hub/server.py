@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hub.api.answer import HEADERS, wire
 from hub.api.errors import answer_for
+from hub.api.paths import plain
 from hub.domain.addresses import authority
 from hub.domain.errors import BadRequest, CannotStart, HubError, Unavailable
 from hub.flow import Flow
@@ -33,8 +34,8 @@ HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
 GOODBYE_S = 1.0  # for what is still being sent, either way, when the hub stops, and for the answer to a goodbye
 LINGER_S = 2.0  # for a refused caller to read why and hang up
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
-SOCKETS: dict[str, type[FrameSocket]] = {"ws/player": PlayerSocket, "ws/operator": OperatorSocket}
-"""What speaks at which path, written as the route table reads paths; everything else is Starlette's."""
+SOCKETS: dict[str, type[FrameSocket]] = {"/ws/player": PlayerSocket, "/ws/operator": OperatorSocket}
+"""What speaks at which path; everything else is Starlette's."""
 
 VERSIONS = "This hub speaks HTTP/1.1 and HTTP/1.0."
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(:[0-9]{0,5})?")
@@ -384,13 +385,13 @@ class Lifespan:
 
 
 def _socket_at(target: bytes) -> type[FrameSocket] | None:
-    """What speaks at the path of a request target. Doubled leading slashes and trailing ones are overlooked, and
-    percent-encoding and a host in front are read, as for every other path."""
+    """What speaks at the path of a request target. Percent-encoding and a host in front are read, and slashes too many
+    overlooked, as for every other path."""
     try:
         path = httptools.parse_url(target).path or b""
     except httptools.HttpParserInvalidURLError:
         return None
-    return SOCKETS.get(unquote(path.decode("latin-1")).strip("/"))
+    return SOCKETS.get(plain(unquote(path.decode("latin-1"))))
 
 
 class HubServer(Server):
