@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from hub.api import manual, openapi, operations
@@ -19,6 +20,7 @@ from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
 from hub.api.pacing import Pacing
+from hub.api.paths import PlainPaths
 from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
@@ -144,8 +146,9 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         async with running(settings, metrics, checks, probe) as state:
             yield state
 
-    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
-    app.state.metrics = Starlette(routes=[figures], exception_handlers=HANDLERS)
+    plain = [Middleware(PlainPaths)]
+    app = Starlette(routes=routes, middleware=plain, exception_handlers=HANDLERS, lifespan=lifespan)
+    app.state.metrics = Starlette(routes=[figures], middleware=plain, exception_handlers=HANDLERS)
     return app
 
 

@@ -7,19 +7,21 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
 import httptools
 from uvicorn import Config, Server
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from hub.api.answer import HEADERS, wire
 from hub.api.errors import answer_for
+from hub.api.paths import plain
 from hub.domain.addresses import authority
 from hub.domain.errors import BadRequest, CannotStart, HubError, Unavailable
+from hub.flow import Flow
 from hub.sockets.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
 
@@ -32,22 +34,12 @@ HEAD_TIMEOUT_S = 10.0  # for a whole head to arrive
 GOODBYE_S = 1.0  # for what is still being sent, either way, when the hub stops, and for the answer to a goodbye
 LINGER_S = 2.0  # for a refused caller to read why and hang up
 BACKLOG = 4_096  # connections the kernel holds for us while a fleet comes back
-SOCKETS: dict[str, type[FrameSocket]] = {"ws/player": PlayerSocket, "ws/operator": OperatorSocket}
-"""What speaks at which path, written as the route table reads paths; everything else is Starlette's."""
+SOCKETS: dict[str, type[FrameSocket]] = {"/ws/player": PlayerSocket, "/ws/operator": OperatorSocket}
+"""What speaks at which path; everything else is Starlette's."""
 
 VERSIONS = "This hub speaks HTTP/1.1 and HTTP/1.0."
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(:[0-9]{0,5})?")
 """`uri-host [":" port]` of RFC 9110, but for the comma: that is how two of them look when a proxy has joined them."""
-
-
-class _Flow(FlowControl):
-    """uvicorn's, which goes on reading whenever somebody asks for a body; this one not before there is room."""
-
-    held = False
-
-    def resume_reading(self) -> None:
-        if not self.held:
-            super().resume_reading()
 
 
 class HubHttp(HttpToolsProtocol):
@@ -60,7 +52,7 @@ class HubHttp(HttpToolsProtocol):
     the caller has read enough of the answers so far, and meanwhile nothing more is received.
     """
 
-    flow: _Flow
+    flow: Flow
     _unread = memoryview(b"")  # received and not parsed yet
     _answering: RequestResponseCycle | None = None  # begun last; `cycle` is what was parsed last
     _body_left_bytes = 0  # of a body of announced length: these begin no other request
@@ -74,7 +66,7 @@ class HubHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport, self.loop)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,6 +76,7 @@ class HubHttp(HttpToolsProtocol):
         if self._answering is not None:
             self._answering.disconnected = True
             self._answering.message_event.set()
+        self.flow.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -190,12 +183,20 @@ class HubHttp(HttpToolsProtocol):
     # Answers, one by one
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def run(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, partial(self.flow.send, send))
+            except BaseException:  # uvicorn may close it for that
+                self.loop.call_soon(self._see_off)
+                raise
+
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, run)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._see_off()
             return
         self._unset_keepalive_if_required()
         if not (self.flow.write_paused and (self.pipeline or self._unread)):
@@ -216,6 +217,19 @@ class HubHttp(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    # Ends
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._see_off()
+
+    def _see_off(self) -> None:
+        if self.transport.is_closing():
+            self.flow.closing()
 
     # Offers to upgrade
 
@@ -250,6 +264,7 @@ class HubHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._end_head()
+        self.flow.release()
         self._unread = memoryview(b"")
         self.ws_protocol_class: Any = self._socket_class()
         # Of several protocols that are offered the server chooses, and the socket hears of its own alone.
@@ -288,7 +303,7 @@ class HubHttp(HttpToolsProtocol):
             self.pipeline.popleft()  # it has not been started, and never will be
         elif self._in_body:
             if cycle.response_started:
-                self.transport.close()
+                self._close()
                 return
             cycle.disconnected = True  # whoever reads the body hears that there is no more
             cycle.message_event.set()
@@ -317,9 +332,9 @@ class HubHttp(HttpToolsProtocol):
             self.transport.write_eof()
             self.flow.held = False
             self.flow.resume_reading()
-            self.loop.call_later(LINGER_S, self.transport.close)
+            self.loop.call_later(LINGER_S, self._close)
         else:
-            self.transport.close()
+            self._close()
 
     def end_transfer(self, error: HubError) -> None:
         """Wait no longer for a caller who is still sending, or still reading; what the hub itself works on goes on."""
@@ -344,7 +359,7 @@ class HubHttp(HttpToolsProtocol):
         if self.flow.held:
             self._await_head()  # its rest may be here: it is the hub that has not read on
         elif self._in_head and not self.transport.is_closing():
-            self.transport.close()
+            self._close()
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
@@ -370,13 +385,13 @@ class Lifespan:
 
 
 def _socket_at(target: bytes) -> type[FrameSocket] | None:
-    """What speaks at the path of a request target. Doubled leading slashes and trailing ones are overlooked, and
-    percent-encoding and a host in front are read, as for every other path."""
+    """What speaks at the path of a request target. Percent-encoding and a host in front are read, and slashes too many
+    overlooked, as for every other path."""
     try:
         path = httptools.parse_url(target).path or b""
     except httptools.HttpParserInvalidURLError:
         return None
-    return SOCKETS.get(unquote(path.decode("latin-1")).strip("/"))
+    return SOCKETS.get(plain(unquote(path.decode("latin-1"))))
 
 
 class HubServer(Server):

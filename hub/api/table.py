@@ -23,6 +23,7 @@ from hub.api.endpoint import MAX_SEGMENT, MAX_WAIT_S, PARAMETER, Call, Endpoint
 from hub.api.errors import answer_for, answer_for_status, answer_for_unexpected
 from hub.api.pacing import UNKNOWN_BODY_BYTES, Bodies, Pacing, RateClass
 from hub.api.pacing import headers as pacing_headers
+from hub.api.paths import plain
 from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain import text
 from hub.domain.access import Actor
@@ -226,9 +227,9 @@ def _text(segment: str) -> str | None:
 class RouteTable(BaseRoute):
     """All entries as one Starlette route. A tree of segments finds the entry, so the last costs what the first does.
 
-    Doubled leading slashes and trailing ones are overlooked. Without `pacing` there are no rate limits. `observe` is
-    told of each answered request: path template, method, status, seconds. Services come from the lifespan state, under
-    "services". What nobody serves under the prefixes of the API is answered here too, as a path of its own.
+    Paths are read as `plain` has it. Without `pacing` there are no rate limits. `observe` is told of each answered
+    request: path template, method, status, seconds. Services come from the lifespan state, under "services". What
+    nobody serves under the prefixes of the API is answered here too, as a path of its own.
     """
 
     def __init__(
@@ -258,7 +259,7 @@ class RouteTable(BaseRoute):
             return Match.NONE, {}
         node = self._root
         values: list[int | str] = []
-        segments = scope["path"].strip("/").split("/")
+        segments = plain(scope["path"])[1:].split("/")
         nowhere = (Match.FULL, {"endpoint": self, RESOURCE: None}) if segments[0] in _PREFIXES else (Match.NONE, {})
         for segment in segments:
             literal = node.literals.get(segment)

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ from tests.end_to_end.test_cli import client, serving
 
 SIZE = int(os.environ.get("HUB_TEST_FILE_MB", "200")) << 20
 GROWTH = 64 << 20  # bytes that the hub may grow by, whatever the size: its buffers, and those of the store
+
+READERS = 150  # with a piece of a megabyte each, and as much waiting in the hub, they take a quarter of a gigabyte
 
 
 def recording(path: Path, size: int, mark: bytes) -> str:
@@ -90,6 +94,31 @@ async def test_files_of_any_size_go_in_and_out_at_flat_memory(run: Programs, tmp
         assert len((await owner.get("/api/v1/assets")).json()["data"]) == number
         blobs = [each for each in (tmp_path / "data" / "blobs" / "content").rglob("*") if each.is_file()]
         assert len(blobs) == number
+    assert await serve.stop() == 0
+
+
+async def test_readers_that_never_read_take_little_memory(run: Programs, tmp_path: Path) -> None:
+    """Somebody else is read to meanwhile, to the end."""
+    serve, url, key = await serving(run)
+    loop, place = asyncio.get_running_loop(), urlsplit(url)
+    async with client(url, key) as owner:
+        path = tmp_path / "large.wav"
+        sha256 = await asyncio.to_thread(recording, path, 16 << 20, b"x")
+        with path.open("rb") as file:
+            made = await owner.post("/api/v1/assets", files={"file": ("large.wav", file)}, timeout=600)
+        target = made.json()["data"]["url"].removeprefix(url)
+        before = peak(serve.process.pid)
+        with ExitStack() as stack:
+            for _ in range(READERS):
+                reader = stack.enter_context(socket.socket())
+                reader.setblocking(False)
+                await loop.sock_connect(reader, (place.hostname, place.port))
+                await loop.sock_sendall(reader, f"GET {target} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
+                assert await loop.sock_recv(reader, 9) == b"HTTP/1.1 "
+            whole = await owner.get(target, timeout=600)
+            assert hashlib.sha256(whole.content).hexdigest() == sha256
+            grown = peak(serve.process.pid) - before
+        assert grown < GROWTH, f"the hub grew by {grown >> 20} MiB for {READERS} readers that do not read"
     assert await serve.stop() == 0
 
 

@@ -73,6 +73,7 @@ async def test_a_range_is_streamed_in_pieces(blobs: Blobs) -> None:
     pieces = [piece async for piece in await blobs.stream("a", 100, 700_000)]
 
     assert b"".join(pieces) == data[100:700_000]
+    assert max(map(len, pieces)) <= 262_144  # a caller who does not read on keeps one in memory
     assert b"".join([piece async for piece in await blobs.stream("a")]) == data
     assert [piece async for piece in await blobs.stream("a", len(data))] == []
 
