@@ -25,10 +25,23 @@ _FOLDERS = ("blobs", "exports", "incoming", "uploads")
 
 
 def open_data_folder(folder: Path) -> None:
-    """Have a data folder, with nothing in it open to other users. Raises CannotStart."""
+    """Have a data folder, with nothing of the hub's in it open to other users. Raises CannotStart.
+
+    A folder that holds folders of others is not the hub's to close: it may be /etc, named by mistake."""
     open_folder("data folder", folder)
-    own, within = (folder / name for name in _FILES), [folder / name for name in _FOLDERS]
-    close_to_others("data folder", folder, folder, *own, within=within)
+    own, within = [folder / name for name in _FILES], [folder / name for name in _FOLDERS]
+    if not _is_shared(folder):
+        own.insert(0, folder)
+    elif _is_open(folder):
+        log.warning("the data folder %s stays open to other users: it holds other folders than the hub's", folder)
+    close_to_others("data folder", folder, *own, within=within)
+
+
+def _is_shared(folder: Path) -> bool:
+    return any(
+        entry.is_dir() and entry.name not in (*_FOLDERS, "lost+found") and not entry.name.startswith(".")
+        for entry in folder.iterdir()
+    )
 
 
 def has_run(folder: Path) -> bool:
