@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -18,14 +18,15 @@ from hub.api.hangar.routes import ENTRIES as HANGAR
 from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
-from hub.api.pacing import Pacing
+from hub.api.pacing import Pacing, RateClass
 from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
 from hub.config import Settings
+from hub.domain.access import Actor
 from hub.domain.errors import HubError
 from hub.domain.presence import Graces
-from hub.domain.times import SECOND
+from hub.domain.times import SECOND, now_ms
 from hub.jobs import Job, Jobs
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
@@ -97,6 +98,7 @@ ENTRIES = (*V1, *HANGAR, *HANGAR_MEDIA, *ADCAST, *OAUTH)
 """Every call of every face."""
 
 STREAMS = 1_000  # event streams at one time; each costs a write for every event of its team
+SOCKET_RATE: Final[RateClass] = "spot.plan"  # of POST .../commands and GET /api/v1/players
 WAITS = 2_000  # requests that wait at one time; each costs a question for every event of its team
 
 Probe = Callable[[str], None]
@@ -119,10 +121,11 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     metrics = Metrics()
     checks: dict[str, operations.Check] = {}
     limits = settings.rate_limits
+    pacing = Pacing(limits.rules) if limits.enabled else None
     table = RouteTable(
         ENTRIES,
         proxies=settings.server.proxies,
-        pacing=Pacing(limits.rules) if limits.enabled else None,
+        pacing=pacing,
         observe=metrics.observe_request,
     )
     document = openapi_document()
@@ -141,7 +144,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with running(settings, metrics, checks, probe) as state:
+        async with running(settings, metrics, checks, probe, pacing) as state:
             yield state
 
     app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
@@ -151,7 +154,11 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, metrics: Metrics, checks: dict[str, operations.Check], probe: Probe | None = None
+    settings: Settings,
+    metrics: Metrics,
+    checks: dict[str, operations.Check],
+    probe: Probe | None = None,
+    pacing: Pacing | None = None,
 ) -> AsyncIterator[dict[str, Any]]:
     """Start: database, blobs, services, recovery, jobs. Stop: the other way round, what is in memory written first."""
     players = settings.players
@@ -323,6 +330,7 @@ async def running(
             proxies=settings.server.proxies,
             metrics=metrics,
             places=operator_places,
+            pace=partial(_pace_of_operators, pacing),
         )
         metrics.players_connected.set_function(lambda: len(registry))
         metrics.operators_connected.set_function(lambda: len(operators))
@@ -425,6 +433,12 @@ def _jobs(
         Job("deliveries", 600.0, lambda: deliverer.prune(age.now())),
         Job("redeliveries", 1.0, deliverer.replay, wake=deliverer.replays),
     ]
+
+
+def _pace_of_operators(pacing: Pacing | None, actor: Actor, address: str | None) -> int:
+    """Count one request of an operator's socket in the pace of the calls that ask for the same. Answers the seconds to
+    wait; 0: it is let in."""
+    return pacing.take(SOCKET_RATE, actor, address, now_ms()).retry_after if pacing else 0
 
 
 def _weather(settings: Settings, bus: LocalBus) -> Weather:
