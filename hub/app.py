@@ -78,6 +78,7 @@ from hub.services.watching import Watch
 from hub.services.weather import Weather
 from hub.services.webhooks import Webhooks
 from hub.sockets.operators import MOST as OPERATORS
+from hub.sockets.operators import SWEEP_S as OPERATORS_SWEEP_S
 from hub.sockets.operators import Operators
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
@@ -184,6 +185,7 @@ async def running(
         age = Age(db)
         await age.start()
         steady = Steady(unsure=age.parted())
+        attentive = Steady(unsure=age.parted(), pauses=True)  # for what players say in time
         blobs = _blobs(settings, make=not await names_files(db))
         stack.callback(blobs.close)
         await claim(db, blobs)
@@ -196,7 +198,7 @@ async def running(
             bus,
             lambda state: metrics.command_transitions.labels(state).inc(),
             patience=patience,
-            steady=steady,
+            steady=attentive,
         )
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
@@ -344,7 +346,7 @@ async def running(
         deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        watch = Watch(db, bus, graces.crash, steady=steady)
+        watch = Watch(db, bus, graces.crash, steady=attentive)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
         jobs.start()
@@ -399,7 +401,7 @@ def _jobs(
 
     return [
         Job("sockets", SWEEP_S, registry.sweep),
-        Job("operators", SWEEP_S, operators.sweep),
+        Job("operators", OPERATORS_SWEEP_S, operators.sweep),
         Job("credentials of operators", 60.0, operators.check),
         Job("presence", 0.5, services.presence.sweep, wake=services.presence.due),
         Job("deadlines", 0.5, services.commands.sweep),

@@ -126,6 +126,10 @@ class OperatorConnection:
             self._pinged = True
             self._seam.ping()
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """The hub itself has read nothing for so long."""
+        self._life_at = min(now, self._life_at + seconds)
+
     def check(self) -> None:
         """Something happened to the credential: look whether it is still good, and for what."""
         self._checking = self._spawn(self._check())

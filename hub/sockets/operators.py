@@ -16,8 +16,10 @@ from hub.services.access import concerns
 from hub.services.quotas import Places
 from hub.services.services import Services
 from hub.sockets.frames import framed
+from hub.sockets.lapses import Lapses
 from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam
 
+SWEEP_S = 1.0  # between two passes over all of them
 MOST = 1_000  # operators of one process; each costs a write for every event of its team
 PART_BYTES = 131_072  # of one `now`: half of the largest frame a player may send
 PROGRESS_MOST = 10_000  # commands whose progress waits to be told: within a second, of a whole fleet
@@ -27,8 +29,8 @@ Pace = Callable[[Actor, str | None], int]
 
 
 class Operators:
-    """`now` is told at most once a second; nothing is kept for it while nobody listens. `pace` is that of the calls that
-    ask for the same as commands and subscriptions do."""
+    """`now` is told at most once a second; nothing is kept for it while nobody listens. `pace` is that of the
+    calls that ask for the same as commands and subscriptions do."""
 
     outbox_bytes = OUTBOX_BYTES
 
@@ -51,6 +53,7 @@ class Operators:
         self._heartbeat_s = heartbeat_s
         self._silence_s = silence_s
         self._metrics = metrics
+        self._lapses = Lapses(SWEEP_S, asyncio.get_running_loop().time())
         self._pace = pace
         self._connections: set[OperatorConnection] = set()
         self._progress: dict[str, dict[str, Any]] = {}
@@ -98,7 +101,10 @@ class Operators:
     async def sweep(self) -> None:
         """Once a second: pings, the end of silent ones, and the latest values for those who want them."""
         now = asyncio.get_running_loop().time()
+        lapse = self._lapses.before(now)
         for connection in tuple(self._connections):
+            if lapse:
+                connection.excuse(lapse, now)
             connection.sweep(now, self._heartbeat_s, self._silence_s)
         self._tell_latest()
 
