@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -19,15 +19,16 @@ from hub.api.hangar.routes import ENTRIES as HANGAR
 from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
-from hub.api.pacing import Pacing
+from hub.api.pacing import Pacing, RateClass
 from hub.api.paths import PlainPaths
 from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
 from hub.config import Settings
+from hub.domain.access import Actor
 from hub.domain.errors import HubError
 from hub.domain.presence import Graces
-from hub.domain.times import SECOND
+from hub.domain.times import SECOND, now_ms
 from hub.jobs import Job, Jobs
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.protocol.session import Limits
@@ -79,6 +80,7 @@ from hub.services.watching import Watch
 from hub.services.weather import Weather
 from hub.services.webhooks import Webhooks
 from hub.sockets.operators import MOST as OPERATORS
+from hub.sockets.operators import SWEEP_S as OPERATORS_SWEEP_S
 from hub.sockets.operators import Operators
 from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
 from hub.sockets.syncing import SYNC_S
@@ -99,6 +101,7 @@ ENTRIES = (*V1, *HANGAR, *HANGAR_MEDIA, *ADCAST, *OAUTH)
 """Every call of every face."""
 
 STREAMS = 1_000  # event streams at one time; each costs a write for every event of its team
+SOCKET_RATE: Final[RateClass] = "spot.plan"  # of POST .../commands and GET /api/v1/players
 WAITS = 2_000  # requests that wait at one time; each costs a question for every event of its team
 
 Probe = Callable[[str], None]
@@ -121,10 +124,11 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     metrics = Metrics()
     checks: dict[str, operations.Check] = {}
     limits = settings.rate_limits
+    pacing = Pacing(limits.rules) if limits.enabled else None
     table = RouteTable(
         ENTRIES,
         proxies=settings.server.proxies,
-        pacing=Pacing(limits.rules) if limits.enabled else None,
+        pacing=pacing,
         observe=metrics.observe_request,
     )
     document = openapi_document()
@@ -143,7 +147,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with running(settings, metrics, checks, probe) as state:
+        async with running(settings, metrics, checks, probe, pacing) as state:
             yield state
 
     plain = [Middleware(PlainPaths)]
@@ -154,7 +158,11 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, metrics: Metrics, checks: dict[str, operations.Check], probe: Probe | None = None
+    settings: Settings,
+    metrics: Metrics,
+    checks: dict[str, operations.Check],
+    probe: Probe | None = None,
+    pacing: Pacing | None = None,
 ) -> AsyncIterator[dict[str, Any]]:
     """Start: database, blobs, services, recovery, jobs. Stop: the other way round, what is in memory written first."""
     players = settings.players
@@ -180,6 +188,7 @@ async def running(
         age = Age(db)
         await age.start()
         steady = Steady(unsure=age.parted())
+        attentive = Steady(unsure=age.parted(), pauses=True)  # for what players say in time
         blobs = _blobs(settings, make=not await names_files(db))
         stack.callback(blobs.close)
         await claim(db, blobs)
@@ -192,7 +201,7 @@ async def running(
             bus,
             lambda state: metrics.command_transitions.labels(state).inc(),
             patience=patience,
-            steady=steady,
+            steady=attentive,
         )
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
@@ -327,6 +336,7 @@ async def running(
             proxies=settings.server.proxies,
             metrics=metrics,
             places=operator_places,
+            pace=partial(_pace_of_operators, pacing),
         )
         metrics.players_connected.set_function(lambda: len(registry))
         metrics.operators_connected.set_function(lambda: len(operators))
@@ -340,7 +350,7 @@ async def running(
         deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        watch = Watch(db, bus, graces.crash, steady=steady)
+        watch = Watch(db, bus, graces.crash, steady=attentive)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
         jobs.start()
@@ -397,7 +407,7 @@ def _jobs(
 
     return [
         Job("sockets", SWEEP_S, registry.sweep),
-        Job("operators", SWEEP_S, operators.sweep),
+        Job("operators", OPERATORS_SWEEP_S, operators.sweep),
         Job("credentials of operators", 60.0, operators.check),
         Job("presence", 0.5, services.presence.sweep, wake=services.presence.due),
         Job("deadlines", 0.5, services.commands.sweep),
@@ -431,6 +441,12 @@ def _jobs(
         Job("deliveries", 600.0, lambda: deliverer.prune(age.now())),
         Job("redeliveries", 1.0, deliverer.replay, wake=deliverer.replays),
     ]
+
+
+def _pace_of_operators(pacing: Pacing | None, actor: Actor, address: str | None) -> int:
+    """Count one request of an operator's socket in the pace of the calls that ask for the same. Answers the seconds to
+    wait; 0: it is let in."""
+    return pacing.take(SOCKET_RATE, actor, address, now_ms()).retry_after if pacing else 0
 
 
 def _weather(settings: Settings, bus: LocalBus) -> Weather:

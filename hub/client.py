@@ -57,8 +57,7 @@ async def watch(url: str, key: str) -> None:
     while True:
         try:
             async with connect(address, subprotocols=spoken, additional_headers=headers, max_size=2**23) as socket:
-                resume = {} if cursor is None else {"after": cursor}
-                await socket.send(orjson.dumps({"type": "subscribe", "topics": ["events"], **resume}).decode())
+                await socket.send(_subscription(cursor))
                 if gone:
                     _say(f"The hub at {url} is back.")
                     gone = ""
@@ -69,7 +68,10 @@ async def watch(url: str, key: str) -> None:
                         line = f"{message['timestamp']} {message['event']:22} {orjson.dumps(message['data']).decode()}"
                         print(for_terminal(line), flush=True)
                     elif message["type"] == "error":
-                        raise Refused(message["message"])
+                        if "retry_after" not in message:
+                            raise Refused(message["message"])
+                        await asyncio.sleep(message["retry_after"])
+                        await socket.send(_subscription(cursor))
             reason = "it has said goodbye"
         except InvalidStatus as refusal:
             reason = _refusal(refusal.response.status_code, bytes(refusal.response.body or b""))
@@ -87,6 +89,11 @@ async def watch(url: str, key: str) -> None:
             gone = reason.rstrip(".")
             _say(f"The hub at {url} is gone: {gone}; waiting for it.")
         await asyncio.sleep(WATCH_AGAIN_S)
+
+
+def _subscription(cursor: str | None) -> str:
+    resume = {} if cursor is None else {"after": cursor}
+    return orjson.dumps({"type": "subscribe", "topics": ["events"], **resume}).decode()
 
 
 def _headers(key: str) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """What the `hub` command says of a hub that does not answer as one."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from hub import client
+from tests.harness import running_hub, settings
 from tests.receiver import Receiver, status
 
 
@@ -39,3 +41,23 @@ async def test_another_server_is_not_taken_for_a_hub() -> None:
             with pytest.raises(client.Refused) as refused:
                 await asyncio.to_thread(client.call, "POST", receiver.url, "sbk_1", "/api/v1/commands", {})
             assert refused.value.message == said
+
+
+async def test_watch_waits_for_its_turn_where_the_pace_of_the_plan_is_used_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running_hub(settings(tmp_path)) as hub:
+        player_id, _ = await hub.player()
+    async with running_hub(settings(tmp_path, rate_limits={"unlimited": 30}), hub.key) as hub:
+        while (await hub.client.get("/api/v1/team")).status_code != 429:
+            pass
+        watching = asyncio.create_task(client.watch(hub.url, hub.key))
+        try:
+            async with asyncio.timeout(60):
+                while "picture.black" not in capsys.readouterr().out:
+                    await hub.services.presence.noticed(player_id, "picture.black", {})
+                    await asyncio.wait([watching], timeout=0.1)
+                    assert not watching.done()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])

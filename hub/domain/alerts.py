@@ -33,6 +33,14 @@ class SourcePart(NamedTuple):
     part: str
 
 
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What is done for a part of a message, and the messages of which it takes the place."""
+
+    part: SourcePart
+    replaces: tuple[str, ...] = ()
+
+
 class Replaced(Exception):
     """The message that asks for this is settled: another has taken its place, or it was done whole."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hub.domain.times import CLOCK_SLACK, DAY, HOUR, MINUTE
+from hub.domain.times import CLOCK_SLACK, DAY, HOUR, MINUTE, SECOND
 
 PARTED_MS = HOUR  # a wall clock that is further from the mark is not believed: less harms nothing that is kept for days
 STANDS_MS = DAY  # running time after which it is: a clock without a battery is put right long before
@@ -38,14 +38,19 @@ class Mark:
 
 JUMP_MS = CLOCK_SLACK  # between two readings; less is how much clocks are put right at a time
 UNSURE_MS = 2 * MINUTE  # of running time after a jump: by then a machine that has just started has asked for the time
+BLIND_MS = 5 * SECOND  # without a look for so long we were asleep, or the database was away
+HEARD_MS = 5 * SECOND  # after which what has waited in the sockets meanwhile is read and written
 
 
 @dataclass(slots=True)
 class Steadiness:
     """Whether the wall clock goes as running time does. For UNSURE_MS after a jump, or from the start with `unsure`,
-    time alone ends nothing for good: the jump may be undone."""
+    time alone ends nothing for good: the jump may be undone. With `pauses` it ends nothing either for HEARD_MS after a
+    pause of BLIND_MS between two readings."""
 
     unsure: bool = False
+    pauses: bool = False
+    _read_at: int | None = None  # by running time
     _gap: int | None = None  # wall clock less running time, at the last reading
     _until: int = 0  # when it is believed again, by running time
 
@@ -54,5 +59,7 @@ class Steadiness:
         gap = wall - running
         if self.unsure if self._gap is None else abs(gap - self._gap) > JUMP_MS:
             self._until = running + UNSURE_MS
-        self._gap = gap
+        if self.pauses and self._read_at is not None and running - self._read_at > BLIND_MS:
+            self._until = max(self._until, running + HEARD_MS)
+        self._gap, self._read_at = gap, running
         return running >= self._until

@@ -26,8 +26,25 @@ class Area:
     """Centre and radius in km."""
 
 
-def reached(areas: Iterable[Area], places: Iterable[tuple[int, Point]]) -> list[int]:
-    """Which of the (id, point) lie in one of the areas, their borders included.
+class TooIntricate(Exception):
+    """Whether places lie in these areas takes more work than was granted."""
+
+
+class Effort:
+    """Work that may still be done: a place held against an edge or a circle once is one."""
+
+    def __init__(self, comparisons: int) -> None:
+        self._left = comparisons
+
+    def spend(self, comparisons: int) -> None:
+        """Raises TooIntricate before there is none left."""
+        self._left -= comparisons
+        if self._left < 0:
+            raise TooIntricate
+
+
+def reached(areas: Iterable[Area], places: Iterable[tuple[int, Point]], effort: Effort) -> list[int]:
+    """Which of the (id, point) lie in one of the areas, their borders included. Raises TooIntricate.
 
     From south to north, so that an edge meets only the places of its latitudes; when most of them are in, those are
     asked no more.
@@ -36,7 +53,7 @@ def reached(areas: Iterable[Area], places: Iterable[tuple[int, Point]]) -> list[
     outside = sorted((y, x, index) for index, (_, (y, x)) in enumerate(known))
     inside: set[int] = set()
     for area in areas:
-        for hits in (_in_polygons(outside, area.polygons), _in_circles(outside, area.circles)):
+        for hits in (_in_polygons(outside, area.polygons, effort), _in_circles(outside, area.circles, effort)):
             for found in hits:
                 inside |= found
                 if len(inside) - (len(known) - len(outside)) > len(outside) // 2:  # seldom: it costs as much as a look
@@ -76,28 +93,29 @@ def _between(places: Sequence[_Placed], south: float, north: float) -> Sequence[
     return places[bisect_left(places, (south,)) : bisect_right(places, (north, math.inf))]
 
 
-def _in_polygons(places: Sequence[_Placed], polygons: Iterable[Sequence[Point]]) -> Iterator[set[int]]:
+def _in_polygons(places: Sequence[_Placed], polygons: Iterable[Sequence[Point]], effort: Effort) -> Iterator[set[int]]:
     """The polygons may lie a turn further east or west than the places."""
     for polygon in polygons:
         latitudes, longitudes = [y for y, _ in polygon], [x for _, x in polygon]
         west, east = min(longitudes), max(longitudes)
+        near = _between(places, min(latitudes), max(latitudes))
+        effort.spend(len(near))
         candidates = [
-            (y, x + turn, index)
-            for y, x, index in _between(places, min(latitudes), max(latitudes))
-            for turn in (-360.0, 0.0, 360.0)
-            if west <= x + turn <= east
+            (y, x + turn, index) for y, x, index in near for turn in (-360.0, 0.0, 360.0) if west <= x + turn <= east
         ]
-        yield _in_plane(candidates, polygon) if candidates else set()
+        yield _in_plane(candidates, polygon, effort) if candidates else set()
 
 
-def _in_plane(places: Sequence[_Placed], polygon: Sequence[Point]) -> set[int]:
+def _in_plane(places: Sequence[_Placed], polygon: Sequence[Point], effort: Effort) -> set[int]:
     """By counting the borders to the east; on a border counts as inside."""
     heights = [y for y, _, _ in places]
     inside = [False] * len(places)
     found: set[int] = set()
     for (y1, x1), (y2, x2) in pairwise(polygon):
         low, high, west, east = min(y1, y2), max(y1, y2), min(x1, x2), max(x1, x2)
-        for number in range(bisect_left(heights, low), bisect_right(heights, high)):
+        met = range(bisect_left(heights, low), bisect_right(heights, high))
+        effort.spend(len(met))
+        for number in met:
             y, x, index = places[number]
             if west <= x <= east and math.isclose((y2 - y1) * (x - x1), (x2 - x1) * (y - y1), abs_tol=1e-12):
                 found.add(index)
@@ -107,15 +125,19 @@ def _in_plane(places: Sequence[_Placed], polygon: Sequence[Point]) -> set[int]:
     return found
 
 
-def _in_circles(places: Sequence[_Placed], circles: Iterable[tuple[Point, float]]) -> Iterator[set[int]]:
+def _in_circles(
+    places: Sequence[_Placed], circles: Iterable[tuple[Point, float]], effort: Effort
+) -> Iterator[set[int]]:
     for centre, radius in circles:
         reach = math.degrees(radius / EARTH_KM) + 1e-9  # degrees of latitude, and what rounding may take
         aside = 180.0  # degrees of longitude: all of them where a pole is inside
         if abs(centre[0]) + reach < 90:
             aside = math.degrees(math.asin(math.sin(math.radians(reach)) / math.cos(math.radians(centre[0])))) + 1e-6
+        near = _between(places, centre[0] - reach, centre[0] + reach)
+        effort.spend(len(near))
         yield {
             index
-            for y, x, index in _between(places, centre[0] - reach, centre[0] + reach)
+            for y, x, index in near
             if abs((x - centre[1] + 180) % 360 - 180) <= aside and _distance_km((y, x), centre) <= radius
         }
 

@@ -138,17 +138,22 @@ def identified_key() -> str:
     return f"{uuid.uuid4()}.{uuid.uuid4()}"
 
 
-_TYPED = "23456789BCDFGHJKMNPQRSTVWXZ"  # no 0 and O, 1 and I, and no vowels that make words
+TYPED = "23456789BCDFGHJKMNPQRSTVWXZ"  # no 0 and O, 1 and I, and no vowels that make words
 
 
 def user_code() -> str:
     """Six characters to read off a screen and type."""
-    return "".join(secrets.choice(_TYPED) for _ in range(6))
+    return "".join(secrets.choice(TYPED) for _ in range(6))
+
+
+def invitation_code() -> str:
+    """Fourteen characters to paste or type at a device, in two halves: it opens a player to whoever has it."""
+    return "-".join("".join(secrets.choice(TYPED) for _ in range(7)) for _ in range(2))
 
 
 def licence_key() -> str:
     """`ADCAST-XXXX-YYYY`, as the devices that send one know it."""
-    return "ADCAST-" + "-".join("".join(secrets.choice(_TYPED) for _ in range(4)) for _ in range(2))
+    return "ADCAST-" + "-".join("".join(secrets.choice(TYPED) for _ in range(4)) for _ in range(2))
 
 
 def device_code() -> str:

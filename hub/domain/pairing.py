@@ -52,9 +52,15 @@ class Allowance:
         return now + self.burst_ms + CLOCK_SLACK
 
 
-# Of about 390 million codes at most 10,000 are open: at this pace one is hit by chance within centuries.
+# A code on a screen has six of 27 characters, one of 387 million, and only who is signed in may try it. With 318 wrong
+# ones of a team a day, a code that is shown all day is hit with a chance of 8e-7.
+GUESSES_PER_TEAM = Allowance(5 * MINUTE, 30)
+# Of all teams behind one address: as many at once as thirty of them have, so that none keeps another from approving.
+GUESSES_OF_TEAMS_PER_ADDRESS = Allowance(10 * SECOND, 300)
+# The code of an invitation has fourteen, one of 1e20: strangers may try it from any number of networks. A thousand
+# guesses a second, which is more than a hub answers, hit one of 100,000 within a day with a chance of 8e-8. The pace
+# only spares the hub the work.
 GUESSES_PER_ADDRESS = Allowance(10 * SECOND, 10)
-GUESSES_PER_TEAM = Allowance(2 * SECOND, 30)
 # The installers of a whole building sit behind one address; one program that asks for ever is stopped by it.
 REQUESTS_PER_NETWORK = Allowance(MINUTE // 6, 60)
 # Of IPv6 a subscriber may have many networks (256 in a /56, 65,536 in a /48). Within the life of a code these allow 400

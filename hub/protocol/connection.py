@@ -182,6 +182,14 @@ class Session:
         self.close(CloseCode.GOING_AWAY, "silent for too long")
         return [Silent()]
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """This end has read nothing for so long until now: it is no silence of the other one."""
+        if self._opening_by is not None:
+            self._opening_by += seconds
+        self._life_at = min(now, self._life_at + seconds)
+        if self._ping_at is not None:
+            self._ping_at = min(now, self._ping_at + seconds)
+
     def take_output(self) -> list[Output]:
         """What is to be written now, in order; each output is handed out once."""
         if not self._out:

@@ -196,6 +196,12 @@ class HubSession(Session):
             return deadline
         return min(deadline, *(each.again_at for each in self._unacked.values()))
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """As `Session.excuse`; an `ack` that is not read yet need not be asked for."""
+        super().excuse(seconds, now)
+        for unacked in (self._unacked or {}).values():
+            unacked.again_at += seconds
+
     def tick(self, now: float) -> list[HubEvent]:
         """Also say again what has had no answer for too long: the player may have been unable to write it down, and it
         runs no id twice. One that does not answer pings is not asked."""

@@ -1,6 +1,8 @@
 """Accounts: people with an e-mail address and a password, what a login gives them, and how a team begins."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -9,14 +11,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import ROLES, Actor, Credential
-from hub.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from hub.domain.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from hub.domain.events import Event
 from hub.domain.pairing import Allowance
 from hub.domain.ratelimit import network
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.access import Access, Found
 from hub.services.oauth_clients import grant_facts
-from hub.services.passwords import Passwords
+from hub.services.passwords import WAITING, Passwords, busy
 from hub.store import events, oauth, people, teams
 from hub.store.database import Database
 from hub.store.pairing import Spending, refund, spend
@@ -33,6 +35,16 @@ TAKEN_PER_TEAM = Allowance(MINUTE, 10)
 PLACES_KEPT = 5
 PLACE_KEPT_MS = 90 * DAY
 LOGINS_KEPT = 100  # of one account; the one that was made first gives way
+
+
+class _Turn:
+    """Whose turn it is to try a password. `wanted`: by how many it is held or waited for."""
+
+    __slots__ = ("lock", "wanted")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.wanted = 0
 
 
 class Accounts:
@@ -60,6 +72,7 @@ class Accounts:
         self._clock = clock
         self._logins_kept = logins_kept
         self.passwords = passwords or Passwords()
+        self._turns: dict[tuple[str, str | None], _Turn] = {}  # of tries under way, by account and network
         access.accept("login", self.by_token, people.logins_used)
 
     async def register(
@@ -125,23 +138,45 @@ class Accounts:
 
         Takes the same time whether the account exists or not. Failures are paced by account and by network; a right
         password costs nothing. A network from which the person has signed in has tries of its own at the account, so
-        that nobody else's guesses lock them out.
+        that neither guesses from elsewhere nor those at other accounts lock them out. Tries at an account from one
+        network are judged one after the other: none is refused for what another of them has spent and gets back.
         """
         email = plain_email(email)
         place = network(address) if address else None
+        async with self._turn(email, place):
+            return await self._judged(email, password, place)
+
+    async def _judged(self, email: str, password: str, place: str | None) -> tuple[User, Team] | None:
         async with self._db.session() as session:
             found = await people.by_email(session, email)
             known = place is not None and await people.has_signed_in(session, email, place)
         account = f"logins of {ids.digest(email)[:32]}"
         spendings = [Spending(f"{account} from {place}" if known else account, TRIES_PER_ACCOUNT)]
-        if place:
-            spendings.append(Spending(f"logins {place}", TRIES_PER_NETWORK))
-        await self._db.write(spend, spendings, self._clock())
-        right = await self.passwords.verify(found[0].password_hash if found else None, password)
+        of_network = [Spending(f"logins {place}", TRIES_PER_NETWORK)] if place else []
+        if not known:
+            spendings += of_network
+        # Of who is known the network's too, where it has any left: the next stranger finds it spent.
+        spent = await self._db.write(_try, spendings, of_network if known else [], self._clock())
+        right = await self.passwords.verify(found[0].password_hash if found else None, password, known=known)
         if found is None or not right or found[0].locked_at is not None:
             return None
-        await self._db.write(_signed_in, spendings, found[0].id, place, self._clock())
+        await self._db.write(_signed_in, spent, found[0].id, place, self._clock())
         return found
+
+    @asynccontextmanager
+    async def _turn(self, email: str, place: str | None) -> AsyncIterator[None]:
+        """Alone with this account from this network, after a wait. Raises Unavailable when too many wait."""
+        turn = self._turns.setdefault((email, place), _Turn())
+        if turn.wanted >= WAITING:
+            raise busy()
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                del self._turns[email, place]
 
     async def logout(self, actor: Actor, *, face: str) -> None:
         """The login that the actor came with is dead on return. Raises Forbidden for any other kind of credential."""
@@ -243,6 +278,17 @@ async def end_access(
         data = grant_facts(grant, client) | {"reason": "password_changed"}
         await db.run(session, events.append(Event("grant.revoked", user.team_id, now, data, actor=actor, face=face)))
     await session.flush()
+
+
+def _try(needed: Sequence[Spending], besides: Sequence[Spending], now: int) -> Unit:
+    """Unit: spend what a try needs, and of `besides` what there is. Answers what was spent. Raises TooMany."""
+    yield from spend(needed, now)
+    spent = list(needed)
+    for spending in besides:
+        with suppress(TooMany):
+            yield from spend([spending], now)
+            spent.append(spending)
+    return spent
 
 
 def _signed_in(spendings: Sequence[Spending], user_id: int, place: str | None, now: int) -> Unit:

@@ -1,6 +1,6 @@
 """Emergency alerts: who writes them, when they begin and end, which players show them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain import alerts as rules
 from hub.domain.access import Actor
-from hub.domain.alerts import Raised, SourcePart
+from hub.domain.alerts import Doing, Raised
 from hub.domain.errors import Conflict, Invalid, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.quotas import Quotas
@@ -18,7 +18,7 @@ from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.apart import Apart
 from hub.services.targets import aim
 from hub.store import alerts as store
-from hub.store import events
+from hub.store import cap, events
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.tables import Alert
@@ -82,6 +82,13 @@ class Alerts:
             alert = await store.get(session, actor.team_id, alert_id)
             return _describe(alert, (await OF_ALERTS.read(session, [alert_id]))[alert_id])
 
+    async def views(self, team_id: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """As `get` has them, for those who do something about them, in this order. Raises NotFound."""
+        async with self._db.session() as session:
+            found = [await store.get(session, team_id, number) for number in numbers]
+            aims = await OF_ALERTS.read(session, list(numbers))
+        return [_describe(alert, aims[alert.id or 0]) for alert in found]
+
     async def create(
         self,
         actor: Actor,
@@ -94,11 +101,11 @@ class Alerts:
         starts_at: int | None = None,
         ends_at: int | None = None,
         face: str,
-        source: SourcePart | None = None,
+        source: Doing | None = None,
     ) -> dict[str, Any]:
         """An alert that begins at `starts_at`, without it at once. `source` is the part of a message that asks for
         it, here and below: each is done once, and IntegrityError says that it was done before, Replaced that the
-        message is settled.
+        message is settled; the messages that it replaces are settled with the first part of it.
 
         Raises Invalid, Conflict (too many).
         """
@@ -120,7 +127,7 @@ class Alerts:
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "alerts", now))
             session.add(alert)
             await session.flush()
-            await store.remember(session, alert, source)
+            await self._remember(session, alert, source, now)
             await aim(session, OF_ALERTS, alert.id or 0, actor.team_id, targets, given=targets)
             await self._say(session, "alert.created", alert, targets, now, actor, face)
             await self._settle(session, alert, targets, now, actor, face)
@@ -134,7 +141,7 @@ class Alerts:
         *,
         version: int | None,
         face: str,
-        source: SourcePart | None = None,
+        source: Doing | None = None,
     ) -> dict[str, Any]:
         """Change `title`, `message`, `severity`, `starts_at`, `ends_at`, `everyone`, `targets` (by kind; kinds that are
         absent stay). Players that show the alert show the new one.
@@ -163,22 +170,20 @@ class Alerts:
             alert.version += 1
             session.add(alert)
             await session.flush()
-            await store.remember(session, alert, source)
+            await self._remember(session, alert, source, now)
             await aim(session, OF_ALERTS, alert_id, actor.team_id, aimed, given=given)
             await self._say(session, "alert.updated", alert, aimed, now, actor, face, changed=sorted(changes))
             await touch_content(session, actor.team_id)
             await self._settle(session, alert, aimed, now, actor, face)
         return await self._after(actor, alert_id)
 
-    async def clear(
-        self, actor: Actor, alert_id: int, *, face: str, source: SourcePart | None = None
-    ) -> dict[str, Any]:
+    async def clear(self, actor: Actor, alert_id: int, *, face: str, source: Doing | None = None) -> dict[str, Any]:
         """The alert is over; one that was over already stays as it is. Raises NotFound."""
         actor.require("write:players")
         now = self._clock()
         async with self._db.transaction() as session:
             alert = await store.get(session, actor.team_id, alert_id)
-            await store.remember(session, alert, source)
+            await self._remember(session, alert, source, now)
             if alert.cleared_at is None:
                 alert.cleared_at = now
                 alert.version += 1
@@ -265,6 +270,11 @@ class Alerts:
                 self._bus.publish(("alerts", team_id), team_id)
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    async def _remember(self, session: AsyncSession, alert: Alert, source: Doing | None, now: int) -> None:
+        if source is not None:
+            await store.remember(session, alert, source.part)
+            await self._db.run(session, cap.replace(alert.team_id, source.replaces, source.part.source, now))
 
     async def _settle(
         self, session: AsyncSession, alert: Alert, targets: Targets, now: int, actor: Actor | None, face: str | None

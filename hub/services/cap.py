@@ -4,14 +4,16 @@ A message may ask for several alerts, each in a transaction of its own. The same
 comes: each alert keeps, in its own transaction, which part of which message it shows, and when all parts are done the
 message is settled. A message that was cut off half-way goes on where it was when it comes again.
 
-An Update or Cancel settles those that it is about before anything else, and each alert looks in its own transaction
-whether its message is settled: what is cancelled raises nothing more, should it still be worked on (by another process)
-or come again. In one process the messages of a team are worked on one after another.
+An Update settles those that it is about with the first of its parts that is done, so that one that is refused leaves
+them as they are; what only clears, as a Cancel does, settles them before anything else. Each alert looks in its own
+transaction whether its message is settled: what is replaced raises nothing more, should it still be worked on (by
+another process) or come again. In one process the messages of a team are worked on one after another.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -19,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.domain import cap
 from hub.domain.access import Actor
-from hub.domain.alerts import SEVERITIES, Replaced, SourcePart
+from hub.domain.alerts import SEVERITIES, Doing, Replaced, SourcePart
 from hub.domain.errors import Invalid, NotFound
 from hub.domain.geo import Point
 from hub.domain.targets import KINDS, Targets
@@ -61,6 +63,7 @@ class Cap:
         if message.type in ("Ack", "Error"):
             return _ignored(f"A message of the type {message.type} is for its sender.")
         async with self._working.setdefault(actor.team_id, asyncio.Lock()):
+            message = await self._as_stored(actor, message)
             try:
                 return await self._do(actor, message, everyone, targets, language, face)
             except Replaced:
@@ -77,28 +80,36 @@ class Cap:
         reason = None
         if message.type != "Cancel":
             warnings, reason = await self._warnings(actor, message, everyone, targets, language)
-        parts = await self._take_over(actor, message)
-        done = {part for part in parts if part.source == message.key}
-        says = {SourcePart(message.key, warned.part) for warned in warnings}
-        shown = {number for part, number in parts.items() if part in says}  # before it was cut off: they are its own
-        numbers = dict.fromkeys(n for part, n in parts.items() if part.source != message.key and n not in shown)
-        referred = [await self._alerts.get(actor, number) for number in numbers]
         whom = {"everyone": everyone, "targets": targets} if everyone or any(targets.values()) else {}
-        answer = await self._replace(actor, message, warnings, whom, done, referred, face)
+        answer = await self._replace(actor, message, warnings, whom, face)
         if reason is not None:
             answer["reason"] = reason
         return answer
 
-    async def _take_over(self, actor: Actor, message: cap.Message) -> dict[SourcePart, int]:
-        """By part of this message, and of those that it replaces: its alert. Those are settled from here on."""
+    async def _as_stored(self, actor: Actor, message: cap.Message) -> cap.Message:
+        """The message with its key and its references as they are written in what is stored of them."""
+        async with self._db.session() as session:
+            written = await store.spellings(session, actor.team_id, [message.key, *message.references])
+        itself = cap.name_of(message.key)
+        key = next(iter(written.get(itself, ())), message.key)
+        others = [one for one in message.references if cap.name_of(one) != itself]
+        references = [source for one in others for source in (one, *written.get(cap.name_of(one), ()))]
+        return replace(message, key=key, references=tuple(dict.fromkeys(references)))
+
+    async def _parts(self, actor: Actor, message: cap.Message, *, settle: bool) -> dict[SourcePart, int]:
+        """By part of this message, and of those that it replaces: its alert. `settle`: nothing is to be done for those
+        from here on."""
         if not message.replaces:
             async with self._db.session() as session:
                 return await alert_store.by_source(session, actor.team_id, [message.key])
-        replaced = [one for one in message.references if one != message.key]
+        replaced = message.references
         async with self._db.transaction() as session:
             if await store.is_settled(session, actor.team_id, message.key):
                 raise Replaced
-            await self._db.run(session, store.replace(actor.team_id, replaced, message.key, self._clock()))
+            if settle:
+                await self._db.run(session, store.replace(actor.team_id, replaced, message.key, self._clock()))
+            else:
+                await self._db.run(session, store.follow(actor.team_id, replaced, message.key))
             parts = await alert_store.by_source(session, actor.team_id, [message.key, *replaced])
             if message.type == "Cancel" and all(part.source == message.key for part in parts):
                 raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
@@ -133,29 +144,39 @@ class Cap:
         message: cap.Message,
         warnings: Sequence[cap.Warned],
         whom: dict[str, Any],
-        done: set[SourcePart],
-        referred: Sequence[AlertView],
         face: str,
     ) -> dict[str, Any]:
         """The warnings take the place of the alerts that the message refers to, where it replaces any: those stay for
         which there is a warning, with its words; the others are cleared."""
         now = self._clock()
+        says = {SourcePart(message.key, warned.part) for warned in warnings}
+        parts = await self._parts(actor, message, settle=not warnings)
+        done = {part for part in parts if part.source == message.key}
+        referred = await self._referred(actor, message, says, parts)
         pending = [warned for warned in warnings if SourcePart(message.key, warned.part) not in done]
         pending.sort(key=lambda warned: SEVERITIES.index(warned.severity))  # should there be room for some only
         standing = [alert for alert in referred if alert["status"] != "over"]
         updated, raised = [], []
+        replaced = message.references if message.replaces else ()
         for warned in pending:
             alert = _alert_for(warned, standing, now)
-            part = SourcePart(message.key, warned.part)
+            doing = Doing(SourcePart(message.key, warned.part), replaced)
             try:
                 if alert is None:
-                    raised.append(await self._raise(actor, warned, whom, part, now, face))
+                    raised.append(await self._raise(actor, warned, whom, doing, now, face))
                 else:
-                    updated.append(await self._update(actor, alert, warned, whom, part, now, face))
+                    updated.append(await self._update(actor, alert, warned, whom, doing, now, face))
                     standing.remove(alert)
             except (IntegrityError, sqlite3.IntegrityError):
-                if not await self._is_done(actor, part):  # else the same message came twice at once
+                if not await self._is_done(actor, doing.part):  # else the same message came twice at once
                     raise
+            if replaced:  # they are settled now: what was raised of them meanwhile is the last
+                replaced = ()
+                parts = await self._parts(actor, message, settle=True)
+                referred = await self._referred(actor, message, says, parts)
+                standing = [alert for alert in referred if alert["status"] != "over"]
+        if warnings and not pending:  # all was done before it was cut off
+            await self._parts(actor, message, settle=True)
         over = standing or (referred if message.type == "Cancel" else [])
         cleared = [await self._clear(actor, alert, message, face) for alert in over]
         changed = [*raised, *updated, *cleared]
@@ -167,8 +188,16 @@ class Cap:
         result = "raised" if raised else "updated" if updated else "cleared"
         return {"result": result, "alert": changed[0], "alerts": changed}
 
+    async def _referred(
+        self, actor: Actor, message: cap.Message, says: set[SourcePart], parts: dict[SourcePart, int]
+    ) -> list[AlertView]:
+        """The alerts of what it replaces, without those that show a part of it already."""
+        shown = {number for part, number in parts.items() if part in says}
+        numbers = dict.fromkeys(n for part, n in parts.items() if part.source != message.key and n not in shown)
+        return await self._alerts.views(actor.team_id, list(numbers))
+
     async def _raise(
-        self, actor: Actor, warned: cap.Warned, whom: dict[str, Any], part: SourcePart, now: int, face: str
+        self, actor: Actor, warned: cap.Warned, whom: dict[str, Any], doing: Doing, now: int, face: str
     ) -> AlertView:
         return await self._alerts.create(
             actor,
@@ -178,7 +207,7 @@ class Cap:
             starts_at=warned.starts_at if warned.starts_at > now else None,
             ends_at=warned.ends_at,
             face=face,
-            source=part,
+            source=doing,
             **_aim(warned, whom),
         )
 
@@ -188,7 +217,7 @@ class Cap:
         alert: AlertView,
         warned: cap.Warned,
         whom: dict[str, Any],
-        part: SourcePart,
+        doing: Doing,
         now: int,
         face: str,
     ) -> AlertView:
@@ -203,19 +232,19 @@ class Cap:
             changes["starts_at"] = max(warned.starts_at, now)
         if not changes["everyone"]:
             del changes["everyone"]
-        return await self._alerts.update(actor, alert["id"], changes, version=None, face=face, source=part)
+        return await self._alerts.update(actor, alert["id"], changes, version=None, face=face, source=doing)
 
     async def _clear(self, actor: Actor, alert: AlertView, message: cap.Message, face: str) -> AlertView:
-        part = SourcePart(message.key, f"cleared {alert['id']}")
+        doing = Doing(SourcePart(message.key, f"cleared {alert['id']}"))
         try:
-            return await self._alerts.clear(actor, alert["id"], face=face, source=part)
+            return await self._alerts.clear(actor, alert["id"], face=face, source=doing)
         except (IntegrityError, sqlite3.IntegrityError):  # by the same message before, or at once
             return await self._alerts.clear(actor, alert["id"], face=face)
 
     async def _known(self, actor: Actor, message: cap.Message) -> dict[str, Any]:
         async with self._db.session() as session:
             numbers = (await alert_store.by_source(session, actor.team_id, [message.key])).values()
-        alerts = [await self._alerts.get(actor, number) for number in dict.fromkeys(numbers)]
+        alerts = await self._alerts.views(actor.team_id, list(dict.fromkeys(numbers)))
         if not alerts:
             return {"result": "known", "reason": "Another message has taken its place.", "alerts": []}
         return {"result": "known", "alert": alerts[0], "alerts": alerts}

@@ -67,11 +67,12 @@ class Age:
 
 
 class Steady:
-    """Called with a reading of the wall clock: whether what time alone ends may end by it. `unsure`: not yet."""
+    """Called with a reading of the wall clock: whether what time alone ends may end by it. `unsure`: not yet. `pauses`:
+    nor just after nobody has called for a while, since what others sent in time is yet to be read."""
 
-    def __init__(self, *, unsure: bool = False, running: Callable[[], int] = running_ms) -> None:
+    def __init__(self, *, unsure: bool = False, pauses: bool = False, running: Callable[[], int] = running_ms) -> None:
         self._running = running
-        self._steadiness = Steadiness(unsure)
+        self._steadiness = Steadiness(unsure, pauses)
 
     def __call__(self, now: int) -> bool:
         return self._steadiness.steady(now, self._running())

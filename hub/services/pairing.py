@@ -46,6 +46,7 @@ class PairingService:
         polling_grace: int = Graces().polling,
         clock: Callable[[], int] = now_ms,
         new_code: Callable[[], str] = ids.user_code,
+        new_invitation: Callable[[], str] = ids.invitation_code,
     ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
@@ -55,6 +56,7 @@ class PairingService:
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._new_code = new_code
+        self._new_invitation = new_invitation
         self._waiting: dict[str, asyncio.Event] = {}  # by digest of the device code
         self._closed = False
 
@@ -189,8 +191,9 @@ class PairingService:
             state="invited",
             player_id=player_id,
         )
-        codes = [self._new_code() for _ in range(CODE_ATTEMPTS)]
-        number: int = await self._db.write(store.invite, new, [ids.digest(code) for code in codes])
+        codes = [self._new_invitation() for _ in range(CODE_ATTEMPTS)]
+        digests = [ids.digest(rules.read_code(code)) for code in codes]
+        number: int = await self._db.write(store.invite, new, digests)
         return {"code": codes[number], "expires_at": rfc3339(new.expires_at)}
 
     async def inspect(self, actor: Actor, user_code: str) -> dict[str, Any]:
@@ -266,22 +269,24 @@ class PairingService:
         return _approved(player, device, online)
 
     async def _find(self, actor: Actor, user_code: str) -> Pairing | PollingDevice:
-        """The device behind a code. Codes that lead nowhere are guesses, and guesses are paced."""
+        """The device behind a code. Codes that lead nowhere are guesses, and guesses are paced, apart from those of
+        strangers at invitations."""
         now = self._clock()
         spendings = [Spending(f"pairing guesses of team {actor.team_id}", rules.GUESSES_PER_TEAM)]
         if actor.address:
-            place = f"pairing guesses {network(actor.address)}"
-            spendings.append(Spending(place, rules.GUESSES_PER_ADDRESS))
-        await self._db.write(store.spend, spendings, now)
+            place = network(actor.address)
+            own = Spending(f"pairing guesses of team {actor.team_id} from {place}", rules.GUESSES_PER_ADDRESS)
+            spendings += [own, Spending(f"pairing guesses of teams {place}", rules.GUESSES_OF_TEAMS_PER_ADDRESS)]
         code = rules.read_code(user_code)
+        if not await self._db.write(store.guess, code, ids.digest(code), spendings, now):
+            raise _unknown()
         found: Pairing | PollingDevice | None
         async with self._db.session() as session:
             found = await store.by_user_code(session, ids.digest(code))
             if found is None or found.expires_at <= now:
                 found = await polling.by_code(session, code, now)
-        if found is None:
-            raise NotFound("No device waits with this code.", code="unknown_code")
-        await self._db.write(store.refund, spendings)
+        if found is None:  # decided, or expired, at this moment
+            raise _unknown()
         return found
 
     # For the supervised loops ----------------------------------------------------------------------------------------
@@ -294,6 +299,10 @@ class PairingService:
 def _check_client(client_id: str) -> None:
     if client_id != "player":
         raise BadRequest("The only client here is `player`.", code="invalid_client")
+
+
+def _unknown() -> NotFound:
+    return NotFound("No device waits with this code.", code="unknown_code")
 
 
 def _decided() -> Conflict:

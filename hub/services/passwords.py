@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -10,10 +11,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from hub.domain.errors import Unavailable
+from hub.services.threads import in_thread
 
 PASSWORD_LENGTH: Final = (8, 200)  # characters
 AT_ONCE: Final = 2  # each takes 64 MiB and about 50 ms of a core
-WAITING: Final = 100  # five seconds of work; whoever comes then is asked to come back
+WAITING: Final = 100  # strangers, and as many who are known: five seconds of work; whoever comes then is to come back
 
 
 class Passwords:
@@ -23,28 +25,29 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._nobodys: str | None = None
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self._waiting: Counter[bool] = Counter()  # by whether they are known
 
     async def hash(self, password: str) -> str:
-        async with self._place():
-            return await asyncio.to_thread(self._hasher.hash, password)
+        async with self._place(known=False):
+            return await in_thread(self._hasher.hash, password)
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is the one of this hash. Without a hash it never is, and takes as long."""
-        async with self._place():
-            right = await asyncio.to_thread(self._verified, password_hash, password)
+    async def verify(self, password_hash: str | None, password: str, *, known: bool = False) -> bool:
+        """Whether the password is the one of this hash. Without a hash it never is, and takes as long. Who is `known`
+        finds room to wait whatever strangers do."""
+        async with self._place(known):
+            right = await in_thread(self._verified, password_hash, password)
         return right and password_hash is not None
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self, known: bool) -> AsyncIterator[None]:
         """One of the places at work, after a wait in a queue of bounded length. Raises Unavailable when it is full."""
-        if self._waiting >= WAITING:
-            raise Unavailable("Too many people log in at this moment.", code="busy", retry_after=5)
-        self._waiting += 1
+        if self._waiting[known] >= WAITING:
+            raise busy()
+        self._waiting[known] += 1
         try:
             await self._turn.acquire()
         finally:
-            self._waiting -= 1
+            self._waiting[known] -= 1
         try:
             yield
         finally:
@@ -57,3 +60,7 @@ class Passwords:
             return self._hasher.verify(password_hash or self._nobodys, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def busy() -> Unavailable:
+    return Unavailable("Too many people log in at this moment.", code="busy", retry_after=5)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from hub.bus.base import Bus
 from hub.domain import ids
+from hub.domain.clocks import BLIND_MS
 from hub.domain.errors import HubError
 from hub.domain.incidents import SKEW
 from hub.domain.presence import Connected, Device, Graces, Reason
@@ -19,8 +20,6 @@ SEEN_EVERY_MS = 60_000  # how stale a stored last-seen may get; the live one is 
 FLUSH_LIMIT = 500  # players a flush hands to the database at once
 FAILED = "~failed"
 """Among what a player reported: the settings that it could not apply, and why. No setting is called so."""
-
-BLIND_MS = 5 * SECOND  # without a sweep for so long we were asleep, or the database was away, or the clock has jumped
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import orjson
 
@@ -83,6 +83,11 @@ class OperatorConnection:
         if isinstance(message, Ping):
             self._say("pong", ref=message.ref)
         elif isinstance(message, Subscribe):
+            try:
+                self._operators.count(self.actor, self._address)
+            except HubError as error:  # the earlier subscription goes on
+                self._fail("error", error, message.ref)
+                return
             if self._serving is not None:
                 self._serving.cancel()
             self.topics = frozenset()
@@ -121,6 +126,10 @@ class OperatorConnection:
             self._pinged = True
             self._seam.ping()
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """The hub itself has read nothing for so long."""
+        self._life_at = min(now, self._life_at + seconds)
+
     def check(self) -> None:
         """Something happened to the credential: look whether it is still good, and for what."""
         self._checking = self._spawn(self._check())
@@ -150,6 +159,12 @@ class OperatorConnection:
         self._say("error", code=code, message=message, **({} if ref is None else {"ref": ref}))
         if not self._unread.take(1, self._life_at):
             self.close(CloseCode.PROTOCOL_ERROR, "too many messages that cannot be read")
+
+    def _fail(self, kind: Literal["error", "refused"], error: HubError, ref: str | None) -> None:
+        """What was asked for was not done."""
+        said = {"ref": ref, "errors": error.errors or None, "retry_after": error.retry_after}
+        given = {name: value for name, value in said.items() if value is not None}
+        self._say(kind, code=error.code, message=error.message, **given)
 
     def _say(self, kind: str, **fields: Any) -> None:
         self.write(framed(said(kind, **fields)))
@@ -204,8 +219,7 @@ class OperatorConnection:
                 await asyncio.Event().wait()  # until cancelled
         except HubError as error:
             self.topics = frozenset()
-            ref = {} if message.ref is None else {"ref": message.ref}
-            self._say("error", code=error.code, message=error.message, **ref)
+            self._fail("error", error, message.ref)
 
     async def _snapshot(self) -> int:
         snapshot = await self._operators.services.feed.snapshot(self.actor.team_id)
@@ -249,10 +263,10 @@ class OperatorConnection:
             if self._checking is not None:  # what is asked after a change is judged by the new rights
                 await asyncio.wait([self._checking])
             try:
+                self._operators.count(self.actor, self._address)
                 self._say("accepted", ref=message.ref, **await self._send(message))
             except HubError as error:
-                errors = {"errors": error.errors} if error.errors else {}
-                self._say("refused", ref=message.ref, code=error.code, message=error.message, **errors)
+                self._fail("refused", error, message.ref)
 
     async def _send(self, message: Command) -> dict[str, Any]:
         services, origin = self._operators.services, Origin(self.actor, FACE)

@@ -77,9 +77,9 @@ FROM_HUB: dict[str, tuple[str, ...]] = {
     "now": ("players", "commands"),
     "reset": (),
     "accepted": ("ref", "command_id", "batch_id"),
-    "refused": ("ref", "code", "message", "errors"),
+    "refused": ("ref", "code", "message", "errors", "retry_after"),
     "pong": ("ref",),
-    "error": ("code", "message", "ref"),
+    "error": ("code", "message", "ref", "errors", "retry_after"),
 }
 """Messages of the hub with their fields."""
 

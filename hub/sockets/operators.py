@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -10,21 +10,27 @@ import orjson
 from hub.bus.base import Bus
 from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain.access import Actor
-from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
+from hub.domain.errors import Forbidden, TooMany, Unauthenticated, Unavailable
 from hub.protocol.closecodes import CloseCode
 from hub.services.access import concerns
 from hub.services.quotas import Places
 from hub.services.services import Services
 from hub.sockets.frames import framed
+from hub.sockets.lapses import Lapses
 from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam
 
+SWEEP_S = 1.0  # between two passes over all of them
 MOST = 1_000  # operators of one process; each costs a write for every event of its team
 PART_BYTES = 131_072  # of one `now`: half of the largest frame a player may send
 PROGRESS_MOST = 10_000  # commands whose progress waits to be told: within a second, of a whole fleet
 
+Pace = Callable[[Actor, str | None], int]
+"""Counts one request of this caller from this address, and answers the seconds to wait; 0: it is let in."""
+
 
 class Operators:
-    """`now` is told at most once a second; nothing is kept for it while nobody listens."""
+    """`now` is told at most once a second; nothing is kept for it while nobody listens. `pace` is that of the
+    calls that ask for the same as commands and subscriptions do."""
 
     outbox_bytes = OUTBOX_BYTES
 
@@ -38,6 +44,7 @@ class Operators:
         proxies: TrustedProxies = NO_PROXIES,
         metrics: Any = None,
         places: Places | None = None,
+        pace: Pace = lambda actor, address: 0,
     ) -> None:
         self.services = services
         self.proxies = proxies
@@ -46,6 +53,8 @@ class Operators:
         self._heartbeat_s = heartbeat_s
         self._silence_s = silence_s
         self._metrics = metrics
+        self._lapses = Lapses(SWEEP_S, asyncio.get_running_loop().time())
+        self._pace = pace
         self._connections: set[OperatorConnection] = set()
         self._progress: dict[str, dict[str, Any]] = {}
         bus.subscribe(("credentials", None), self._credential_changed)
@@ -75,6 +84,11 @@ class Operators:
     async def actor(self, token: str, address: str | None) -> Actor | None:
         return await self.services.access.authenticate(token, address=address, agent="signalbox.operator.v1")
 
+    def count(self, actor: Actor, address: str | None) -> None:
+        """One request more of this caller. Raises TooMany when it is not its turn."""
+        if retry_after := self._pace(actor, address):
+            raise TooMany(retry_after=retry_after)
+
     def leave(self, connection: OperatorConnection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
@@ -87,7 +101,10 @@ class Operators:
     async def sweep(self) -> None:
         """Once a second: pings, the end of silent ones, and the latest values for those who want them."""
         now = asyncio.get_running_loop().time()
+        lapse = self._lapses.before(now)
         for connection in tuple(self._connections):
+            if lapse:
+                connection.excuse(lapse, now)
             connection.sweep(now, self._heartbeat_s, self._silence_s)
         self._tell_latest()
 

@@ -143,6 +143,10 @@ class PlayerConnection:
         if deadline is not None and deadline <= now and not self._left:  # else one that is gone would be doubted again
             self._handle(self._session.tick(now))
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """The hub itself has read nothing for so long."""
+        self._session.excuse(seconds, now)
+
     def drain(self, reconnect_after_ms: int) -> None:
         """This node goes away: say so, then close."""
         self._end_reason = "drain"
@@ -246,7 +250,7 @@ class PlayerConnection:
         """Look again when the silence of a suspect is long enough, and not up to a second later with all others."""
         if (deadline := self._session.next_deadline()) is not None:
             loop = asyncio.get_running_loop()
-            loop.call_later(deadline - time.monotonic(), lambda: self.sweep(time.monotonic()))
+            loop.call_later(deadline - time.monotonic(), lambda: self._registry.look_at(self))
 
     async def _greet(self, hello: m.Hello) -> None:
         """Register the connection; then compare journals; only then welcome, and let commands out."""

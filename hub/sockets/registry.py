@@ -20,6 +20,7 @@ from hub.protocol.session import Limits
 from hub.services.apart import Apart
 from hub.services.services import Services
 from hub.services.waiting import set_within
+from hub.sockets.lapses import Lapses
 from hub.sockets.player import PlayerConnection, Seam
 from hub.sockets.syncing import Syncing
 
@@ -100,6 +101,7 @@ class Registry:
         self._return = Return()
         self._strangers = Buckets(STRANGERS.fills_in_us)
         self._known: dict[str, None] = {}  # the latest last
+        self._lapses = Lapses(SWEEP_S, time.monotonic())
         self._ended = asyncio.Event()
         self._apart = Apart("showing the alerts of")
         self._floods: dict[int, list[float]] = {}
@@ -266,6 +268,7 @@ class Registry:
     async def sweep(self) -> None:
         """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
         now = time.monotonic()
+        self._excuse(now)
         at = now_ms()
         saw = self.services.presence.saw
         for connection in tuple(self._connections):
@@ -273,6 +276,19 @@ class Registry:
             if connection.seen:
                 connection.seen = False
                 saw(connection.player_id, at)
+
+    def look_at(self, connection: PlayerConnection) -> None:
+        """Keep the deadlines of one session between two passes."""
+        now = time.monotonic()
+        self._excuse(now)
+        connection.sweep(now)
+
+    def _excuse(self, now: float) -> None:
+        """Nobody was silent while the hub did not read."""
+        if lapse := self._lapses.before(now):
+            log.warning("the hub has read nothing for %.1f s", lapse)
+            for connection in self._connections:
+                connection.excuse(lapse, now)
 
     async def drain(self) -> None:
         """Send everybody away, spread over some seconds, and write the ends down; then nothing is connected."""

@@ -1,12 +1,15 @@
 """Messages of the Common Alerting Protocol that ask for nothing more."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.domain.cap import Name, name_of
 from hub.store.statements import Statement, Unit
-from hub.store.tables import CapMessage
+from hub.store.tables import AlertPart, CapMessage
 
 _SETTLE = Statement("""
     INSERT INTO cap_message (team_id, source, settled_at) VALUES (:team_id, :source, :settled_at)
@@ -25,15 +28,35 @@ async def is_settled(session: AsyncSession, team_id: int, source: str) -> bool:
     return (await session.exec(query)).first() is not None
 
 
+async def spellings(session: AsyncSession, team_id: int, keys: Iterable[str]) -> Mapping[Name, Sequence[str]]:
+    """How the messages that these keys name are written in what is stored of them: one that was sent with an offset
+    may be referred to in UTC."""
+    starts = {key.rpartition(",")[0] + "," for key in keys}
+    found: set[str] = set()
+    for model in (CapMessage, AlertPart):
+        likely = or_(*(col(model.source).startswith(start, autoescape=True) for start in starts))
+        query = select(model.source).where(col(model.team_id) == team_id, likely).distinct()
+        found.update((await session.exec(query)).all())
+    written = defaultdict(list)
+    for source in sorted(found):
+        written[name_of(source)].append(source)
+    return written
+
+
 def settle(team_id: int, source: str, now: int) -> Unit:
     """Unit: nothing is to be done for this message any more, should it come again."""
     yield _SETTLE(team_id=team_id, source=source, settled_at=now)
 
 
 def replace(team_id: int, sources: Iterable[str], by: str, now: int) -> Unit:
-    """Unit: the message `by` takes the place of these. Nothing is to be done for them any more, and their alerts that
-    are not over are its own from now on: who replaces it finds them too, even if it was cut off before it changed them.
-    """
+    """Unit: the message `by` takes the place of these, for which nothing is to be done any more."""
     for source in sources:
         yield _SETTLE(team_id=team_id, source=source, settled_at=now)
+        yield from follow(team_id, [source], by)
+
+
+def follow(team_id: int, sources: Iterable[str], by: str) -> Unit:
+    """Unit: the alerts of these messages that are not over are those of the message `by` too: who replaces it finds
+    them, even if it was refused or cut off before it changed them."""
+    for source in sources:
         yield _TAKE_OVER(team_id=team_id, source=source, by=by)

@@ -37,6 +37,11 @@ _GIVE_WAY = Statement("""
         SELECT id FROM pairing WHERE state = 'pending' AND expires_at > :now
             AND COALESCE(polled_at, created_at) <= :quiet ORDER BY expires_at LIMIT 1)
     RETURNING id""")
+_SHOWN = Statement("""
+    SELECT id FROM pairing WHERE user_digest = :user_digest AND state <> 'invited' AND expires_at > :now""")
+_SHOWN_BY_POLLING = Statement("""
+    SELECT player_id FROM polling_device
+    WHERE pairing_code = :code AND team_id IS NULL AND code_expires_at > :now""")
 _DECIDE = Statement("""
     UPDATE pairing SET state = :state, player_id = :player_id
     WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING id""")
@@ -148,6 +153,16 @@ def accept(new: Pairing, spending: Spending, now: int) -> Unit:
     if accepted:
         yield from refund([spending])
     return bool(accepted)
+
+
+def guess(code: str, digest: str, spendings: Sequence[Spending], now: int) -> Unit:
+    """Unit: somebody who is signed in names a device by its code. Answers whether there is one; then it has cost
+    nothing, however many are named at once. Raises TooMany for who guesses."""
+    yield from spend(spendings, now)
+    found = bool((yield _SHOWN(user_digest=digest, now=now)) or (yield _SHOWN_BY_POLLING(code=code, now=now)))
+    if found:
+        yield from refund(spendings)
+    return found
 
 
 async def by_user_code(session: AsyncSession, digest: str) -> Pairing | None:

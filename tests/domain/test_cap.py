@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from hub.domain import cap
 from hub.domain.errors import Invalid
-from hub.domain.geo import reached
+from hub.domain.geo import Effort, reached
 from hub.domain.times import parse
 from tests.cap import NAMESPACE, SQUARE, info, key, message
 from tests.texts import REAL
@@ -116,7 +116,7 @@ def test_signatures_and_unknown_elements_are_passed_over() -> None:
 def test_whom_a_warning_reaches() -> None:
     def reach(area: str, *points: tuple[float, float]) -> list[int]:
         [said] = cap.read(message(info(area=area))).infos
-        return reached(said.areas, list(enumerate(points)))
+        return reached(said.areas, list(enumerate(points)), Effort(1_000_000))
 
     square = f"<polygon>{SQUARE}</polygon>"
     assert reach(square, (52.5, 13.5), (52.0, 13.5), (53.0, 14.0), (51.9, 13.5), (52.5, 14.1)) == [0, 1, 2]
@@ -133,7 +133,7 @@ def test_an_element_without_content_is_no_area_and_no_reason_to_refuse(empty: st
     [said] = cap.read(message(info(area=empty))).infos
     assert not said.has_places
     [beside] = cap.read(message(info(area=f"{empty}<polygon>{SQUARE}</polygon>"))).infos
-    assert reached(beside.areas, [BERLIN]) == [1]
+    assert reached(beside.areas, [BERLIN], Effort(1_000)) == [1]
 
 
 def test_every_block_of_a_language_is_read() -> None:
@@ -160,6 +160,21 @@ def test_a_place_hears_the_language_that_the_message_has_for_it() -> None:
     for wanted in (None, "nl", "fr"):
         found = {warned.title: warned.places for warned in read.warnings_at([BERLIN, HAMBURG], wanted, NOW)}
         assert found == {"Storm": (1,), "Tempete": (2,)}
+
+
+def test_a_ring_that_goes_to_and_fro_over_very_many_places_is_refused() -> None:
+    places = [(number, (50 + number / 1_000, 5.0)) for number in range(1_000)]
+    points = " ".join(f"{50 + number % 2},{number / 1000}" for number in range(9_000))
+    read = cap.read(message(info(area=f"<polygon>{points} 50,0</polygon>")))
+    with pytest.raises(Invalid) as error:
+        read.warnings_at(places, None, NOW)
+    assert (list(error.value.errors or ()), error.value.code) == (["polygon"], "bad_cap")
+
+
+def test_a_key_names_a_message_however_its_time_is_written() -> None:
+    one, same, later = "a@b,1,2026-11-29T10:00:00+01:00", "a@b,1,2026-11-29T09:00:00Z", "a@b,1,2026-11-29T10:00:00Z"
+    assert cap.name_of(one) == cap.name_of(same) == cap.name_of("a@b,1,2026-11-29T09:00:00+00:00")
+    assert len({cap.name_of(key) for key in (one, later, "a@c,1,2026-11-29T09:00:00Z", "a@b,1,soon")}) == 4
 
 
 def test_the_same_words_for_two_areas_are_one_warning() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.domain.clocks import PARTED_MS, STANDS_MS, UNSURE_MS, Mark, Steadiness
+from hub.domain.clocks import BLIND_MS, HEARD_MS, PARTED_MS, STANDS_MS, UNSURE_MS, Mark, Steadiness
 from hub.domain.times import DAY, HOUR, MINUTE, SECOND
 
 START = 1_774_785_600_000
@@ -66,3 +66,17 @@ def test_a_start_with_a_clock_far_off_is_unsure() -> None:
     assert not clock.steady(START, 0)
     assert not clock.steady(START + UNSURE_MS - 1, UNSURE_MS - 1)
     assert clock.steady(START + UNSURE_MS, UNSURE_MS)
+
+
+def test_nothing_ends_just_after_a_pause_in_which_nothing_was_read() -> None:
+    clock, other = Steadiness(pauses=True), Steadiness()
+    assert clock.steady(START, 0)
+    assert clock.steady(START + BLIND_MS, BLIND_MS)
+    at = 3 * BLIND_MS
+    assert not clock.steady(START + at, at)
+    assert not clock.steady(START + at + HEARD_MS - 1, at + HEARD_MS - 1)
+    assert clock.steady(START + at + HEARD_MS, at + HEARD_MS)
+    assert [other.steady(START + ran, ran) for ran in (0, at)] == [True, True]
+    jumped = START + DAY
+    assert not clock.steady(jumped + at, 2 * at)  # a jump is doubted for longer than a pause
+    assert not clock.steady(jumped + at + HEARD_MS, 2 * at + HEARD_MS)

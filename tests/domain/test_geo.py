@@ -1,10 +1,14 @@
 """Areas anywhere on the globe."""
 
+import math
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.domain.geo import Area, Point, reached, unwrapped
+from hub.domain import geo
+from hub.domain.geo import Area, Effort, Point, TooIntricate, unwrapped
 
 SUVA, APIA, AUCKLAND = (-18.14, 178.44), (-13.83, -171.76), (-36.85, 174.76)
 TAVEUNI = (-16.8, -179.95)  # the antimeridian crosses this island
@@ -13,6 +17,10 @@ MCMURDO, LONGYEARBYEN, QUITO = (-77.85, 166.67), (78.22, 15.65), (-0.18, -78.47)
 
 def ring(*points: Point) -> Area:
     return Area(polygons=(unwrapped((*points, points[0])),))
+
+
+def reached(areas: Iterable[Area], places: Iterable[tuple[int, Point]]) -> list[int]:
+    return geo.reached(areas, places, Effort(1_000_000))
 
 
 def names(area: Area, **points: Point) -> set[str]:
@@ -96,3 +104,20 @@ def test_many_places_are_found_as_each_would_be_alone(
     assert reached([area], enumerate(EVERYWHERE)) == alone
     parts = [Area((one,)) for one in area.polygons] + [Area((), (one,)) for one in circles]
     assert reached(parts, enumerate(EVERYWHERE)) == alone
+
+
+def test_work_ends_where_an_area_is_made_to_take_very_much_of_it() -> None:
+    places = [(number, (40 + number / 100, float(number % 90))) for number in range(1_000)]
+    rough = [math.cos(number) / 50 for number in range(5_000)]
+    turns = [2 * math.pi * number / 5_000 for number in range(5_000)]
+    coast = ring(
+        *((45 + (5 + r) * math.sin(turn), 45 + (40 + r) * math.cos(turn)) for r, turn in zip(rough, turns, strict=True))
+    )
+    everything = Area(circles=(((45.0, 45.0), 5_000.0),) * 5)
+    assert len(geo.reached([coast, everything], places, Effort(100_000))) > 100
+    to_and_fro = ring(*((40.0 + 10 * (number % 2), number / 60) for number in range(5_000)))
+    around = Area(circles=(((45.0, -90.0), 3_000.0),) * 1_000)
+    slivers = Area(polygons=((((40.0, -1.0), (50.0, -1.0), (50.0, -1.1), (40.0, -1.0))),) * 1_000)
+    for area in (to_and_fro, around, slivers):
+        with pytest.raises(TooIntricate):
+            geo.reached([area], places, Effort(100_000))

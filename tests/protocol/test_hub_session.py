@@ -393,6 +393,25 @@ def test_a_pause_of_the_hub_itself_condemns_nobody() -> None:
     assert not session.closed
 
 
+def test_time_in_which_the_hub_read_nothing_is_no_silence() -> None:
+    session = opened()
+    session.command(command("c-1"), 0.0)
+    said(session)
+    session.tick(10.0)
+    assert session.tick(15.0) == [Suspect()]
+    said(session)
+    session.excuse(30.0, 46.0)
+    assert session.tick(46.0) == []
+    assert said(session) == []  # nor is a command said again whose answer may wait to be read
+    assert session.tick(59.9) == []
+    assert session.tick(60.0) == [Silent()]
+    fresh = HubSession(40.0)
+    fresh.excuse(30.0, 46.0)
+    assert fresh.tick(79.9) == []
+    fresh.tick(80.0)
+    assert said(fresh)[0].code == CloseCode.HELLO_TIMEOUT
+
+
 def test_a_slow_welcome_is_not_held_against_the_player() -> None:
     session = HubSession(0.0)
     session.receive_text(HELLO, 1.0)

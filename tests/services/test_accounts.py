@@ -1,5 +1,7 @@
 """Logins: how they begin, what ends them, and what guessing costs."""
 
+import asyncio
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -8,12 +10,12 @@ import pytest
 from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
-from hub.domain.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated
+from hub.domain.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from hub.domain.times import DAY, HOUR, MINUTE, SECOND, now_ms
 from hub.services.access import Access
 from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
-from hub.services.passwords import Passwords
+from hub.services.passwords import AT_ONCE, WAITING, Passwords
 from hub.services.teams import prepare
 from hub.store.database import Database
 
@@ -26,6 +28,16 @@ class Hasher(PasswordHasher):
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
         self.works: Counter[str] = Counter()
+        self.begun = threading.Semaphore(0)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        """Let no password be judged until `let_go`."""
+        self._free.clear()
+
+    def let_go(self) -> None:
+        self._free.set()
 
     def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
         self.works["hash"] += 1
@@ -33,6 +45,8 @@ class Hasher(PasswordHasher):
 
     def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
         self.works["verify"] += 1
+        self.begun.release()
+        self._free.wait()
         return super().verify(hash, password)
 
 
@@ -172,8 +186,8 @@ class Slow(Passwords):
         super().__init__(Hasher())
         self.db = db
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
-        right = await super().verify(password_hash, password)
+    async def verify(self, password_hash: str | None, password: str, *, known: bool = False) -> bool:
+        right = await super().verify(password_hash, password, known=known)
         await set_password(self.db, EMAIL, "another password")
         return right
 
@@ -267,6 +281,88 @@ async def test_guesses_from_elsewhere_do_not_lock_out_who_signed_in_before(db: D
         assert await node.accounts.check_password(EMAIL, "wrong", "198.51.100.1") is None
     with pytest.raises(TooMany):
         await node.login(address="192.0.2.1")  # so long ago nobody knows it
+
+
+async def test_right_passwords_at_once_from_a_known_place_are_all_let_in(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    tokens = await asyncio.gather(*(node.login() for _ in range(25)))
+    assert len(set(tokens)) == 25
+    mixed = ["wrong", PASSWORD] * 9  # nine wrong ones leave a try
+    answers = await asyncio.gather(*(node.accounts.check_password(EMAIL, one, "192.0.2.1") for one in mixed))
+    assert [answer is not None for answer in answers] == [False, True] * 9
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "198.51.100.1", None])
+async def test_wrong_passwords_at_once_are_as_many_guesses_as_one_after_the_other(
+    db: Database, address: str | None
+) -> None:
+    node = Node(db)
+    await node.register()
+    tries = (node.accounts.check_password(EMAIL, "wrong", address) for _ in range(25))
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert Counter(map(type, answers)) == {type(None): 10, TooMany: 15}
+    assert node.hasher.works["verify"] == 10
+    with pytest.raises(TooMany):
+        await node.accounts.check_password(EMAIL, PASSWORD, address)
+
+
+async def test_guesses_at_other_accounts_do_not_lock_out_who_is_known_in_their_network(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    for guess in range(30):
+        assert await node.accounts.check_password(f"{guess}@example.com", PASSWORD, "192.0.2.1") is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password("ann@example.com", PASSWORD, "192.0.2.1")
+    await node.login()
+    with pytest.raises(TooMany):  # what it has spent for strangers is spent
+        await node.accounts.check_password("ann@example.com", PASSWORD, "192.0.2.1")
+
+
+async def test_a_wrong_password_of_who_is_known_is_a_guess_of_the_network(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    for _ in range(10):
+        assert await node.accounts.check_password(EMAIL, "wrong", "192.0.2.1") is None
+    for guess in range(20):
+        assert await node.accounts.check_password(f"{guess}@example.com", PASSWORD, "192.0.2.1") is None
+    with pytest.raises(TooMany):
+        await node.accounts.check_password("ann@example.com", PASSWORD, "192.0.2.1")
+
+
+async def test_strangers_who_fill_the_queue_leave_room_for_who_is_known(sqlite_db: Database) -> None:
+    node = Node(sqlite_db)
+    await node.register()
+    await node.login()
+    node.hasher.hold()
+    strangers = [
+        asyncio.create_task(node.accounts.check_password(f"{n}@example.com", "wrong", f"2001:db8:{n}::1"))
+        for n in range(AT_ONCE + WAITING + 1)
+    ]
+    done, waiting = await asyncio.wait(strangers, return_when=asyncio.FIRST_COMPLETED)
+    [refused] = done
+    with pytest.raises(Unavailable):
+        await refused
+    known = asyncio.create_task(node.login())
+    await asyncio.wait([known], timeout=0.5)
+    node.hasher.let_go()
+    assert await known
+    assert await asyncio.gather(*waiting) == [None] * (AT_ONCE + WAITING)
+
+
+async def test_as_many_passwords_are_worked_on_as_may_be_whoever_goes_away(sqlite_db: Database) -> None:
+    node = Node(sqlite_db)
+    node.hasher.hold()
+    checks = [asyncio.create_task(node.accounts.passwords.verify(None, "wrong")) for _ in range(AT_ONCE)]
+    for _ in checks:
+        await asyncio.to_thread(node.hasher.begun.acquire)
+    for check in checks:
+        check.cancel()
+    late = asyncio.create_task(node.accounts.passwords.verify(None, "wrong"))
+    await asyncio.wait([late], timeout=0.5)
+    assert node.hasher.works["verify"] == AT_ONCE
+    node.hasher.let_go()
+    assert not await late
 
 
 async def test_so_many_networks_are_known_and_none_after_another_password(db: Database) -> None:

@@ -1,6 +1,7 @@
 """Messages of CAP that come while another of the team is worked on, here or by another process, on both databases."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,3 +93,63 @@ async def test_a_message_that_was_cut_off_is_done_whole_when_it_comes_again(stag
     assert (await stage.send(stage.node(), update))["result"] == "raised"
     assert await stage.standing() == ["More", "Now"]
     assert (await stage.send(stage.node(), update))["result"] == "known"
+
+
+@pytest.mark.parametrize("room", [1, 2])
+async def test_an_update_that_is_refused_leaves_what_it_refers_to_as_it_was(stage: Stage, room: int) -> None:
+    """Two of its parts, of which the first takes the place of what stands only when there is room for it."""
+    with pytest.raises(Conflict):
+        await stage.send(stage.node(room=1), message(info(headline="First"), info(headline="Second")))
+    assert await stage.standing() == ["First"]
+    later = {"effective": "2098-01-01T00:00:00Z"}
+    update = message(
+        info(headline="A", **later), info(headline="B", **later), identifier="u", msgType="Update", references=key()
+    )
+    with pytest.raises(Conflict):
+        await stage.send(stage.node(room=room), update)
+    original = message(info(headline="First"), info(headline="Second"))
+    again = await stage.send(stage.node(), original)
+    if room == 1:  # nothing of the update is in force: the message that it refers to goes on where it was
+        assert (again["result"], await stage.standing()) == ("raised", ["First", "Second"])
+    else:  # a part of it is: it has taken its place, and no more of the old one is raised
+        assert (again["result"], await stage.standing()) == ("known", ["A", "First"])
+    await stage.send(stage.node(), update)
+    assert await stage.standing() == ["A", "B"]
+    assert (await stage.send(stage.node(), original))["result"] == "known"
+
+
+async def test_what_is_raised_while_the_first_part_of_an_update_is_done_is_replaced_too(stage: Stage) -> None:
+    """Another process raises the last part of the old message between the look at it and its end."""
+    first, second = info(headline="First"), info(headline="Second")
+    with pytest.raises(Conflict):
+        await stage.send(stage.node(room=1), message(first, second))
+    here, there = stage.node(), stage.node()
+    update = message(info(headline="All that is left"), identifier="u", msgType="Update", references=key())
+    results = await asyncio.gather(stage.send(here, update), stage.send(there, message(first, second)))
+    assert results[0]["result"] in ("raised", "updated")
+    assert await stage.standing() == ["All that is left"]
+
+
+async def test_who_may_write_alone_may_update_and_hears_what_is_known(stage: Stage) -> None:
+    stage.owner = replace(stage.owner, scopes=frozenset({"write:players"}))
+    node = stage.node()
+    await stage.send(node, message(info()))
+    assert (await stage.send(node, UPDATE))["result"] == "updated"
+    assert (await stage.send(node, UPDATE))["result"] == "known"
+
+
+SENT = ["2026-11-29T09:00:00+00:00", "2026-11-29T09:00:00Z", "2026-11-29T10:00:00+01:00", "2026-11-29T09:00:00.000Z"]
+
+
+@pytest.mark.parametrize("sent", SENT)
+@pytest.mark.parametrize("referred", SENT)
+async def test_a_reference_finds_a_message_however_its_time_is_written(stage: Stage, sent: str, referred: str) -> None:
+    node = stage.node()
+    await stage.send(node, message(info(), sent=sent))
+    assert (await stage.send(node, message(info(), sent=referred)))["result"] == "known"
+    other = message(info(headline="Other"), sent="2026-11-29T09:00:01Z")  # a second later: another message
+    assert (await stage.send(node, other))["result"] == "raised"
+    cancel = message(identifier="c", msgType="Cancel", references=key(sent=referred))
+    assert (await stage.send(node, cancel))["result"] == "cleared"
+    assert await stage.standing() == ["Other"]
+    assert (await stage.send(node, message(info(), sent=referred)))["result"] == "known"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hub.api import manual
 from hub.bus.local import LocalBus
 from hub.domain import ids
 from hub.domain import pairing as rules
@@ -15,7 +16,7 @@ from hub.domain.commands import lookup
 from hub.domain.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from hub.domain.pairing import QUIET_S
 from hub.domain.presence import Graces
-from hub.domain.times import SECOND
+from hub.domain.times import DAY, SECOND
 from hub.services.commands import Origin, new_row
 from hub.services.events import Events
 from hub.services.licences import Licences
@@ -386,6 +387,39 @@ async def test_guesses_are_paced_per_team_wherever_they_come_from(stage: Stage) 
     with pytest.raises(TooMany):
         await stage.pairing.deny(replace(stage.owner, address="10.0.2.1"), "XXXX99")
     await guess(stage, stage.stranger, 1)
+
+
+def test_a_code_is_guessed_within_a_day_with_less_than_one_chance_in_a_million() -> None:
+    shown, invitation = len(ids.TYPED) ** 6, len(ids.TYPED) ** 14
+    a_day = rules.GUESSES_PER_TEAM.at_once + DAY // rules.GUESSES_PER_TEAM.every_ms
+    assert a_day / shown < 1e-6
+    answered, invited = 1_000 * DAY // SECOND, 100_000
+    assert answered * invited / invitation < 1e-6
+    page = manual.source("limits")
+    assert f"{a_day} wrong codes a day" in page
+    assert len(rules.read_code(ids.invitation_code())) == 14
+
+
+async def test_strangers_who_guess_invitations_lock_out_nobody_who_is_signed_in(stage: Stage) -> None:
+    here = "10.0.0.5"
+    for _ in range(10):
+        with pytest.raises(BadRequest):
+            await stage.pairing.authorize("player", "pi-9", None, here, HUB, invitation="BCD-234")
+    with pytest.raises(TooMany):
+        await stage.pairing.authorize("player", "pi-9", None, here, HUB, invitation="BCD-234")
+    await guess(stage, stage.owner, 1)
+    other = replace(stage.stranger, address=here)
+    for number in range(10):
+        await guess(stage, other, number)
+    with pytest.raises(TooMany):
+        await stage.pairing.inspect(other, "XXXX99")
+    await stage.approve((await stage.ask())["user_code"])
+
+
+async def test_right_codes_at_once_cost_nothing(stage: Stage) -> None:
+    codes = [(await stage.ask(f"pi-{n}", f"192.0.2.{n}"))["user_code"] for n in range(40)]
+    answers = await asyncio.gather(*(stage.approve(code, name=code) for code in codes))
+    assert {answer["name"] for answer in answers} == set(codes)
 
 
 async def test_right_codes_cost_nothing_so_an_installer_is_never_slowed(stage: Stage) -> None:

@@ -140,6 +140,36 @@ async def test_commands_go_over_the_same_socket(hub: Hub) -> None:
         assert (await one.until("refused", ref="5"))["code"] == "idempotency_key_reused"
 
 
+async def test_what_is_asked_over_the_socket_counts_in_the_pace_of_the_plan(tmp_path: Path) -> None:
+    """One request a minute, so that none comes back while this runs."""
+    async with running_hub(settings(tmp_path)) as hub:
+        player_id, _ = await hub.player()
+    identify = {"type": "command", "player_id": player_id, "command": "identify"}
+    slow = settings(tmp_path, rate_limits={"unlimited": 1})
+    async with running_hub(slow, hub.key) as hub, operator(hub.url, hub.key) as one:
+        await one.say(**identify, ref="first")
+        await one.until("accepted", ref="first")
+        await one.say(**identify, ref="second")
+        refused = await one.until("refused", ref="second")
+        assert (refused["code"], refused["message"]) == ("too_many_requests", "Too many requests.")
+        assert 1 <= refused["retry_after"] <= 60
+        assert (await hub.client.get("/api/v1/players")).status_code == 429
+        await one.say(type="subscribe", topics=["events"], ref="third")
+        error = await one.until("error", ref="third")
+        assert (error["code"], error["retry_after"] >= 1) == ("too_many_requests", True)
+    async with running_hub(slow, hub.key) as hub, operator(hub.url, hub.key) as one:
+        commands = (await hub.client.get("/api/v1/commands")).json()["data"]
+        assert len(commands) == 1
+        await one.say(**identify, ref="last")
+        assert (await one.until("refused", ref="last"))["code"] == "too_many_requests"
+    async with running_hub(slow, hub.key) as hub, operator(hub.url, hub.key) as one:
+        await one.subscribe("events")
+        await one.say(type="subscribe", topics=["players"])
+        assert (await one.until("error"))["code"] == "too_many_requests"
+        await hub.services.presence.noticed(player_id, "picture.black", {})
+        assert (await one.until("event"))["event"] == "picture.black"  # the earlier subscription goes on
+
+
 async def test_what_a_key_may_not_do_is_refused_message_by_message(hub: Hub) -> None:
     player_id, _ = await hub.player()
     _, weak = await key(hub, "read:players")
