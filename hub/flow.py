@@ -6,7 +6,9 @@ made, or read from the disk, as its reader goes on. A reader has the pace of who
 
 import asyncio
 import socket
+import struct
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -73,7 +75,7 @@ class Flow(FlowControl):
         self._stop()
         waiting = self._transport.get_write_buffer_size()
         if waiting or self._transport.get_extra_info("sslcontext") is not None:  # what TLS has waiting is not seen
-            self._timer = self._loop.call_later(IDLE_S + waiting / SLOWEST, self._transport.abort)
+            self._timer = self._loop.call_later(IDLE_S + waiting / SLOWEST, self._reset)
 
     def lost(self) -> None:
         """The connection has ended; nobody waits any more."""
@@ -98,7 +100,7 @@ class Flow(FlowControl):
             self._timer = self._loop.call_later(LOOK_S, self._look)
         else:
             self._timer = None
-            self._transport.abort()
+            self._reset()
 
     def _count(self) -> None:
         now, waiting = self._loop.time(), self._transport.get_write_buffer_size()
@@ -106,6 +108,11 @@ class Flow(FlowControl):
         passed = min(now - self._looked_at, LOOK_S)  # for longer it was the hub that stood still
         self._spare_s = min(IDLE_S, self._spare_s - passed + taken / SLOWEST)
         self._waiting_bytes, self._looked_at = waiting, now
+
+    def _reset(self) -> None:
+        """End the connection without what waits, here and in the kernel, which would offer it for minutes yet."""
+        self._set(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -115,9 +122,11 @@ class Flow(FlowControl):
     def _bound_kernel(self, unsent_bytes: int) -> None:
         """0: as the system has it."""
         option: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not on Windows
+        if option is not None:
+            self._set(socket.IPPROTO_TCP, option, unsent_bytes)
+
+    def _set(self, level: int, option: int, value: int | bytes) -> None:
         connection = self._transport.get_extra_info("socket")
-        if option is not None and connection is not None:
-            try:
-                connection.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)
-            except OSError:  # no TCP, or ended already
-                pass
+        if connection is not None:
+            with suppress(OSError):  # no TCP, or ended already
+                connection.setsockopt(level, option, value)

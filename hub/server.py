@@ -23,7 +23,7 @@ from hub.domain.addresses import authority
 from hub.domain.errors import BadRequest, CannotStart, HubError, Unavailable
 from hub.flow import Flow
 from hub.sockets.registry import Registry
-from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
+from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket, end_output
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it
 MAX_FRAMING_BYTES = 16_384  # around the pieces of a body, and its trailers: 3,000 chunks, however small
@@ -327,9 +327,8 @@ class HubHttp(HttpToolsProtocol):
         if self.parser.get_method() != b"HEAD":
             lines.append(payload)
         self.transport.write(b"".join(lines))
-        if self.transport.can_write_eof():
+        if end_output(self.transport):
             # To close with bytes unread is a reset, which can overtake the answer.
-            self.transport.write_eof()
             self.flow.held = False
             self.flow.resume_reading()
             self.loop.call_later(LINGER_S, self._close)

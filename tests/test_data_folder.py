@@ -283,6 +283,21 @@ def test_an_open_folder_of_another_user_is_told(reachable: Path, caplog: pytest.
     assert caplog.messages == [f"the data folder {folder} is open to other users; only the user root can close it"]
 
 
+def test_a_folder_that_holds_others_is_not_closed_to_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be /etc, named by mistake. What is the hub's in it is closed."""
+    folder = tmp_path / "etc"
+    for name in ("systemd", "uploads"):
+        (folder / name).mkdir(parents=True)
+        (folder / name).chmod(0o755)
+    folder.chmod(0o755)
+    open_data_folder(folder)
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "systemd", folder / "uploads")]
+    assert modes == [0o755, 0o755, 0o700]
+    assert (
+        f"the data folder {folder} stays open to other users: it holds other folders than the hub's" in caplog.messages
+    )
+
+
 def empty(data: Path) -> None:
     (data / "hub.db").write_bytes(b"")
 

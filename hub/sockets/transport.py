@@ -15,6 +15,7 @@ import email.utils
 import http
 import json
 import logging
+from contextlib import suppress
 from enum import IntFlag
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
@@ -59,6 +60,15 @@ class _Hold(IntFlag):
     BUSY = 2  # what is above has enough to do
     TURN = 4  # others come first
     OVER = 8  # of one that is not listened to any more, enough has been thrown away
+
+
+def end_output(transport: asyncio.Transport) -> bool:
+    """Tell the other end that nothing follows, and go on reading; false where that cannot be done, as with TLS."""
+    if not transport.can_write_eof():
+        return False
+    with suppress(OSError):  # the other end has gone, and the transport has not heard of it yet
+        transport.write_eof()
+    return True
 
 
 class Connection(Protocol):
@@ -320,8 +330,8 @@ class FrameSocket(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
-            elif self._transport.can_write_eof():
-                self._transport.write_eof()
+            else:
+                end_output(self._transport)
         self._look_at_output()
         if self._protocol.state is OPEN or (self._protocol.state is CONNECTING and not self._protocol.eof_sent):
             return

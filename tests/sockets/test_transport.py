@@ -1,6 +1,7 @@
 """The bytes under a socket: whatever arrives, however it is cut, and however little is read."""
 
 import asyncio
+import socket
 import struct
 from collections.abc import Iterable
 from itertools import pairwise
@@ -22,6 +23,7 @@ from hub.domain.errors import HubError, Unauthenticated
 from hub.protocol.closecodes import CloseCode
 from hub.sockets import transport
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
+from tests.waiting import PATIENCE_S
 
 KINDS = pytest.mark.parametrize("kind", [PlayerSocket, OperatorSocket])
 
@@ -450,3 +452,26 @@ def test_any_bytes_cut_anywhere_mean_what_they_mean_to_the_library(
         return one.above.heard, code, pongs
 
     assert asyncio.run(ours()) == reference(kind, data)
+
+
+async def test_an_output_that_ends_after_its_reader_has_gone_is_no_fault() -> None:
+    """The transport has not heard of it yet: it reads when the loop comes round."""
+    lost = asyncio.Event()
+
+    class End(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.set_result(cast("asyncio.Transport", transport))
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[asyncio.Transport] = loop.create_future()
+    async with await loop.create_server(End, "127.0.0.1", 0) as server, asyncio.timeout(PATIENCE_S):
+        caller = socket.socket()
+        await asyncio.to_thread(caller.connect, server.sockets[0].getsockname())
+        end = await made
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        caller.close()
+        assert transport.end_output(end)
+        await lost.wait()

@@ -78,10 +78,11 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def gone(hub: Hub, streams: Streams) -> None:
-    """The hub has ended the connection, and works for it no more."""
-    _, writer = streams
+    """The hub has ended the connection by a reset, which leaves nothing in the kernel, and works for it no more."""
+    reader, writer = streams
     await until(lambda: hub_end(hub, writer) is None and not hub._server.server_state.tasks)
-    writer.close()
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
 
 
 # What waits
