@@ -206,10 +206,18 @@ class _Actions:
     async def take_screenshot(self, call: Call) -> dict[str, Any]:
         quality = _whole(call.payload, "quality", 1, 100) or self._device.screenshot_quality
         max_width = _whole(call.payload, "max_width", 16, 7680)
-        shot = await screenshot.take(self._device.player, max_width=max_width, quality=quality)
+        shot = await screenshot.take(
+            self._device.player, self._device.content.on_screen, max_width=max_width, quality=quality
+        )
         captured_at = self._device.clock.translate(shot.captured_at, self._device.system.now())
         screenshot_id = await self._upload(
-            "screenshot", shot.data, call, mime=shot.mime, captured_at=captured_at, source=shot.source
+            "screenshot",
+            shot.data,
+            call,
+            mime=shot.mime,
+            captured_at=captured_at,
+            source=shot.source,
+            asset_id=shot.asset_id,
         )
         return {
             "screenshot_id": screenshot_id,
@@ -275,11 +283,19 @@ class _Actions:
         return {"upload_id": upload_id}
 
     async def _upload(
-        self, kind: Literal["screenshot", "logs"], data: bytes, call: Call, *, mime: str, captured_at: int, source: str
+        self,
+        kind: Literal["screenshot", "logs"],
+        data: bytes,
+        call: Call,
+        *,
+        mime: str,
+        captured_at: int,
+        source: str,
+        asset_id: int | None = None,
     ) -> str:
         try:
             return await self._device.uploads.send(
-                kind, data, mime=mime, captured_at=captured_at, source=source, command=call.id
+                kind, data, mime=mime, captured_at=captured_at, source=source, command=call.id, asset_id=asset_id
             )
         except UploadFault as fault:
             raise Failed(fault.code, fault.message) from None

@@ -424,11 +424,19 @@ class Agent:
     async def _screenshot(self) -> None:
         try:
             shot = await screenshot.take(
-                self.player, max_width=PERIODIC_WIDTH_PX, quality=self.options.screenshot_quality
+                self.player,
+                self._content.on_screen,
+                max_width=PERIODIC_WIDTH_PX,
+                quality=self.options.screenshot_quality,
             )
             captured_at = self.clock.translate(shot.captured_at, self.system.now())
             await self._uploads.send(
-                "screenshot", shot.data, mime=shot.mime, captured_at=captured_at, source=shot.source
+                "screenshot",
+                shot.data,
+                mime=shot.mime,
+                captured_at=captured_at,
+                source=shot.source,
+                asset_id=shot.asset_id,
             )
         except (PlayerError, UploadFault) as failure:
             log.warning("no periodic screenshot: %s", failure.message)

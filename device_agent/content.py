@@ -119,6 +119,11 @@ class Content:
         """How people call what is on screen."""
         return self._current.item.asset.name if self._current is not None and self._current.uri == uri else uri
 
+    async def on_screen(self) -> int | None:
+        """The asset that is on screen now; None for anything else. Raises PlayerError."""
+        turn = self._current
+        return turn.item.asset.id if turn is not None and await self._player.current() == turn.uri else None
+
     async def close(self) -> None:
         """Nothing is shown from here any more."""
         async with self._turn:

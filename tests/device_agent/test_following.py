@@ -113,6 +113,24 @@ async def test_it_fetches_what_the_hub_has_for_it_and_plays_it_in_turn(hub, star
         assert (await hub.welcomed()).hello.revision == "r2"
 
 
+async def test_a_screenshot_carries_what_was_on_the_screen(hub, start_agent, screen, tmp_path):
+    source = tmp_path / "own.png"
+    source.write_bytes(b"x")
+    publish(hub, "r1", (1, (6, 3600)), files=BOTH)
+    async with start_agent(player=screen, options={"content": str(source)}):
+        connection = await hub.welcomed()
+        assert await screen.next() == str(source)
+        assert await screen.next() == str(tmp_path / "downloads" / digest(FILM))
+        for number, (command, payload) in enumerate(
+            [("set_volume", {"volume": 5}), ("play", {"url": "https://example.com/a.mp4"}), ("reload_content", {})]
+        ):
+            await connection.command(f"c{number}", command, payload, "idempotent")
+            assert (await connection.hear(Result, id=f"c{number}")).status == "succeeded"
+            await connection.command(f"s{number}", "take_screenshot", {"max_width": 300 + number}, "safe")
+            assert (await connection.hear(Result, id=f"s{number}")).status == "succeeded"
+    assert [upload.asset_id for upload in hub.stored] == [6, None, 6]
+
+
 @pytest.mark.parametrize(
     "url", ["{own}", "file://{own}", "own.png", "//{own}", "av://lavfi:testsrc", "edl://{own}", "memory://x", "fd://0"]
 )
