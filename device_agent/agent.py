@@ -163,6 +163,7 @@ class Agent:
             notice=self.notice,
             changed=lambda: self._content.look(),
             adopted=self._tell_revision,
+            playing=lambda: self._content.asked,
         )
         self._content = Content(
             options.content,

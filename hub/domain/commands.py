@@ -96,8 +96,8 @@ class DisplayPayload(Payload):
 class PlayPayload(Payload):
     """Exactly one of asset_id, playlist_id and url; it returns to the schedule after `duration_s`, or when it ends."""
 
-    asset_id: int | None = Field(None, ge=1, strict=True)
-    playlist_id: int | None = Field(None, ge=1, strict=True)
+    asset_id: int | None = Field(None, ge=1, le=2**53 - 1, strict=True)
+    playlist_id: int | None = Field(None, ge=1, le=2**53 - 1, strict=True)
     url: AnyHttpUrl | None = None
     duration_s: int | None = Field(None, ge=1, le=86_400, strict=True, description="seconds")
 
@@ -187,6 +187,7 @@ ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in 
 
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
 MAX_TTL_S = 7 * 86_400
+PLAY_DAYS = 8  # in which a `play` command may wait for its player and then last
 POLLED_WITHIN_S = 300  # a player that polls asks each minute or two: what is over before that would never reach it
 MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
 

@@ -84,7 +84,7 @@ def contents(world: World, shown: set[Shown]) -> dict[str, Any]:
     return {
         "playlists": {str(id): playlist_told(world, id) for id in playlists},
         "layouts": {str(id): _layout(world.layouts[id]) for id in layouts},
-        "assets": {str(id): _asset(world.assets[id]) for id in assets},
+        "assets": {str(id): asset_told(world.assets[id]) for id in assets},
     }
 
 
@@ -138,7 +138,7 @@ def _layout(layout: Layout) -> dict[str, Any]:
     return {"name": layout.name, "width": layout.width, "height": layout.height, "zones": zones}
 
 
-def _asset(asset: Asset) -> dict[str, Any]:
+def asset_told(asset: Asset) -> dict[str, Any]:
     return {
         "type": asset.type,
         "name": asset.name,

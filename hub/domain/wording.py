@@ -1,5 +1,6 @@
 """The words for what is wrong with input, wherever it is checked: by dotted name, with a sentence for each fault."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
@@ -8,6 +9,7 @@ from pydantic_core import ErrorDetails
 from hub.domain.errors import Invalid
 
 MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
+MAX_UNKNOWN: Final = 10  # of one list, likewise
 
 
 def invalid(error: ValidationError, *within: str) -> Invalid:
@@ -71,3 +73,12 @@ def _sentence(name: str, fault: ErrorDetails) -> str:
     if sentence is None:
         return f"The {name} field is not valid: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
     return f"The {name} field {sentence.format_map(context)}."
+
+
+def unknown(name: str, thing: str, which: Iterable[object] = ()) -> Invalid:
+    """A field names something that is not there for the caller: one `thing`, or those in `which` of a list."""
+    some = [str(one)[:64] for one in which]
+    if not some:
+        return Invalid.field(name, f"The {name} field names an unknown {thing}.")
+    named = ", ".join(some[:MAX_UNKNOWN]) + (" and more" if len(some) > MAX_UNKNOWN else "")
+    return Invalid.field(name, f"The {name} field names an unknown {thing}{'s' if len(some) > 1 else ''}: {named}.")

@@ -15,6 +15,7 @@ from hub.domain.errors import HubError, Invalid, NotFound, Unavailable
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.commands import Commands, Origin, new_row
+from hub.store import asked
 from hub.store import batches as store
 from hub.store import commands as command_store
 from hub.store import players as player_store
@@ -73,6 +74,8 @@ class Batches:
             members = await player_store.members(session, group_id)
             targets = await store.targets(session, actor.team_id, members)
             full = await store.full(session, members)
+            if spec.name == "play":
+                await self._db.run(session, asked.check(actor.team_id, payload))
         able, skipped = [], []
         polling = {player.id for player, _ in targets if player.uuid is not None and player.token_digest is None}
         for player, online in targets:

@@ -1,6 +1,6 @@
 """What players show: for themselves, for their connections, and for the people who ask why."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -10,7 +10,7 @@ from hub.domain import program as rules
 from hub.domain.access import Actor
 from hub.domain.errors import HubError, Invalid, NotFound
 from hub.domain.explanation import Explanation, explain, name_of
-from hub.domain.manifest import entry, playlist_told
+from hub.domain.manifest import asset_told, contents, entry, playlist_told
 from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, Step, World, by_weather
 from hub.domain.timeline import local, zone_named
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
@@ -18,7 +18,7 @@ from hub.domain.weather import Sky
 from hub.services.apart import Apart
 from hub.services.weather import Weather
 from hub.services.worlds import Team, Turns, Worlds
-from hub.store import players, programs
+from hub.store import asked, players, programs
 from hub.store.database import Database
 from hub.store.tables import Player
 
@@ -108,17 +108,38 @@ class Programs:
         team, here = await self._worlds.of(team_id, player_id)
         at = self._clock()
         found = self._worlds.manifest(team, here, at)
-        address = (self._public_url or base_url.rstrip("/")) + "/api/v1/player/assets/"
-        assets = {
-            id: asset if asset["url"] else asset | {"url": address + id} for id, asset in found.body["assets"].items()
-        }
+        assets = self._addressed(found.body["assets"], base_url)
         return {"revision": found.revision, "generated_at": rfc3339(at), **found.body, "assets": assets}
 
-    async def check_asset(self, team_id: int, player_id: int, asset_id: int) -> None:
-        """Raise NotFound unless the player's manifest names the asset."""
-        team, here = await self._worlds.of(team_id, player_id)
-        if str(asset_id) not in self._worlds.manifest(team, here, self._clock()).body["assets"]:
+    async def asked(self, team_id: int, player_id: int, command_id: str, base_url: str = "") -> dict[str, Any]:
+        """What a `play` command of the player is to show, in the words of its manifest: {"playlists", "assets"}. Raises
+        NotFound, also when it was deleted meanwhile or cannot be shown any more."""
+        async with self._db.session() as session:
+            payload = await asked.payload_of(session, player_id, command_id) or {}
+            asset_id, playlist_id = payload.get("asset_id", 0), payload.get("playlist_id", 0)
+            assets = await programs.assets(session, team_id, {asset_id} - {0})
+        told = {"playlists": {}, "assets": {str(id): asset_told(asset) for id, asset in assets.items()}}
+        if playlist_id:
+            version = (await self._worlds.versions([team_id])).get(team_id, 0)
+            world = (await self._worlds.team(team_id, version)).world
+            told = contents(world, {Shown("playlist", playlist_id)})
+        if not told["assets"]:
             raise NotFound
+        return {"playlists": told["playlists"], "assets": self._addressed(told["assets"], base_url)}
+
+    def _addressed(self, assets: Mapping[str, dict[str, Any]], base_url: str) -> dict[str, dict[str, Any]]:
+        """The same with the addresses at which this hub has the files."""
+        address = (self._public_url or base_url.rstrip("/")) + "/api/v1/player/assets/"
+        return {id: asset if asset["url"] else asset | {"url": address + id} for id, asset in assets.items()}
+
+    async def check_asset(self, team_id: int, player_id: int, asset_id: int) -> None:
+        """Raise NotFound unless the player's manifest names the asset, or a `play` command asks for it."""
+        team, here = await self._worlds.of(team_id, player_id)
+        now = self._clock()
+        if str(asset_id) not in self._worlds.manifest(team, here, now).body["assets"]:
+            async with self._db.session() as session:
+                if not await asked.asks_for(session, player_id, asset_id, now):
+                    raise NotFound
 
     # For people ------------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ async def world(session: AsyncSession, team_id: int) -> World:
         plans=await _plans(session, team_id),
         playlists=playlists,
         layouts=layouts,
-        assets=await _assets(session, team_id, wanted),
+        assets=await assets(session, team_id, wanted),
         default_playlist=default,
         group_layouts={
             id: layout for id, layout in await session.exec(groups) if id is not None and layout is not None
@@ -156,7 +156,7 @@ async def _layouts(session: AsyncSession, team_id: int) -> dict[int, rules.Layou
     }
 
 
-async def _assets(session: AsyncSession, team_id: int, wanted: set[int]) -> dict[int, rules.Asset]:
+async def assets(session: AsyncSession, team_id: int, wanted: set[int]) -> dict[int, rules.Asset]:
     """Those of the assets that are ready to be shown."""
     numbers, found = sorted(wanted), {}
     for start in range(0, len(numbers), SOME):

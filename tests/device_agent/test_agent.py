@@ -77,8 +77,8 @@ async def test_a_command_is_acked_then_done_with_evidence_that_the_hub_accepts(
         ("set_display", {"on": 1}, "invalid_payload"),
         ("lock", {"pin": "12a4"}, "invalid_payload"),
         ("identify", {"seconds": 0}, "invalid_payload"),
-        ("play", {"asset_id": 3}, "unsupported_source"),
-        ("play", {"playlist_id": 3}, "unsupported_source"),
+        ("play", {"asset_id": 3}, "not_found"),
+        ("play", {"playlist_id": 3}, "not_found"),
         ("play", {"url": __file__}, "invalid_payload"),
     ],
 )

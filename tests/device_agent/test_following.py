@@ -100,7 +100,7 @@ async def test_it_fetches_what_the_hub_has_for_it_and_plays_it_in_turn(hub, star
         await connection.command("c2", "play", {"playlist_id": 3}, "idempotent")
         assert (await connection.hear(Result)).detail == {"current_content": "Poster"}
         await connection.command("c3", "play", {"playlist_id": 8}, "idempotent")
-        assert (await connection.hear(Result)).error.code == "unsupported_source"
+        assert (await connection.hear(Result)).error.code == "not_found"
 
         publish(hub, "r2", kind="nothing")
         await connection.sync("r2")
