@@ -13,12 +13,13 @@ from device_agent.content import Content
 from device_agent.download import DownloadFault
 from device_agent.following import Following
 from device_agent.hubclock import HubClock
+from device_agent.link import Leaving
 from device_agent.logs import LINES, RecentLines
 from device_agent.players.base import Player, PlayerError
 from device_agent.players.source import is_address
 from device_agent.program import Contents
 from device_agent.settings import Settings
-from device_agent.system.base import System, SystemFault
+from device_agent.system.base import Rebooted, System
 from device_agent.uploads import UploadFault, Uploads
 from hub.protocol.messages import Delivery
 from hub.protocol.times import write_time
@@ -43,10 +44,11 @@ class Custom:
 class Line(Protocol):
     """The connection to the hub, as far as actions need it."""
 
-    async def part(self, reason: Literal["rebooting"]) -> None:
-        """Say goodbye and stay away until `rejoin`."""
+    leaving: Leaving
+    """What the next goodbye gives as its reason."""
 
-    def rejoin(self) -> None: ...
+    async def part(self) -> None:
+        """Say goodbye and stay away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +108,19 @@ class _Actions:
         return {"boot_id": self._device.system.boot_id(), "at": self._device.system.now()}
 
     async def reboot(self, call: Call) -> dict[str, Any]:
-        """Ends with this process; a return would mean that the machine is still the same."""
+        """Ends with this process; a return would mean that the machine is still the same.
+
+        The goodbye is said when the machine goes down, not when it is asked to: one that does not was never away."""
         line = self._device.line
-        await line.part("rebooting")
+        line.leaving = "rebooting"
         try:
             await self._device.system.reboot()
-        except SystemFault:
-            line.rejoin()
+            await asyncio.sleep(REBOOT_S)
+        except Rebooted:
+            await line.part()
             raise
-        await asyncio.sleep(REBOOT_S)
-        line.rejoin()
+        finally:
+            line.leaving = "stopping"
         raise Failed("not_rebooted", f"{REBOOT_S:g} s after asking for a reboot the machine is still up.")
 
     async def settle_reboot(self, seen: Mapping[str, Any]) -> dict[str, Any] | None:

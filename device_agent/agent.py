@@ -207,7 +207,7 @@ class Agent:
                 if self._unpaired:
                     self._start_pairing()
                 await self._stopping.wait()
-                await self.link.part("stopping")
+                await self.link.part()
                 pairing = [self._pairing] if self._pairing else []
                 for task in [*tasks, *self._connection_tasks, *self._errands, *pairing]:
                     task.cancel()

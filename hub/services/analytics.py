@@ -226,9 +226,8 @@ class Analytics:
         times = []
         for one in await store.connected(session, team_id, (since, max(since, until))):
             there = max(since, one.created_at)
-            times.append(
-                (one.player_id, one.name, spent(until - there, one.online_ms, within(downtimes, there, until)))
-            )
+            uncounted = within(downtimes, there, until) + one.planned_ms
+            times.append((one.player_id, one.name, spent(until - there, one.online_ms, uncounted)))
         return times
 
 

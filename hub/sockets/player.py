@@ -232,7 +232,7 @@ class PlayerConnection:
         elif isinstance(event, m.Plays):
             self._spawn(self._prove(event))
         elif isinstance(event, m.Bye):
-            self._end_reason = "bye"
+            self._end_reason = event.reason if event.reason in ("rebooting", "updating") else "bye"
             self._seam.close(1000, "bye")
         elif isinstance(event, Suspect):
             services.presence.doubt(self.player_id, True)

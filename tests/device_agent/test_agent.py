@@ -157,14 +157,46 @@ async def test_a_reboot_says_goodbye_and_is_proven_by_the_next_boot(hub, start_a
         assert detail["boot_id_after"] == connection.hello.boot_id != detail["boot_id_before"]
 
 
-async def test_a_reboot_that_is_refused_fails_and_the_player_comes_back(hub, start_agent):
+async def test_a_reboot_that_is_refused_fails_and_the_player_was_never_away(hub, start_agent):
     async with start_agent(reboot_command=["/bin/false"]):
         connection = await hub.welcomed()
         await connection.command("c1", "reboot", delivery="once")
-        await connection.hear(Bye)
-        connection = await hub.welcomed()
-        result = connection.hello.journal[0].result or await connection.hear(Result)
+        result = await connection.hear(Result)
         assert (result.status, result.error.code) == ("failed", "command_failed")
+        assert not [said for said in connection.passed if isinstance(said, Bye)]
+    assert (await connection.hear(Bye)).reason == "stopping"
+
+
+class Undecided(SimulatedSystem):
+    """Takes the order to reboot, and nothing follows."""
+
+    def __init__(self, state_dir):
+        super().__init__(state_dir)
+        self.ordered = asyncio.Event()
+
+    async def reboot(self):
+        self.ordered.set()
+
+
+async def test_a_reboot_that_does_not_happen_fails_and_the_player_was_never_away(
+    hub, start_agent, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("device_agent.actions.REBOOT_S", 0.0)
+    async with start_agent(system=Undecided(tmp_path)):
+        connection = await hub.welcomed()
+        await connection.command("c1", "reboot", delivery="once")
+        assert (await connection.hear(Result)).error.code == "not_rebooted"
+        assert not [said for said in connection.passed if isinstance(said, Bye)]
+
+
+async def test_an_agent_that_is_ended_by_its_reboot_says_so(hub, start_agent, tmp_path):
+    system = Undecided(tmp_path)
+    async with start_agent(system=system):
+        connection = await hub.welcomed()
+        await connection.command("c1", "reboot", delivery="once")
+        async with asyncio.timeout(20):
+            await system.ordered.wait()
+    assert (await connection.hear(Bye)).reason == "rebooting"
 
 
 async def test_settings_are_made_true_and_reported(hub, start_agent, tmp_path):

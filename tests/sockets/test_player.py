@@ -288,6 +288,15 @@ async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
     assert event["data"]["reason"] == "bye"
 
 
+async def test_a_goodbye_for_a_reboot_says_so(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    async with hub.connected(token) as player:
+        await player.send(type="bye", reason="rebooting")
+        await player.closed()
+    event = await hub.event("player.offline", player_id=player_id)
+    assert event["data"]["reason"] == "rebooting"
+
+
 async def test_a_lost_connection_is_offline_after_its_grace_and_a_return_within_it_is_no_event(tmp_path: Path) -> None:
     async with running_hub(settings(tmp_path, players={"unclean_grace_s": 1})) as hub:
         player_id, token = await hub.player()
