@@ -321,6 +321,7 @@ class Agent:
             journal=await self._runner.told(),
             revision=self._following.revision,
             settings=report.reported,
+            ip_address=ip_address(),
         )
 
     def welcomed(self, welcome: Welcome) -> None:
@@ -351,6 +352,7 @@ class Agent:
             case UploadDone() | UploadFailed():
                 self._uploads.ended(message)
             case DesiredSettings():
+                self._connected(self._learn_name, message.name or "")
                 self._connected(self._converge, message.desired)
             case Alert():
                 self._alerts.take(message)

@@ -93,7 +93,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a hello says of the device; `capabilities` are command names."""
+    """What a hello says of the device; `capabilities` are command names, `ip_address` is its own word."""
 
     hardware_id: str
     model: str | None
@@ -105,6 +105,7 @@ class Device:
     capabilities: tuple[str, ...]
     boot_id: str | None = None
     agent_version: str | None = None
+    ip_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
+from hub.domain.polling import unsupported
 from hub.domain.presence import PICTURE
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
@@ -154,7 +155,7 @@ class Players:
         self._bus.publish(("events", actor.team_id))
         if put_out:
             self._bus.publish(("player", player_id), "quarantined")
-        if "settings" in changes:
+        if changes.keys() & {"settings", "name"}:
             self._bus.publish(("player", player_id), "settings")
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
@@ -397,6 +398,10 @@ def _describe_detail(
     reported = {**orjson.loads(status.reported), **heard.reported}
     failed = reported.pop(FAILED, {})
     reported.pop(PICTURE, None)
+    if _polls(player):
+        failed = unsupported(settings, telemetry)
+        read = {"volume": telemetry.get("volume"), "display_on": telemetry.get("screen_on")}
+        reported = {name: value for name, value in read.items() if value is not None}
     address = heard.address or status.address
     return {
         "ip_address": telemetry.get("ip_address") or address,

@@ -10,9 +10,10 @@ from device_agent.players.base import Banner
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.system.base import Rebooted
 from device_agent.system.simulated import SimulatedSystem
+from device_agent.telemetry import ip_address
 from hub.domain import evidence
 from hub.domain.commands import lookup
-from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, SettingsReport, Telemetry, Upload
+from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, Settings, SettingsReport, Telemetry, Upload
 from hub.protocol.times import write_time
 
 
@@ -197,6 +198,31 @@ async def test_an_agent_that_is_ended_by_its_reboot_says_so(hub, start_agent, tm
         async with asyncio.timeout(20):
             await system.ordered.wait()
     assert (await connection.hear(Bye)).reason == "rebooting"
+
+
+class Titled(SimulatedPlayer):
+    """Tells which names it is to show."""
+
+    def __init__(self):
+        super().__init__("Test")
+        self.names = asyncio.Queue()
+
+    async def rename(self, name):
+        self.names.put_nowait(name)
+
+
+async def test_a_new_name_is_shown_at_once_and_after_a_restart_too(hub, start_agent):
+    screen = Titled()
+    async with asyncio.timeout(30), start_agent(player=screen):
+        connection = await hub.welcomed()
+        assert connection.hello.ip_address == ip_address()
+        assert await screen.names.get() == "Lobby"
+        connection.session.send(Settings(desired={}, name="Cafeteria"))
+        await connection.flush()
+        assert await screen.names.get() == "Cafeteria"
+    again = Titled()
+    async with asyncio.timeout(30), start_agent(player=again):
+        assert await again.names.get() == "Cafeteria"
 
 
 async def test_settings_are_made_true_and_reported(hub, start_agent, tmp_path):
