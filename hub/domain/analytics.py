@@ -86,10 +86,10 @@ def checked_range(since: int, until: int) -> Range:
     """From the first millisecond of `since` to the end of the second `until`: both ends as clients write them belong to
     it. Raises Invalid (`from`, `to`)."""
     if until < since:
-        raise Invalid.field("to", "The to field must not be before from.")
+        raise Invalid.field("to", "must not be before from")
     for name, at in (("from", since), ("to", until)):
         if not 0 <= at < LAST:
-            raise Invalid.field(name, f"The {name} field must be between 1970 and 2199.")
+            raise Invalid.field(name, "must be between 1970 and 2199")
     return since, until - until % SECOND + SECOND
 
 

@@ -104,7 +104,7 @@ class PlayPayload(Payload):
     @model_validator(mode="after")
     def _one_source(self) -> "PlayPayload":
         if sum(source is not None for source in (self.asset_id, self.playlist_id, self.url)) != 1:
-            raise ValueError("Give exactly one of asset_id, playlist_id and url.")
+            raise ValueError("must have exactly one of asset_id, playlist_id and url")
         return self
 
 
@@ -200,7 +200,8 @@ def lookup(name: str) -> Spec:
         # The device's configuration decides how a custom command may repeat; the hub assumes the strictest.
         spec = Spec(name, CustomPayload, "once", 60, 60, ("exit_status", "output"), judge=evidence.exited)
     if spec is None:
-        raise Invalid.field("command", f"Unknown command: {name[:60]}.{_nearest(name)}", code="unknown_command")
+        what = f"names an unknown command: {name[:60]}.{_nearest(name)}"
+        raise Invalid.field("command", what, code="unknown_command")
     return spec
 
 
@@ -208,7 +209,7 @@ def _nearest(name: str) -> str:
     """What may have been meant, and all that there are."""
     near = get_close_matches(name[:60].lower(), [*CATALOGUE, *ALIASES], 1)
     meant = f" Did you mean {near[0]}?" if near else ""
-    return f"{meant} There are {', '.join(sorted(CATALOGUE))}, and custom:NAME."
+    return f"{meant} There are {', '.join(sorted(CATALOGUE))}, and custom:NAME"
 
 
 def time_to_start(spec: Spec, ttl_s: int | None, *, polls: bool) -> int:

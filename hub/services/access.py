@@ -206,7 +206,7 @@ class Access:
         actor.require("admin")
         now = self._clock()
         if expires_at is not None and expires_at <= now:
-            raise Invalid.field("expires_at", "This time is over.")
+            raise Invalid.field("expires_at", "must be a time in the future")
         granted = grantable(actor, scopes)
         secret = secret or ids.new_secret(ids.API_KEY_PREFIX)
         key = ApiKey(

@@ -91,7 +91,7 @@ class Batches:
         if dry_run:
             return {"would_send": able, "skipped": skipped}
         if not able and skipped:
-            raise Invalid.field("group_id", "No player of this group can take the command.", code="no_targets")
+            raise Invalid.field("group_id", "names a group of which no player can take the command", code="no_targets")
 
         now = now_ms()
         held = rate_per_minute is not None

@@ -7,7 +7,7 @@ import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
-from hub.domain import ids
+from hub.domain import ids, wording
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
@@ -336,17 +336,16 @@ class Players:
 
     async def _fill_group(self, session: Any, actor: Actor, group: PlayerGroup, player_ids: Sequence[int]) -> None:
         if len(player_ids) > MEMBERS_LIMIT:
-            raise Invalid.field("player_ids", f"At most {MEMBERS_LIMIT} players a group.")
+            raise Invalid.field("player_ids", f"must have at most {MEMBERS_LIMIT} entries")
         known = await of_team(session, Player, actor.team_id, player_ids)
-        unknown = sorted(set(player_ids) - known)
-        if unknown:
-            raise Invalid.field("player_ids", f"Unknown players: {', '.join(map(str, unknown[:10]))}.")
+        if unknown := sorted(set(player_ids) - known):
+            raise wording.unknown("player_ids", "player", unknown)
         await store.set_members(session, group.id or 0, player_ids)
 
     async def _join_groups(self, session: Any, actor: Actor, player_id: int, group_ids: Sequence[int]) -> None:
         unknown = sorted(set(group_ids) - await of_team(session, PlayerGroup, actor.team_id, group_ids))
         if unknown:
-            raise Invalid.field("group_ids", f"Unknown groups: {', '.join(map(str, unknown[:10]))}.")
+            raise wording.unknown("group_ids", "group", unknown)
         await store.set_groups(session, player_id, group_ids)
 
     def _describe(self, found: Found) -> dict[str, Any]:
@@ -381,7 +380,7 @@ def give_token(player: Player, secret: str, now: int) -> None:
 
 async def _check_own(session: AsyncSession, actor: Actor, field: str, table: Any, number: int | None) -> None:
     if number is not None and not await of_team(session, table, actor.team_id, [number]):
-        raise Invalid.field(field, f"Unknown {field.removesuffix('_id')}.")
+        raise wording.unknown(field, field.removesuffix("_id"))
 
 
 def _polls(player: Player) -> bool:

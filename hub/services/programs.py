@@ -150,7 +150,7 @@ class Programs:
         now = self._clock()
         at = now if at is None else at
         if not now - PAST_DAYS * DAY <= at <= now + FUTURE_DAYS * DAY:
-            raise Invalid.field("at", "Give a time of the last year or the next ten.")
+            raise Invalid.field("at", "must be a time of the last year or the next ten")
         async with self._db.session() as session:
             await players.get(session, actor.team_id, player_id)
             status = (await players.find(session, actor.team_id, player_id=player_id))[0].status

@@ -41,7 +41,7 @@ def check(team_id: int, payload: Mapping[str, Any]) -> Unit:
 
 
 def _not_shown(field: str, what: str) -> Invalid:
-    return Invalid.field(f"payload.{field}", f"The payload.{field} field names {what}.", code="unplayable")
+    return Invalid.field(f"payload.{field}", f"names {what}", code="unplayable")
 
 
 async def payload_of(session: AsyncSession, player_id: int, command_id: str) -> dict[str, Any] | None:

@@ -123,8 +123,8 @@ async def plan(session: AsyncSession, team_id: int) -> str:
 
 
 def logins_used(uses: Sequence[Use]) -> Unit:
-    """Unit: the latest use of each login; of several the last one counts."""
-    for login_id, at, address, agent in uses:
+    """Unit: the latest use of each login, the last one that is given."""
+    for login_id, at, address, agent in {use[0]: use for use in uses}.values():
         yield _LOGIN_USED(id=login_id, at=at, address=address, agent=agent)
 
 
