@@ -13,11 +13,13 @@ from device_agent.content import Content
 from device_agent.download import DownloadFault
 from device_agent.following import Following
 from device_agent.hubclock import HubClock
+from device_agent.link import Leaving
 from device_agent.logs import LINES, RecentLines
 from device_agent.players.base import Player, PlayerError
 from device_agent.players.source import is_address
+from device_agent.program import Contents
 from device_agent.settings import Settings
-from device_agent.system.base import System, SystemFault
+from device_agent.system.base import Rebooted, System
 from device_agent.uploads import UploadFault, Uploads
 from hub.protocol.messages import Delivery
 from hub.protocol.times import write_time
@@ -42,10 +44,11 @@ class Custom:
 class Line(Protocol):
     """The connection to the hub, as far as actions need it."""
 
-    async def part(self, reason: Literal["rebooting"]) -> None:
-        """Say goodbye and stay away until `rejoin`."""
+    leaving: Leaving
+    """What the next goodbye gives as its reason."""
 
-    def rejoin(self) -> None: ...
+    async def part(self) -> None:
+        """Say goodbye and stay away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +108,19 @@ class _Actions:
         return {"boot_id": self._device.system.boot_id(), "at": self._device.system.now()}
 
     async def reboot(self, call: Call) -> dict[str, Any]:
-        """Ends with this process; a return would mean that the machine is still the same."""
+        """Ends with this process; a return would mean that the machine is still the same.
+
+        The goodbye is said when the machine goes down, not when it is asked to: one that does not was never away."""
         line = self._device.line
-        await line.part("rebooting")
+        line.leaving = "rebooting"
         try:
             await self._device.system.reboot()
-        except SystemFault:
-            line.rejoin()
+            await asyncio.sleep(REBOOT_S)
+        except Rebooted:
+            await line.part()
             raise
-        await asyncio.sleep(REBOOT_S)
-        line.rejoin()
+        finally:
+            line.leaving = "stopping"
         raise Failed("not_rebooted", f"{REBOOT_S:g} s after asking for a reboot the machine is still up.")
 
     async def settle_reboot(self, seen: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -148,10 +154,8 @@ class _Actions:
     async def play(self, call: Call) -> dict[str, Any]:
         duration_s = _whole(call.payload, "duration_s", 1, 86_400)
         asset_id, playlist_id = _id(call.payload, "asset_id"), _id(call.payload, "playlist_id")
-        if playlist_id is not None:
-            return {"current_content": await self._play_playlist(playlist_id, duration_s)}
-        if asset_id is not None:
-            return {"current_content": await self._play_asset(asset_id, duration_s)}
+        if playlist_id is not None or asset_id is not None:
+            return {"current_content": await self._play_of_hub(call.id, asset_id, playlist_id, duration_s)}
         url = call.payload.get("url")
         if not isinstance(url, str) or "://" not in url:
             raise Rejected("invalid_payload", "url: must be an address")
@@ -159,32 +163,36 @@ class _Actions:
             raise PlayerError("unsupported_uri", f"This is not the address of a stream: {url[:200]}")
         return {"current_content": await self._device.content.play(url, duration_s)}
 
-    async def _play_playlist(self, playlist_id: int, duration_s: int | None) -> str:
+    async def _play_of_hub(
+        self, command_id: str, asset_id: int | None, playlist_id: int | None, duration_s: int | None
+    ) -> str:
+        """Show an asset or a playlist of the hub's, whether or not it is in the program; its name once it plays."""
         following = self._device.following
-        showing = following.program.playlist(playlist_id) if following and following.program else None
-        if following is None or showing is None:
-            raise Rejected("unsupported_source", "This playlist is not in the program that this player follows.")
-        for item in showing.items:
-            if item.asset.sha256 is not None:
-                try:
-                    await following.file(item.asset)
-                except DownloadFault as fault:
-                    raise Failed("download_failed", str(fault)) from None
-        return await self._device.content.play_items(showing, duration_s)
-
-    async def _play_asset(self, asset_id: int, duration_s: int | None) -> str:
-        following = self._device.following
-        asset = following.program.assets.get(asset_id) if following and following.program else None
-        if following is None or asset is None:
-            raise Rejected("unsupported_source", "This asset is not in the program that this player follows.")
-        if not asset.sound:
-            raise Rejected("unsupported_source", "The address of this asset is none that a player may open.")
+        if following is None:
+            raise Rejected("unsupported_source", "This player does not follow the hub's content.")
         try:
-            uri = asset.url if asset.sha256 is None else str(await following.file(asset))
+            contents: Contents | None = await following.asked(command_id)
+        except DownloadFault as fault:  # what the program names is here, also without a hub that knows this call
+            contents, told = following.program, fault
+        else:
+            told = DownloadFault("the hub names other content", final=True)
+        if contents is None:
+            showing = None
+        elif playlist_id is not None:
+            showing = contents.playlist(playlist_id)
+        else:
+            showing = contents.asset(asset_id or 0, duration_s)
+        if showing is None:
+            if told.final:
+                raise Rejected("not_found", f"It is not in the program of this player, and {told}.")
+            raise Failed("download_failed", f"It is not in the program of this player, and {told}.")
+        if not showing.items:
+            raise Rejected("unsupported_source", "This player cannot show this kind of content, or open its address.")
+        try:
+            await following.bring(showing)
         except DownloadFault as fault:
             raise Failed("download_failed", str(fault)) from None
-        await self._device.content.play(uri, duration_s)
-        return asset.name
+        return await self._device.content.play_items(showing, duration_s)
 
     async def reload_content(self, call: Call) -> dict[str, Any]:
         revision: str | None = None
@@ -206,10 +214,18 @@ class _Actions:
     async def take_screenshot(self, call: Call) -> dict[str, Any]:
         quality = _whole(call.payload, "quality", 1, 100) or self._device.screenshot_quality
         max_width = _whole(call.payload, "max_width", 16, 7680)
-        shot = await screenshot.take(self._device.player, max_width=max_width, quality=quality)
+        shot = await screenshot.take(
+            self._device.player, self._device.content.on_screen, max_width=max_width, quality=quality
+        )
         captured_at = self._device.clock.translate(shot.captured_at, self._device.system.now())
         screenshot_id = await self._upload(
-            "screenshot", shot.data, call, mime=shot.mime, captured_at=captured_at, source=shot.source
+            "screenshot",
+            shot.data,
+            call,
+            mime=shot.mime,
+            captured_at=captured_at,
+            source=shot.source,
+            asset_id=shot.asset_id,
         )
         return {
             "screenshot_id": screenshot_id,
@@ -275,11 +291,19 @@ class _Actions:
         return {"upload_id": upload_id}
 
     async def _upload(
-        self, kind: Literal["screenshot", "logs"], data: bytes, call: Call, *, mime: str, captured_at: int, source: str
+        self,
+        kind: Literal["screenshot", "logs"],
+        data: bytes,
+        call: Call,
+        *,
+        mime: str,
+        captured_at: int,
+        source: str,
+        asset_id: int | None = None,
     ) -> str:
         try:
             return await self._device.uploads.send(
-                kind, data, mime=mime, captured_at=captured_at, source=source, command=call.id
+                kind, data, mime=mime, captured_at=captured_at, source=source, command=call.id, asset_id=asset_id
             )
         except UploadFault as fault:
             raise Failed(fault.code, fault.message) from None

@@ -163,6 +163,7 @@ class Agent:
             notice=self.notice,
             changed=lambda: self._content.look(),
             adopted=self._tell_revision,
+            playing=lambda: self._content.asked,
         )
         self._content = Content(
             options.content,
@@ -206,7 +207,7 @@ class Agent:
                 if self._unpaired:
                     self._start_pairing()
                 await self._stopping.wait()
-                await self.link.part("stopping")
+                await self.link.part()
                 pairing = [self._pairing] if self._pairing else []
                 for task in [*tasks, *self._connection_tasks, *self._errands, *pairing]:
                     task.cancel()
@@ -320,6 +321,7 @@ class Agent:
             journal=await self._runner.told(),
             revision=self._following.revision,
             settings=report.reported,
+            ip_address=ip_address(),
         )
 
     def welcomed(self, welcome: Welcome) -> None:
@@ -350,6 +352,7 @@ class Agent:
             case UploadDone() | UploadFailed():
                 self._uploads.ended(message)
             case DesiredSettings():
+                self._connected(self._learn_name, message.name or "")
                 self._connected(self._converge, message.desired)
             case Alert():
                 self._alerts.take(message)
@@ -424,11 +427,19 @@ class Agent:
     async def _screenshot(self) -> None:
         try:
             shot = await screenshot.take(
-                self.player, max_width=PERIODIC_WIDTH_PX, quality=self.options.screenshot_quality
+                self.player,
+                self._content.on_screen,
+                max_width=PERIODIC_WIDTH_PX,
+                quality=self.options.screenshot_quality,
             )
             captured_at = self.clock.translate(shot.captured_at, self.system.now())
             await self._uploads.send(
-                "screenshot", shot.data, mime=shot.mime, captured_at=captured_at, source=shot.source
+                "screenshot",
+                shot.data,
+                mime=shot.mime,
+                captured_at=captured_at,
+                source=shot.source,
+                asset_id=shot.asset_id,
             )
         except (PlayerError, UploadFault) as failure:
             log.warning("no periodic screenshot: %s", failure.message)

@@ -91,6 +91,7 @@ class Content:
         self._asked: tuple[Showing, float] | None = None  # what a play command wants, and until when
         self._showing: Showing | None = None  # whose item `_next` counts
         self._current: _Turn | None = None
+        self._failure: PlayerError | None = None  # of the latest item that could not be shown
         self._to_clear = False  # there is something on screen that nothing else takes off
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -119,10 +120,20 @@ class Content:
         """How people call what is on screen."""
         return self._current.item.asset.name if self._current is not None and self._current.uri == uri else uri
 
+    async def on_screen(self) -> int | None:
+        """The asset that is on screen now; None for anything else. Raises PlayerError."""
+        turn = self._current
+        return turn.item.asset.id if turn is not None and await self._player.current() == turn.uri else None
+
     async def close(self) -> None:
         """Nothing is shown from here any more."""
         async with self._turn:
             await self._end_turn()
+
+    @property
+    def asked(self) -> Showing:
+        """What a `play` command has on the screen, of the hub's; no items: nothing."""
+        return Showing() if self._asked is None else self._asked[0]
 
     async def reload(self) -> None:
         """Look at the source anew and show it from its beginning. Raises PlayerError."""
@@ -154,16 +165,17 @@ class Content:
             return current
 
     async def play_items(self, showing: Showing, duration_s: int | None) -> str:
-        """Show the items of a playlist in turn; what is on screen then. Raises PlayerError."""
+        """Show items of the hub's in turn; the name of what is on screen then. Raises PlayerError."""
         async with self._turn:
             now = asyncio.get_running_loop().time()
             before = self._asked, self._held_until
             self._asked = showing, math.inf if duration_s is None else now + duration_s
             self._held_until = 0.0
+            self._failure = None
             try:
                 await self._advance()
                 if self._current is None or self._current.showing != showing:
-                    raise PlayerError("not_found", "No file of this playlist is on this device.")
+                    raise self._failure or PlayerError("not_found", "No file of this is on this device.")
             except PlayerError:
                 self._asked, self._held_until = before
                 raise
@@ -231,6 +243,7 @@ class Content:
             if failure.code in ("player_down", "player_missing"):
                 raise
             log.warning("content: %s", failure.message)
+            self._failure = failure
             return False
         self._shown = uri
         return True

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 from device_agent.http_get import Get
 from device_agent.program import LARGEST_BYTES, Asset
@@ -24,6 +25,16 @@ class DownloadFault(Exception):
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(message)
         self.final = final
+
+
+def fetch_asked(hub_url: str, token: str, command_id: str) -> bytes:
+    """What a `play` command is to show. Raises DownloadFault."""
+    try:
+        with _get(hub_url, f"/api/v1/player/commands/{quote(command_id, safe='')}/content", token, {}) as answer:
+            _expect(answer, 200)
+            return answer.read_all(LARGEST_BYTES)
+    except (OSError, ValueError) as error:
+        raise DownloadFault(f"what to show did not arrive: {error}") from None
 
 
 def fetch_manifest(hub_url: str, token: str, known: str | None) -> bytes | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from device_agent.cache import Cache, write_whole
-from device_agent.download import DownloadFault, fetch_manifest
-from device_agent.program import LARGEST_BYTES, Asset, ManifestFault, Program
+from device_agent.download import DownloadFault, fetch_asked, fetch_manifest
+from device_agent.program import LARGEST_BYTES, Asset, Contents, ManifestFault, Program, Showing, read_contents
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +22,15 @@ LONGEST_AGAIN_S = 300.0
 """Between attempts to fetch what did not come: at first soon, then as often as a hub under repair can bear."""
 
 NEWEST_S = 240.0
-"""How long `newest` may take. The hub gives `reload_content` 300 s."""
+"""How long `newest` and `bring` may take. The hub gives `reload_content` 300 s."""
 
 Notice = Callable[[str, dict[str, Any]], None]
 
 
 class Following:
-    """`token` and `now` (Unix milliseconds, as well as it is known) are asked each time; `changed` is called when there
-    is another program or another file; `adopted` once the hub may know of a new revision."""
+    """`token`, `now` (Unix milliseconds, as well as it is known) and `playing` (what a `play` command shows) are asked
+    each time; `changed` is called when there is another program or another file; `adopted` once the hub may know of a
+    new revision."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Following:
         notice: Notice,
         changed: Callable[[], None],
         adopted: Callable[[], None],
+        playing: Callable[[], Showing] = Showing,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._hub_url = hub_url
@@ -54,6 +56,8 @@ class Following:
         self._notice = notice
         self._changed = changed
         self._adopted = adopted
+        self._playing = playing
+        self._brought = Showing()  # for a `play` command that waits for its files
         self._sleep = sleep
         self.program: Program | None = None
         self._unstored: bytes | None = None  # a manifest that the disk refused
@@ -128,6 +132,28 @@ class Following:
             raise DownloadFault(str(fault)) from None
         self._woken.set()
         return self.revision
+
+    async def asked(self, command_id: str) -> Contents:
+        """What a `play` command is to show, as the hub has it now. Raises DownloadFault."""
+        token = self._token()
+        if token is None:
+            raise DownloadFault("there is no token to fetch with")
+        try:
+            return read_contents(await asyncio.to_thread(fetch_asked, self._hub_url, token, command_id), self._types)
+        except ManifestFault as fault:
+            raise DownloadFault(str(fault)) from None
+
+    async def bring(self, showing: Showing) -> None:
+        """Have all files of it here, and none of them give way to another. Raises DownloadFault."""
+        self._brought = showing
+        try:
+            async with asyncio.timeout(NEWEST_S):
+                for asset in dict.fromkeys(item.asset for item in showing.items if item.asset.sha256):
+                    await self.file(asset)
+        except TimeoutError:
+            raise DownloadFault(f"the files were not here within {NEWEST_S:g} s") from None
+        finally:
+            self._brought = Showing()
 
     async def file(self, asset: Asset) -> Path:
         """Where an asset's file is, fetched when it was not here. Raises DownloadFault."""
@@ -231,8 +257,9 @@ class Following:
         token = self._token()
         if token is None:
             raise DownloadFault("there is no token to fetch files with")
-        playing = self.program.at(self._now())[0].items if self.program else ()
-        keep = {item.asset.sha256 for item in playing if item.asset.sha256} | self._coming.keys()
+        following = self.program.at(self._now())[0] if self.program else Showing()
+        needed = (*following.items, *self._playing().items, *self._brought.items)
+        keep = {item.asset.sha256 for item in needed if item.asset.sha256} | self._coming.keys()
         await asyncio.to_thread(self.cache.fetch, self._hub_url, token, asset, keep, self._stop)
 
     async def _pause(self, seconds: float) -> None:

@@ -35,6 +35,9 @@ from hub.protocol.player_session import PlayerEvent, PlayerSession, ReadChunk
 
 log = logging.getLogger(__name__)
 
+Leaving = Literal["rebooting", "shutdown", "updating", "stopping"]
+"""Why a player goes, as its goodbye says."""
+
 GOODBYE = 1000
 GOING = 1001
 
@@ -105,6 +108,7 @@ class Link:
         self._wanted.set()
         self._woken = asyncio.Event()
         self.counters = Counters()
+        self.leaving: Leaving = "stopping"
 
     @property
     def token(self) -> str | None:
@@ -145,18 +149,14 @@ class Link:
                 log.info("%s%s; next attempt in %.1f s", self._name, why, delay_s)
                 await self._pause(delay_s)
 
-    async def part(self, reason: Literal["rebooting", "shutdown", "updating", "stopping"]) -> None:
-        """Say goodbye, close, and stay away until `rejoin`."""
+    async def part(self) -> None:
+        """Say goodbye, close, and stay away."""
+        reason = self.leaving
         self._wanted.clear()
         wire = self._wire
         if wire is not None:
             self._say(lambda session: session.bye(reason))
             await wire.close(GOODBYE, reason)
-
-    def rejoin(self) -> None:
-        """Connect again, at once."""
-        self._wanted.set()
-        self._woken.set()
 
     def use(self, token: str) -> None:
         """Connect with a new token, at once."""

@@ -59,7 +59,44 @@ class Showing:
     schedule_id: int | None = None
 
 
-class Program:
+class Contents:
+    """Assets and playlists, as the hub tells them. `types` are those that the player can show."""
+
+    def __init__(self, told: dict[str, Any], types: Collection[str]) -> None:
+        """Raises LookupError, TypeError, ValueError or AttributeError for what cannot be read."""
+        self._types = types
+        self.assets = {int(id): _asset(int(id), one) for id, one in told["assets"].items()}
+        self._playlists = {int(id): self._playlist(one["items"]) for id, one in told["playlists"].items()}
+
+    def playlist(self, playlist_id: int) -> Showing | None:
+        """A playlist, with what the player can show of it; whenever it is to play."""
+        items = self._playlists.get(playlist_id)
+        return None if items is None else Showing(items, playlist_id=playlist_id)
+
+    def asset(self, asset_id: int, duration_s: int | None = None) -> Showing | None:
+        """One asset, for so long at a time. Without items where the player cannot show it."""
+        asset = self.assets.get(asset_id)
+        if asset is None:
+            return None
+        return Showing((Item(asset, duration_s or asset.duration_s),) if self._can(asset) else ())
+
+    def _playlist(self, items: list[dict[str, Any]]) -> tuple[Item, ...]:
+        found = (Item(self.assets[one["asset_id"]], _seconds(one["duration_s"]), one["campaign_id"]) for one in items)
+        return tuple(item for item in found if self._can(item.asset))
+
+    def _can(self, asset: Asset) -> bool:
+        return asset.type in self._types and asset.sound
+
+
+def read_contents(data: bytes, types: Collection[str]) -> Contents:
+    """What a `play` command is to show. Raises ManifestFault."""
+    try:
+        return Contents(loads(data.decode()), types)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+        raise ManifestFault(f"what to show cannot be read: {fault!r}") from None
+
+
+class Program(Contents):
     """A manifest, read. Times are Unix milliseconds by the hub's clock. `types` are those that the player can show."""
 
     def __init__(self, data: bytes, types: Collection[str]) -> None:
@@ -72,9 +109,7 @@ class Program:
             self.generated_at = read_time(manifest["generated_at"])
             self._windows = [(read_time(one["from"]), read_time(one["to"]), one) for one in manifest["timeline"]]
             self._conditions: dict[str, Any] = dict(manifest["conditions"])
-            self.assets = {int(id): _asset(int(id), one) for id, one in manifest["assets"].items()}
-            self._types = types
-            self._playlists = {int(id): self._playlist(one["items"]) for id, one in manifest["playlists"].items()}
+            super().__init__(manifest, types)
             self._layouts = {int(id): self._layout(one["zones"]) for id, one in manifest["layouts"].items()}
             for window in self._windows:
                 self._resolve(window[2])
@@ -90,11 +125,6 @@ class Program:
             if now < end:
                 return self._resolve(window), end if now >= start else start
         return self._resolve(self._windows[-1][2]), FOREVER
-
-    def playlist(self, playlist_id: int) -> Showing | None:
-        """A playlist of the manifest, whenever it is to play."""
-        items = self._playlists.get(playlist_id)
-        return None if items is None else Showing(items, playlist_id=playlist_id)
 
     def files(self, now: int) -> list[Asset]:
         """All files of the manifest, each once: first what plays now, then the others in the order of their need."""
@@ -116,10 +146,6 @@ class Program:
             return Showing(items, playlist_id, step["layout_id"], schedule_id)
         return Showing()
 
-    def _playlist(self, items: list[dict[str, Any]]) -> tuple[Item, ...]:
-        found = (Item(self.assets[one["asset_id"]], _seconds(one["duration_s"]), one["campaign_id"]) for one in items)
-        return tuple(item for item in found if self._can(item.asset))
-
     def _layout(self, zones: list[dict[str, Any]]) -> tuple[tuple[Item, ...], int | None]:
         for zone in zones:
             playlist_id, asset = zone["playlist_id"], self.assets.get(zone["asset_id"])
@@ -128,9 +154,6 @@ class Program:
             if asset is not None and self._can(asset):
                 return (Item(asset, asset.duration_s),), None
         return (), None
-
-    def _can(self, asset: Asset) -> bool:
-        return asset.type in self._types and asset.sound
 
 
 def _asset(id: int, told: dict[str, Any]) -> Asset:

@@ -44,6 +44,7 @@ class _Outgoing:
     sha256: str
     captured_at: int
     source: str
+    asset_id: int | None
     done: asyncio.Future[str]
     tries: int = 0
     number: int | None = None  # on the present connection
@@ -60,9 +61,18 @@ class Uploads:
         return bool(self._outgoing)
 
     async def send(
-        self, kind: UploadKind, data: bytes, *, mime: str, captured_at: int, source: str, command: str | None = None
+        self,
+        kind: UploadKind,
+        data: bytes,
+        *,
+        mime: str,
+        captured_at: int,
+        source: str,
+        command: str | None = None,
+        asset_id: int | None = None,
     ) -> str:
-        """The id under which the hub keeps it. `captured_at` is Unix milliseconds. Raises UploadFault."""
+        """The id under which the hub keeps it. `captured_at` is Unix milliseconds, `asset_id` what a picture shows.
+        Raises UploadFault."""
         if len(self._outgoing) >= MOST:
             raise UploadFault("too_many_uploads", f"{MOST} uploads are waiting already.")
         one = _Outgoing(
@@ -73,6 +83,7 @@ class Uploads:
             sha256=hashlib.sha256(data).hexdigest(),
             captured_at=captured_at,
             source=source,
+            asset_id=asset_id,
             done=asyncio.get_running_loop().create_future(),
         )
         self._outgoing.append(one)
@@ -135,6 +146,7 @@ class Uploads:
                 sha256=one.sha256,
                 captured_at=write_time(one.captured_at),
                 source=one.source,
+                asset_id=one.asset_id,
             )
             if not self._announce(message):
                 one.number = None

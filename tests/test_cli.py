@@ -75,7 +75,9 @@ def test_a_lost_password_is_replaced_while_the_hub_runs(tmp_path: Path) -> None:
         assert planned.stdout == "Team 1, T, is on the plan pro now.\n"
         unknown = run("team", "plan", "1", "gold", *data)
         assert (unknown.returncode, unknown.stdout) == (1, "")
-        assert unknown.stderr == "There is no plan gold; the plans are free, pro, business, unlimited.\n"
+        assert unknown.stderr == (
+            "plan: The plan field names an unknown plan: gold. There are free, pro, business, unlimited.\n"
+        )
         hub.terminate()
         hub.communicate(timeout=60)
 
@@ -203,7 +205,7 @@ def test_a_team_lives_by_the_clock_that_it_was_given_or_the_machine_has(tmp_path
     assert init("machine", TZ=":Asia/Tokyo").returncode == 0
     assert zone("machine") == "Asia/Tokyo"
     refused = init("none", "--timezone", "Berlin")
-    sentence = "timezone: Give a time zone by its IANA name, such as Europe/Berlin.\n"
+    sentence = "timezone: The timezone field must be the IANA name of a time zone, such as Europe/Berlin.\n"
     assert (refused.returncode, refused.stderr, (tmp_path / "none").exists()) == (1, sentence, False)
 
 

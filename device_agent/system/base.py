@@ -16,8 +16,8 @@ class SystemFault(Exception):
 
 
 class Rebooted(Exception):
-    """A simulated machine has rebooted: whatever ran on it is dead. Let this end the agent's main loop, then start it
-    anew; nothing in between may be written or sent."""
+    """A simulated machine goes down: as a real one lets a process go, one goodbye may be said, and nothing may be
+    written. Let this end the agent's main loop, then start it anew."""
 
 
 class System(Protocol):

@@ -30,7 +30,7 @@ async def new_content(
             return await without_file(call, fields)
         check(fields)
         if fields.source_url is not None:
-            raise Invalid.field("source_url", "Send a file or an address, not both.")
+            raise Invalid.field("source_url", "must not come with a file: send a file or an address")
         asset = await content.add_file(
             call.actor,
             incoming,

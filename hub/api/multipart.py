@@ -133,7 +133,7 @@ class _Reader:
         self._text, self._charset = bytearray(), segment.charset or "utf-8"
         if "filename" in given:
             if self._name != "file" or self.has_file:
-                raise Invalid.field("file", "Send one file, in the field file.")
+                raise Invalid.field("file", "must have one file, and no other field any")
             self._text, self.has_file = None, True
             self.filename = given["filename"] or None
             if self.filename is not None and len(self.filename) > MAX_GIVEN_FILENAME:
@@ -142,7 +142,7 @@ class _Reader:
     def _take(self, text: bytearray, data: bytes) -> None:
         text += data
         if len(text) > MAX_TEXT:
-            raise Invalid.field(self._name, f"The {self._name} field has at most {MAX_TEXT} bytes.")
+            raise Invalid.field(self._name, f"must have at most {MAX_TEXT} bytes")
 
     def _end(self) -> None:
         if self._text is None:
@@ -152,7 +152,7 @@ class _Reader:
         if text is None:
             text = raw.decode("utf-8", "replace")
         if "\0" in text or "\0" in self._name:
-            raise Invalid.field(self._name.replace("\0", ""), "Texts must not contain NUL characters.")
+            raise Invalid.field(self._name.replace("\0", ""), "must not contain NUL characters")
         if text:
             self.texts[self._name] = text
 

@@ -124,7 +124,7 @@ def _parse_json(raw: bytes) -> dict[str, Any]:
     except ValueError:  # a RecursionError cannot come: orjson counts its own levels
         raise BadRequest("The body is not valid JSON.", code="not_json") from None
     if not isinstance(document, dict):
-        raise Invalid.field("body", "The body must be a JSON object.")
+        raise Invalid.field("body", "must be a JSON object")
     if _SUSPECT.search(raw) or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         _refuse_unstorable(document)
     return document
@@ -136,16 +136,16 @@ def _refuse_unstorable(document: dict[str, Any]) -> None:
         path, value = todo.pop()
         if isinstance(value, str):
             if "\0" in value:
-                raise _unstorable(path, "must not contain NUL characters.")
+                raise _unstorable(path, "must not contain NUL characters")
         elif isinstance(value, int | float):
             if abs(value) > MAX_INTEGER:  # an integer beyond 64 bits arrives here as a float
-                raise _unstorable(path, "is out of range.")
+                raise _unstorable(path, "is out of range")
         elif isinstance(value, dict | list):
             if len(path) >= MAX_DEPTH:
                 raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.", code="nested_too_deep")
             if isinstance(value, dict):
                 if any("\0" in key for key in value):
-                    raise _unstorable(path, "must not contain NUL characters.")
+                    raise _unstorable(path, "must not contain NUL characters")
                 todo.extend(((*path, key), item) for key, item in value.items())
             else:
                 todo.extend(((*path, index), item) for index, item in enumerate(value))
@@ -153,7 +153,7 @@ def _refuse_unstorable(document: dict[str, Any]) -> None:
 
 def _unstorable(path: tuple[str | int, ...], what: str) -> Invalid:
     name = wording.dotted(path) or "body"
-    return Invalid.field(name, f"The {name} field {what}")
+    return Invalid.field(name, what)
 
 
 def _pairs(text: str, where: str) -> list[tuple[str, str]]:
@@ -164,7 +164,7 @@ def _pairs(text: str, where: str) -> list[tuple[str, str]]:
         raise BadRequest(f"The {where} has more than {MAX_PARAMETERS} parameters.") from None
     for name, value in pairs:
         if "\0" in name or "\0" in value:
-            raise _unstorable((name.replace("\0", ""),), "must not contain NUL characters.")
+            raise _unstorable((name.replace("\0", ""),), "must not contain NUL characters")
     return pairs
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from hub.domain import ids
-from hub.domain.errors import Forbidden, Invalid
+from hub.domain import ids, wording
+from hub.domain.errors import Forbidden
 
 SCOPES: dict[str, str] = {
     "read:players": "List players and groups",
@@ -78,7 +78,7 @@ def grantable(actor: Actor, wanted: Iterable[str]) -> frozenset[str]:
     scopes = frozenset(wanted)
     unknown = sorted(scopes - SCOPES.keys())
     if unknown:
-        raise Invalid.field("scopes", f"Unknown scope: {', '.join(unknown)}.")
+        raise wording.unknown("scopes", "scope", unknown)
     missing = sorted(scopes - actor.scopes)
     if missing:
         raise Forbidden(f"Nobody grants what they lack: {', '.join(missing)}.", code="missing_scope")

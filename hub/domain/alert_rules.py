@@ -28,16 +28,16 @@ def checked_thresholds(
     known = THRESHOLDS[kind]
     for name in given:
         if name not in known:
-            raise Invalid.field(name, f"A rule of kind {kind} has no {name}.")
+            raise Invalid.field(name, f"is none of a rule of kind {kind}")
     if kind == "storage_low":
         found = dict(given or before or {})
         if len(found) != 1:
-            raise Invalid.field("free_mb", "Give either free_mb or free_percent.")
+            raise Invalid.field("free_mb", "must be there, or free_percent, but not both")
         return found
     found = {**(before or {}), **given}
     for name in known:
         if name not in found:
-            raise Invalid.field(name, f"A rule of kind {kind} needs it.")
+            raise Invalid.field(name, f"is required for a rule of kind {kind}")
     return found
 
 
@@ -45,10 +45,10 @@ def check_rule(kind: str, *, for_minutes: int, everyone: bool, targets: Mapping[
     """Raises Invalid for what does not go together."""
     named = any(targets.values())
     if kind == "player_offline" and for_minutes:
-        raise Invalid.field("for_minutes", "A rule of kind player_offline has offline_minutes for that.")
+        raise Invalid.field("for_minutes", "is none of a rule of kind player_offline, which has offline_minutes")
     if kind == "command_failures" and not everyone:
-        raise Invalid.field("everyone", "A rule of kind command_failures is about the commands of everyone.")
+        raise Invalid.field("everyone", "must be true for a rule of kind command_failures")
     if everyone and named:
-        raise Invalid.field("everyone", "Give either everyone or player_ids, group_ids and location_ids.")
+        raise Invalid.field("everyone", "must not come with player_ids, group_ids or location_ids")
     if not everyone and not named:
-        raise Invalid.field("everyone", "Give player_ids, group_ids or location_ids, or set everyone to true.")
+        raise Invalid.field("everyone", "must be true where there are no player_ids, group_ids or location_ids")

@@ -89,10 +89,10 @@ def checked_range(since: int, until: int) -> Range:
     """From the first millisecond of `since` to the end of the second `until`: both ends as clients write them belong to
     it. Raises Invalid (`from`, `to`)."""
     if until < since:
-        raise Invalid.field("to", "The to field must not be before from.")
+        raise Invalid.field("to", "must not be before from")
     for name, at in (("from", since), ("to", until)):
         if not 0 <= at < LAST:
-            raise Invalid.field(name, f"The {name} field must be between 1970 and 2199.")
+            raise Invalid.field(name, "must be between 1970 and 2199")
     return since, until - until % SECOND + SECOND
 
 
@@ -208,15 +208,16 @@ class Spent(NamedTuple):
         return online, abs(round(100 - online - unknown, 1)), unknown
 
 
-def spent(total: int, online: int, down: int) -> Spent:
-    """Of `total` milliseconds a player was connected for `online`, and the hub was away for `down`.
+def spent(total: int, online: int, uncounted: int) -> Spent:
+    """Of `total` milliseconds a player was connected for `online`; `uncounted` is when the hub was away, and when the
+    player was as it had said.
 
-    Time in which the hub was away is unknown. A session ends at its last sign of life, so the two hardly overlap; where
-    they do, what was seen counts.
+    That time is unknown. A session ends at its last sign of life, so the two hardly overlap; where they do, what was
+    seen counts.
     """
     total = max(total, 0)
     online = min(online, total)
-    unknown = min(down, total - online)
+    unknown = min(uncounted, total - online)
     return Spent(online, total - online - unknown, unknown)
 
 

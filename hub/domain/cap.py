@@ -163,7 +163,7 @@ def read(text: bytes) -> Message:
     """Read a message. Raises Invalid, which names the element."""
     root = _tree(text)
     if root.name != "alert":
-        raise _wrong("alert", f"The document is no alert of CAP 1.2 (namespace {NAMESPACE}).")
+        raise _wrong("alert", f"must be the root of a document of CAP 1.2 (namespace {NAMESPACE})")
     identifier, sender, sent = (_name(root, name) for name in ("identifier", "sender", "sent"))
     sent_at = _time(root, "sent")
     assert sent_at is not None  # `_name` has seen it
@@ -172,26 +172,26 @@ def read(text: bytes) -> Message:
     )
     references = tuple(root.text("references").split())
     if len(references) > MAX_INFOS or any(len(one) > 3 * MAX_ID or one.count(",") != 2 for one in references):
-        raise _wrong("references", "Each is written sender,identifier,sent, with spaces between them.")
+        raise _wrong("references", "must have each written sender,identifier,sent, with spaces between them")
     if kind in ("Update", "Cancel") and not references:
-        raise _wrong("references", f"A message of the type {kind} names those that it is about.")
+        raise _wrong("references", f"is required in a message of the type {kind}: it names those that it is about")
     blocks = root.all("info")
     if len(blocks) > MAX_INFOS:
-        raise _wrong("info", f"At most {MAX_INFOS} of them.")
+        raise _wrong("info", f"must be there at most {MAX_INFOS} times")
     if kind in ("Alert", "Update") and not blocks:
-        raise _wrong("info", "There is nothing to show.")
+        raise _wrong("info", "is required: there is nothing to show")
     infos = tuple(_info(one, sent_at) for one in blocks)
     if sum(len(ring) for info in infos for area in info.areas for ring in area.polygons) > MAX_POINTS:
-        raise _wrong("polygon", f"At most {MAX_POINTS} points.")
+        raise _wrong("polygon", f"must have at most {MAX_POINTS} points")
     if sum(len(area.circles) for info in infos for area in info.areas) > MAX_CIRCLES:
-        raise _wrong("circle", f"At most {MAX_CIRCLES} of them.")
+        raise _wrong("circle", f"must be there at most {MAX_CIRCLES} times")
     return Message(f"{sender},{identifier},{sent}", status, kind, scope, references, infos)
 
 
 def _info(block: "_Element", sent_at: int) -> Info:
     headline, event = block.text("headline"), block.text("event")
     if not headline and not event:
-        raise _wrong("event", "What has happened? Give event or headline.")
+        raise _wrong("event", "is required, or a headline")
     texts = [block.text(name, lines=True) for name in ("description", "instruction")]
     message = "\n".join(text for text in texts if text) or headline or event
     ends_at = _time(block, "expires")
@@ -229,7 +229,7 @@ def _area(block: "_Element") -> Area:
 def _polygon(text: str) -> tuple[Point, ...]:
     points = tuple(_point(pair, "polygon") for pair in text.split())
     if len(points) < 4 or points[0] != points[-1]:
-        raise _wrong("polygon", "At least four points, the last of which is the first.")
+        raise _wrong("polygon", "must have at least four points, the last of which is the first")
     return unwrapped(points)
 
 
@@ -241,27 +241,27 @@ def _circle(text: str) -> tuple[Point, float]:
 def _point(text: str, element: str) -> Point:
     latitude, comma, longitude = text.partition(",")
     if not comma:
-        raise _wrong(element, "A point is written latitude,longitude.")
+        raise _wrong(element, "must have points written latitude,longitude")
     return _number(latitude, element, -90, 90), _number(longitude, element, -180, 180)
 
 
 def _number(text: str, element: str, least: float, most: float) -> float:
     if not re.fullmatch(r"[+-]?\d{1,6}(\.\d{1,20})?", text) or not least <= float(text) <= most:
-        raise _wrong(element, f"{text[:20]!r} is not a number from {least:g} to {most:g}.")
+        raise _wrong(element, f"has {text[:20]!r}, which is not a number from {least:g} to {most:g}")
     return float(text)
 
 
 def _name(root: "_Element", name: str) -> str:
     text = root.text(name)
     if not text or len(text) > MAX_ID or re.search(r"[\s,<&]", text):
-        raise _wrong(name, f"1 to {MAX_ID} characters, without spaces, commas, < and &.")
+        raise _wrong(name, f"must have 1 to {MAX_ID} characters, without spaces, commas, < and &")
     return text
 
 
 def _word(block: "_Element", name: str, words: Sequence[str]) -> str:
     text = block.text(name)
     if text not in words:
-        raise _wrong(name, f"One of {', '.join(words)}.")
+        raise _wrong(name, f"must be one of {', '.join(words)}")
     return text
 
 
@@ -276,7 +276,7 @@ def _time(block: "_Element", name: str) -> int | None:
         rfc3339(at)  # can be told again: in UTC it may lie beyond the years 1 to 9999
         return at
     except (ValueError, OverflowError):
-        raise _wrong(name, "A time is written 2026-05-24T16:49:00-07:00.") from None
+        raise _wrong(name, "must be a time written 2026-05-24T16:49:00-07:00") from None
 
 
 def _cut(text: str, characters: int) -> str:
@@ -287,8 +287,8 @@ def _cut(text: str, characters: int) -> str:
     return (kept.rpartition(" ")[0] or kept).rstrip() + "…"
 
 
-def _wrong(element: str, text: str) -> Invalid:
-    return Invalid.field(element, text, code="bad_cap")
+def _wrong(element: str, what: str) -> Invalid:
+    return Invalid.field(element, what, code="bad_cap")
 
 
 # XML
@@ -322,7 +322,7 @@ def _tree(text: bytes) -> _Element:
 
     def start(name: str, _attributes: Any) -> None:
         if len(open_ones) > MAX_DEPTH:
-            raise _wrong("alert", "The elements nest too deeply.")
+            raise _wrong("alert", "nests its elements too deeply")
         namespace, _, local = name.rpartition(" ")
         parent = open_ones[-1]
         element = _Element(local) if namespace == NAMESPACE and parent is not None else None
@@ -338,7 +338,7 @@ def _tree(text: bytes) -> _Element:
             element.pieces.append(data)
 
     def refuse(*_: Any) -> None:
-        raise _wrong("alert", "Document types and entities are not taken.")
+        raise _wrong("alert", "must have no document type and no entities")
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = characters
@@ -346,5 +346,5 @@ def _tree(text: bytes) -> _Element:
     try:
         parser.Parse(text, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
-        raise _wrong("alert", f"This is not XML: {str(error)[:100]}.") from None
+        raise _wrong("alert", f"must be XML: {str(error)[:100]}") from None
     return top.children[0] if top.children else top

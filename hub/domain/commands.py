@@ -96,15 +96,15 @@ class DisplayPayload(Payload):
 class PlayPayload(Payload):
     """Exactly one of asset_id, playlist_id and url; it returns to the schedule after `duration_s`, or when it ends."""
 
-    asset_id: int | None = Field(None, ge=1, strict=True)
-    playlist_id: int | None = Field(None, ge=1, strict=True)
+    asset_id: int | None = Field(None, ge=1, le=2**53 - 1, strict=True)
+    playlist_id: int | None = Field(None, ge=1, le=2**53 - 1, strict=True)
     url: AnyHttpUrl | None = None
     duration_s: int | None = Field(None, ge=1, le=86_400, strict=True, description="seconds")
 
     @model_validator(mode="after")
     def _one_source(self) -> "PlayPayload":
         if sum(source is not None for source in (self.asset_id, self.playlist_id, self.url)) != 1:
-            raise ValueError("Give exactly one of asset_id, playlist_id and url.")
+            raise ValueError("must have exactly one of asset_id, playlist_id and url")
         return self
 
 
@@ -187,6 +187,7 @@ ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in 
 
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
 MAX_TTL_S = 7 * 86_400
+PLAY_DAYS = 8  # in which a `play` command may wait for its player and then last
 POLLED_WITHIN_S = 300  # a player that polls asks each minute or two: what is over before that would never reach it
 MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
 
@@ -199,7 +200,8 @@ def lookup(name: str) -> Spec:
         # The device's configuration decides how a custom command may repeat; the hub assumes the strictest.
         spec = Spec(name, CustomPayload, "once", 60, 60, ("exit_status", "output"), judge=evidence.exited)
     if spec is None:
-        raise Invalid.field("command", f"Unknown command: {name[:60]}.{_nearest(name)}", code="unknown_command")
+        what = f"names an unknown command: {name[:60]}.{_nearest(name)}"
+        raise Invalid.field("command", what, code="unknown_command")
     return spec
 
 
@@ -207,7 +209,7 @@ def _nearest(name: str) -> str:
     """What may have been meant, and all that there are."""
     near = get_close_matches(name[:60].lower(), [*CATALOGUE, *ALIASES], 1)
     meant = f" Did you mean {near[0]}?" if near else ""
-    return f"{meant} There are {', '.join(sorted(CATALOGUE))}, and custom:NAME."
+    return f"{meant} There are {', '.join(sorted(CATALOGUE))}, and custom:NAME"
 
 
 def time_to_start(spec: Spec, ttl_s: int | None, *, polls: bool) -> int:

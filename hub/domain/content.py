@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from hub.domain.errors import Conflict, Invalid
 from hub.domain.hosts import host_name
 from hub.domain.text import cut, is_seen, without_refused
+from hub.domain.wording import unknown
 
 AddressType = Literal["youtube", "web", "livestream"]
 AssetType = Literal["image", "video", "audio", "youtube", "web", "livestream"]
@@ -118,10 +119,10 @@ def sniff(head: bytes, behind: bytes = b"") -> Kind:
     `behind`. Raises Invalid on the field `file`."""
     kind = _image(head) or _container(head) or _sound(head)
     if kind is None and (foreign := _foreign(head)) is not None:
-        raise refused(f"This is {foreign}, which no screen can show.")
+        raise refused(f"is {foreign}, which no screen can show")
     kind = kind or _cut_at_its_start(head)
     if kind is None:
-        raise refused("This is not a picture, a video or a sound that is known here, which no screen can show.")
+        raise refused("is not a picture, a video or a sound that is known here, which no screen can show")
     if tag_length(head):  # written before sounds of any kind
         return _sound(behind) or kind
     return kind
@@ -137,9 +138,9 @@ def tag_length(head: bytes) -> int:
     return size + (20 if head[5] & 0x10 else 10)  # the footer, where there is one, is as long as the header
 
 
-def refused(text: str) -> Invalid:
-    """A file that is not taken; the text is for the person who chose it."""
-    return Invalid.field("file", text, code="bad_file")
+def refused(what: str) -> Invalid:
+    """A file that is not taken; `what` as in `Invalid.field`."""
+    return Invalid.field("file", what, code="bad_file")
 
 
 def _image(head: bytes) -> Kind | None:
@@ -199,7 +200,7 @@ def _iso(head: bytes) -> Kind:
         return AVIF
     major = head[8:12]
     if major in _HEIC:
-        raise refused("HEIC pictures are not shown by screens: save it as JPEG.")
+        raise refused("is a HEIC picture, which no screen can show: save it as JPEG")
     if major in _SOUND_BRANDS:
         return M4A
     return QUICKTIME if major == b"qt  " else MP4
@@ -331,14 +332,14 @@ def address(kind: str, text: str) -> str:
             port = "".join(place.rpartition(":")[1:]) if parts.port is not None else ""
             text = text.replace(parts.netloc, f"{account}{at}{host}{port}", 1)
     except ValueError:
-        raise Invalid.field("source_url", "This is not an address.") from None
+        raise Invalid.field("source_url", "must be an address") from None
     if parts.scheme not in SCHEMES[kind] or not host or len(text) > MAX_ADDRESS:
         schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES[kind])
-        raise Invalid.field("source_url", f"A {kind} address begins with one of {schemes} and names a host.")
+        raise Invalid.field("source_url", f"must begin with one of {schemes} and name a host, for the type {kind}")
     if re.search(r"[\s\x00-\x1f\x7f\\<>\"]", text):
-        raise Invalid.field("source_url", "An address has no spaces, quotes or control characters.")
+        raise Invalid.field("source_url", "must have no spaces, quotes or control characters")
     if kind == "youtube" and not _YOUTUBE.fullmatch(host):
-        raise Invalid.field("source_url", "This is not an address of YouTube; use the type web for other pages.")
+        raise Invalid.field("source_url", "must be an address of YouTube; use the type web for other pages")
     return quote(text, safe=":/?#[]@!$&'()*+,;=%-._~")
 
 
@@ -364,7 +365,7 @@ def place(parents: Mapping[int, int | None], folder_id: int | None, parent_id: i
     depth, at = 1, parent_id
     while at is not None:
         if at not in parents:
-            raise Invalid.field("parent_id", "There is no such folder.")
+            raise unknown("parent_id", "folder")
         if at == folder_id:
             raise Conflict("A folder cannot be inside itself.", code="folder_cycle")
         depth, at = depth + 1, parents[at]

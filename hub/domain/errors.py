@@ -89,9 +89,14 @@ class Invalid(HubError):
     status, code, message = 422, "invalid", "The given data was invalid."
 
     @classmethod
-    def field(cls, name: str, text: str, *, code: str | None = None) -> "Invalid":
-        """One wrong field; the text is for the person who filled it in."""
-        return cls(errors={name: [text]}, code=code)
+    def field(cls, name: str, what: str, *, code: str | None = None) -> "Invalid":
+        """One wrong field. `what` goes on after "The ... field", without a full stop."""
+        return cls(errors={name: [sentence(name, what)]}, code=code)
+
+
+def sentence(name: str, what: str) -> str:
+    """What is wrong with a field, for the person who filled it in; `body` is the whole of it."""
+    return f"The {name} {what}." if name == "body" else f"The {name} field {what}."
 
 
 class TooMany(HubError):

@@ -171,7 +171,7 @@ def number_of(cursor: str, log_id: str, field: str = "after") -> int:
     """The number in a cursor `<log id>-<number>`. Raises Invalid (`field`) for one of another log."""
     name, _, number = cursor.rpartition("-")
     if name != log_id or not number.isascii() or not number.isdigit() or len(number) > 18:
-        raise Invalid.field(field, "This cursor is not of this hub's log.", code="unknown_cursor")
+        raise Invalid.field(field, "must be a cursor of this hub's log", code="unknown_cursor")
     return int(number)
 
 

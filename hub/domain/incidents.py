@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from hub.domain.opening_hours import Hours, open_ms, reached_at
+from hub.domain.presence import PLANNED
 from hub.domain.timeline import Window
 from hub.domain.times import MINUTE, rfc3339
 
@@ -77,8 +78,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is known of a player. `online`, `since` and `epoch` are of its presence (epoch 0: it was never there);
-    `hours` and `zone` are those of its location."""
+    """What is known of a player. `online`, `since`, `reason` and `epoch` are of its presence (epoch 0: it was never
+    there); `hours` and `zone` are those of its location."""
 
     id: int
     team_id: int
@@ -93,6 +94,7 @@ class Watched:
     read_at: int | None = None
     hours: Hours | None = None
     zone: str = "UTC"
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +251,11 @@ def _absence(rule: Rule, player: Watched, now: int, blind: Sequence[Window]) -> 
     if not player.epoch:
         return None
     needed = int(rule.thresholds["offline_minutes"]) * MINUTE
-    due_at = reached_at(player.hours, player.zone, player.since, needed, blind)
+    missed_at = player.since + PLANNED.get(player.reason or "", 0)
+    due_at = reached_at(player.hours, player.zone, missed_at, needed, blind)
     measured: dict[str, Any] = {}
     if due_at is not None and due_at <= now:
-        minutes = open_ms(player.hours, player.zone, player.since, now, blind) // MINUTE
+        minutes = open_ms(player.hours, player.zone, missed_at, now, blind) // MINUTE
         measured = {"offline_since": rfc3339(player.since), "offline_minutes": minutes}
     return _Reading(True, player.since, due_at, measured)
 

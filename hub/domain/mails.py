@@ -56,7 +56,7 @@ def checked_address(field: str, address: str) -> str:
             return Address(addr_spec=address).addr_spec
     except (ValueError, IndexError, MessageError):  # what its parser says to texts that are no address
         pass
-    raise Invalid.field(field, "This is not an e-mail address.")
+    raise Invalid.field(field, "must be an e-mail address")
 
 
 def compose(mail: Mail, sender: str, log_id: str) -> EmailMessage:

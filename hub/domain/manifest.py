@@ -146,7 +146,7 @@ def gathering(world: World, stock: Stock, shown: set[Shown]) -> Work[dict[str, A
     for number, id in enumerate(sorted(own)):
         if number % SOME == 0:
             yield
-        assets[str(id)] = _asset(own[id])
+        assets[str(id)] = asset_told(own[id])
     return {
         "playlists": playlists,
         "layouts": {str(id): _layout(world.layouts[id]) for id in layouts},
@@ -204,7 +204,7 @@ def _layout(layout: Layout) -> dict[str, Any]:
     return {"name": layout.name, "width": layout.width, "height": layout.height, "zones": zones}
 
 
-def _asset(asset: Asset) -> dict[str, Any]:
+def asset_told(asset: Asset) -> dict[str, Any]:
     return {
         "type": asset.type,
         "name": asset.name,

@@ -94,7 +94,7 @@ def checked_redirect(uri: str) -> str:
 
 
 def _wrong(uri: str, what: str) -> Invalid:
-    return Invalid.field("redirect_uris", f"{uri[:100]} {what}.")
+    return Invalid.field("redirect_uris", f"has {uri[:100]}, which {what}")
 
 
 def answer_url(redirect_uri: str, values: Mapping[str, str | None]) -> str:

@@ -31,16 +31,16 @@ def read_hours(entries: Sequence[Mapping[str, Any]]) -> Hours:
     """Hours that a client wrote: `days`, `from` and `to` of each. Raises Invalid with the field named
     (`opening_hours.0.from`)."""
     if not entries:
-        raise Invalid.field("opening_hours", "Give at least one entry, or null for always open.")
+        raise Invalid.field("opening_hours", "must have at least one entry, or be null for always open")
     if len(entries) > MAX_HOURS:
-        raise Invalid.field("opening_hours", f"At most {MAX_HOURS} entries.")
+        raise Invalid.field("opening_hours", f"must have at most {MAX_HOURS} entries")
     return tuple(_read(f"opening_hours.{index}.", entry) for index, entry in enumerate(entries))
 
 
 def _read(where: str, entry: Mapping[str, Any]) -> Rule:
     days = [DAYS.index(day) + 1 for day in entry["days"]]
     if not days:
-        raise Invalid.field(where + "days", f"Name at least one of {', '.join(DAYS)}.")
+        raise Invalid.field(where + "days", f"must name at least one of {', '.join(DAYS)}")
     for name in ("from", "to"):
         if not entry[name]:
             raise Invalid.field(where + name, A_TIME)
@@ -48,7 +48,7 @@ def _read(where: str, entry: Mapping[str, Any]) -> Rule:
         return read_rule(days_of_week=days, start_time=entry["from"], end_time=entry["to"])
     except Invalid as error:
         names = {"start_time": "from", "end_time": "to"}
-        raise Invalid(errors={where + names[name]: texts for name, texts in (error.errors or {}).items()}) from None
+        raise Invalid.field(where + names[next(iter(error.errors or names))], A_TIME) from None
 
 
 def told(hours: Hours | None) -> list[dict[str, Any]] | None:

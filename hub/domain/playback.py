@@ -54,7 +54,7 @@ class Target:
     def read(cls, kind: str, number: int) -> "Target":
         """By any face's word. Raises Invalid (`targets`)."""
         if kind not in TARGET_KINDS:
-            raise Invalid.field("targets", f"A target is one of {', '.join(TARGET_KINDS)}.")
+            raise Invalid.field("targets", f"must have targets of the types {', '.join(TARGET_KINDS)}")
         return cls(TARGET_KINDS[kind], number)
 
 
@@ -62,18 +62,18 @@ def checked_zones(zones: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Zones as they are kept: in percent of the canvas with four places, each inside it, each playing one thing or
     nothing. They may lie over one another: a later one is in front. Raises Invalid (`zones.0.width`)."""
     if len(zones) > MAX_ZONES:
-        raise Invalid.field("zones", f"At most {MAX_ZONES} zones.")
+        raise Invalid.field("zones", f"must have at most {MAX_ZONES} entries")
     kept = []
     for index, zone in enumerate(zones):
         where = f"zones.{index}."
         box = {side: round(float(zone[side]), 4) for side in ("x", "y", "width", "height")}
         for start, length in (("x", "width"), ("y", "height")):
             if not 0 <= box[start] <= 100:
-                raise Invalid.field(where + start, "Zones are placed in percent of the canvas, from 0 to 100.")
+                raise Invalid.field(where + start, "must be a place in percent of the canvas, from 0 to 100")
             if box[length] <= 0 or box[start] + box[length] > 100 + _ROUNDING:
-                raise Invalid.field(where + length, "The zone must have a size and lie inside the canvas.")
+                raise Invalid.field(where + length, "must be more than 0 and end inside the canvas")
         if zone.get("playlist_id") is not None and zone.get("asset_id") is not None:
-            raise Invalid.field(where + "asset_id", "A zone plays a playlist or shows an asset, not both.")
+            raise Invalid.field(where + "asset_id", "must not come with a playlist_id: a zone has one of them")
         content = {name: zone.get(name) for name in ("playlist_id", "asset_id")}
         kept.append({"name": zone.get("name") or f"Zone {index + 1}", "position": index + 1} | box | content)
     return kept
@@ -83,7 +83,7 @@ def price_micros(price: str) -> int:
     """Millionths of the currency's unit in a decimal number such as `0.05`. Raises Invalid (`price`)."""
     units, _, places = price.partition(".")
     if not _PRICE.fullmatch(price) or (micros := int(units) * MICROS + int(places.ljust(6, "0"))) > MAX_PRICE * MICROS:
-        raise Invalid.field("price", f"Give a number from 0 to {MAX_PRICE:,} with at most six places, such as 0.05.")
+        raise Invalid.field("price", f"must be a number from 0 to {MAX_PRICE:,} with at most six places, such as 0.05")
     return micros
 
 
@@ -97,7 +97,7 @@ def price(micros: int) -> str:
 def checked_currency(code: str) -> str:
     """An ISO 4217 code in capitals. Raises Invalid (`currency`)."""
     if code.upper() not in CURRENCIES:
-        raise Invalid.field("currency", "Give a currency by its three letters, such as EUR.")
+        raise Invalid.field("currency", "must be the three letters of a currency, such as EUR")
     return code.upper()
 
 
@@ -108,7 +108,7 @@ def checked_zone_name(name: str) -> str:
             return ZoneInfo(name).key
     except (LookupError, ValueError, OSError):  # unknown, not a name at all, or the name of a folder
         pass
-    raise Invalid.field("timezone", "Give a time zone by its IANA name, such as Europe/Berlin.")
+    raise Invalid.field("timezone", "must be the IANA name of a time zone, such as Europe/Berlin")
 
 
 def checked_day(field: str, text: str) -> str:
@@ -118,7 +118,7 @@ def checked_day(field: str, text: str) -> str:
             return text
     except ValueError:
         pass
-    raise Invalid.field(field, "Give a date as YYYY-MM-DD.")
+    raise Invalid.field(field, "must be a date as YYYY-MM-DD")
 
 
 def checked_span(start_date: str | None, end_date: str | None) -> None:
@@ -127,4 +127,4 @@ def checked_span(start_date: str | None, end_date: str | None) -> None:
         if day is not None:
             checked_day(field, day)
     if start_date and end_date and end_date < start_date:
-        raise Invalid.field("end_date", "The last day is before the first.")
+        raise Invalid.field("end_date", "must not be before start_date")

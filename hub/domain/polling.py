@@ -32,6 +32,23 @@ PROVABLE: Final = ("reboot", "set_volume")
 SILENT: Final = ("lock", "unlock")
 """Commands that are not handed over as such: each answer to a heartbeat says whether the device is locked."""
 
+CARRIED: Final = ("volume", "locked", "pin")
+"""Desired settings that the answer to a heartbeat can carry."""
+
+
+def wished(settings: Mapping[str, Any], readings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The payload of a `set_volume` for a device whose heartbeat tells another volume than it is to have, else None."""
+    volume, told = settings.get("volume"), readings.get("volume")
+    return None if volume is None or told is None or told == volume else {"volume": volume}
+
+
+def unsupported(settings: Mapping[str, Any], readings: Mapping[str, Any]) -> dict[str, str]:
+    """Which desired settings a device cannot be brought to, and why; `readings` are the latest that it told."""
+    failed = {name: "A player that polls cannot be told of this." for name in settings if name not in CARRIED}
+    if settings.get("volume") is not None and readings.get("volume") is None:
+        failed["volume"] = "This player tells no volume, so it is not kept to one."
+    return {name: reason for name, reason in failed.items() if settings[name] is not None}
+
 
 def noted(command: str, readings: Mapping[str, Any]) -> dict[str, Any] | None:
     """What to remember of the heartbeat that a command is handed over with, to judge a later one by."""

@@ -15,9 +15,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from hub.domain.commands import CATALOGUE
 from hub.domain.times import MINUTE, SECOND, is_due, is_recent, rfc3339
 
-Reason = Literal["bye", "silent", "lost", "drain", "crash", "replaced", "revoked", "quarantined", "protocol", "slow"]
+Reason = Literal[
+    "bye", "rebooting", "updating", "silent", "lost", "drain", "crash", "replaced", "revoked", "quarantined",
+    "protocol", "slow",
+]  # fmt: skip
+"""Why a connection ended. The first three are the player's own word, and said before it goes."""
+
+PLANNED: Mapping[str, int] = {
+    "rebooting": CATALOGUE["reboot"].finish_within_s * SECOND,
+    "updating": CATALOGUE["update_agent"].finish_within_s * SECOND,
+}
+"""How long a player may be away for what it said, in milliseconds: that much is planned, and no failure."""
 
 PICTURE = "~picture"
 """Among what a player reported: the latest that it noticed of its picture, and when. No setting is called so."""
@@ -40,7 +51,7 @@ class Graces:
     polling: int = 90 * SECOND  # not after an end, but after the last poll
 
     def after(self, reason: Reason) -> int:
-        if reason in ("bye", "silent", "revoked", "quarantined"):
+        if reason in ("bye", "rebooting", "updating", "silent", "revoked", "quarantined"):
             return 0  # said goodbye, was silent for longer than any grace, or was put out by us
         return {"drain": self.drain, "crash": self.crash}.get(reason, self.unclean)
 
@@ -82,7 +93,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a hello says of the device; `capabilities` are command names."""
+    """What a hello says of the device; `capabilities` are command names, `ip_address` is its own word."""
 
     hardware_id: str
     model: str | None
@@ -94,6 +105,7 @@ class Device:
     capabilities: tuple[str, ...]
     boot_id: str | None = None
     agent_version: str | None = None
+    ip_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ DAY_TYPES: Final = ("weekday", "weekend", "holiday")
 """A holiday is neither of the other two, whatever day of the week it falls on."""
 WEATHER: Final = ("clear", "cloudy", "fog", "rain", "snow", "storm")
 
-A_TIME: Final = "Give a time of day as HH:MM, from 00:00 to 23:59, or 24:00 for midnight."
+A_TIME: Final = "must be a time of day as HH:MM, from 00:00 to 23:59, or 24:00 for midnight"
 
 _SYNONYMS: Final = {
     "sunny": "clear", "clouds": "cloudy", "overcast": "cloudy", "mist": "fog", "foggy": "fog", "drizzle": "rain",
@@ -162,12 +162,12 @@ def read_rule(
     as here (`conditions.0.value`)."""
     days_of_week, conditions = days_of_week or (), conditions or ()
     if any(day not in range(8) for day in days_of_week):
-        raise Invalid.field("days_of_week", "Days are 1 (Monday) to 6 (Saturday), and 0 or 7 for Sunday.")
+        raise Invalid.field("days_of_week", "must have days from 1 (Monday) to 6 (Saturday), and 0 or 7 for Sunday")
     if len(conditions) > MAX_CONDITIONS:
-        raise Invalid.field("conditions", f"At most {MAX_CONDITIONS} conditions.")
+        raise Invalid.field("conditions", f"must have at most {MAX_CONDITIONS} entries")
     first, last = _date("start_date", start_date), _date("end_date", end_date)
     if first and last and last < first:
-        raise Invalid.field("end_date", "The last day is before the first.")
+        raise Invalid.field("end_date", "must not be before start_date")
     return Rule(
         days=frozenset((day - 1) % 7 for day in days_of_week) or EVERY_DAY,
         start_minute=_minute("start_time", start_time, _minute_of),
@@ -209,7 +209,7 @@ def _date(field: str, text: str | None) -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise Invalid.field(field, "Give a date as YYYY-MM-DD.")
+    raise Invalid.field(field, "must be a date as YYYY-MM-DD")
 
 
 def _condition(where: str, entry: Mapping[str, Any]) -> Condition:
@@ -217,15 +217,15 @@ def _condition(where: str, entry: Mapping[str, Any]) -> Condition:
     kind: Any = entry.get("type")
     operator: Any = entry.get("operator")
     if kind not in ("weather", "day_type", "time_range"):
-        raise Invalid.field(where + "type", "A condition is about weather, day_type or time_range.")
+        raise Invalid.field(where + "type", "must be weather, day_type or time_range")
     if operator not in OPERATORS:
-        raise Invalid.field(where + "operator", f"Give one of {', '.join(OPERATORS)}.")
+        raise Invalid.field(where + "operator", f"must be one of {', '.join(OPERATORS)}")
     value = " ".join(str(entry.get("value", "")).lower().split())
     if kind == "time_range":
         return _time_range(where, operator, value)
     if kind == "day_type":
         if value not in DAY_TYPES:
-            raise Invalid.field(where + "value", f"Give one of {', '.join(DAY_TYPES)}.")
+            raise Invalid.field(where + "value", f"must be one of {', '.join(DAY_TYPES)}")
         _only(where, operator, ("eq", "neq"))
         return Condition(kind, operator, value)
     value = _SYNONYMS.get(value, value)
@@ -237,7 +237,7 @@ def _condition(where: str, entry: Mapping[str, Any]) -> Condition:
 
 def _only(where: str, operator: str, allowed: Sequence[str]) -> None:
     if operator not in allowed:
-        raise Invalid.field(where + "operator", f"With this value, give one of {', '.join(allowed)}.")
+        raise Invalid.field(where + "operator", f"must be one of {', '.join(allowed)} with this value")
 
 
 def _time_range(where: str, operator: Operator, value: str) -> Condition:
@@ -246,7 +246,7 @@ def _time_range(where: str, operator: Operator, value: str) -> Condition:
     start, _, end = value.partition("-")
     minutes = _minute_of(start.strip()), _end_minute_of(end.strip())
     if minutes[0] is None or minutes[1] is None:
-        raise Invalid.field(where + "value", "Give a time range as HH:MM-HH:MM, such as 09:00-17:00.")
+        raise Invalid.field(where + "value", "must be a time range as HH:MM-HH:MM, such as 09:00-17:00")
     text = f"{clock(minutes[0])}-{clock(minutes[1])}"
     return Condition("time_range", operator, text, None, (minutes[0], minutes[1]))
 
@@ -254,7 +254,7 @@ def _time_range(where: str, operator: Operator, value: str) -> Condition:
 def _degrees(where: str, operator: Operator, value: str, unit: Any) -> Condition:
     known = _UNITS.get(str(unit or "celsius").strip().lower().removeprefix("°"))
     if known is None:
-        raise Invalid.field(where + "unit", "Temperatures are in celsius or fahrenheit.")
+        raise Invalid.field(where + "unit", "must be celsius or fahrenheit")
     if operator == "between":
         pair = _NUMBERS.fullmatch(value)
         texts = [pair[1], pair[2]] if pair else []
@@ -264,7 +264,7 @@ def _degrees(where: str, operator: Operator, value: str, unit: Any) -> Condition
     if not degrees or any(abs(degree) > _HOTTEST for degree in degrees):
         raise Invalid.field(
             where + "value",
-            f"Give a temperature such as 30, with between two such as 10-20, or one of {', '.join(WEATHER)}.",
+            f"must be a temperature such as 30, with between two such as 10-20, or one of {', '.join(WEATHER)}",
         )
     told = "-".join(_plain(degree) for degree in degrees)
     return Condition("weather", operator, told, known, tuple(_celsius(degree, known) for degree in degrees))

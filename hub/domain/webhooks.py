@@ -47,19 +47,19 @@ def checked_url(text: str, allow_networks: Sequence[Network]) -> str:
         host, port = parts.hostname, parts.port
         name = host_name(host) if host else ""
     except ValueError as error:
-        raise _wrong("This is not an address.") from error
+        raise _wrong("must be an address") from error
     if parts.scheme not in ("https", "http") or not name or port == 0:
-        raise _wrong("The address must start with https:// and name a host.")
+        raise _wrong("must start with https:// and name a host")
     if "@" in parts.netloc:
-        raise _wrong("No user name or password in the address: deliveries are signed instead.")
+        raise _wrong("must have no user name or password: deliveries are signed instead")
     if "#" in text:
-        raise _wrong("No fragment (#) in the address: it would never be sent.")
+        raise _wrong("must have no fragment (#): it would never be sent")
     plain = parts.scheme == "http"
     if plain and not allow_networks:
-        raise _wrong(f"The address must start with https://. Plain http is for networks named in {ALLOW_SETTING} only.")
+        raise _wrong(f"must start with https://. Plain http is for networks named in {ALLOW_SETTING} only")
     literal = address_of(name)
     if literal is not None and (refusal := refused(literal, allow_networks, plain=plain)):
-        raise _wrong(refusal)
+        raise _wrong(f"leads where nothing is delivered: {refusal.removesuffix('.')}")
     netloc = (f"[{name}]" if ":" in name else name) + (f":{port}" if port is not None else "")
     path, query = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~"), quote(parts.query, safe="/%:@!$&'()*+,;=~?")
     return urlunsplit((parts.scheme, netloc, path, query, ""))
@@ -77,8 +77,8 @@ def refused(address: Address, allow_networks: Sequence[Network], *, plain: bool)
     return None
 
 
-def _wrong(text: str) -> Invalid:
-    return Invalid.field("url", text)
+def _wrong(what: str) -> Invalid:
+    return Invalid.field("url", what)
 
 
 # What it says

@@ -1,13 +1,15 @@
 """The words for what is wrong with input, wherever it is checked: by dotted name, with a sentence for each fault."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hub.domain.errors import Invalid
+from hub.domain.errors import Invalid, sentence
 
 MAX_FAULTS: Final = 20  # told in one answer; nobody fixes more at a time
+MAX_UNKNOWN: Final = 10  # of one list, likewise
 
 
 def invalid(error: ValidationError, *within: str) -> Invalid:
@@ -61,14 +63,24 @@ _SENTENCES: Final = {
 
 def _sentence(name: str, fault: ErrorDetails) -> str:
     kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "value_error":  # raised by a validator of ours, which wrote the sentence
-        return str(context["error"])
+    if kind == "value_error":  # raised by a validator of ours
+        return sentence(name, str(context["error"]))
     if kind == "string_too_short":
         shortest = context["min_length"]
-        return f"The {name} field must " + (
-            "not be empty." if shortest == 1 else f"have at least {shortest} characters."
-        )
-    sentence = _SENTENCES.get(kind)
-    if sentence is None:
-        return f"The {name} field is not valid: {fault['msg'][:1].lower()}{fault['msg'][1:]}."
-    return f"The {name} field {sentence.format_map(context)}."
+        return sentence(name, "must not be empty" if shortest == 1 else f"must have at least {shortest} characters")
+    if kind == "too_short" and context["min_length"] == 1:
+        return sentence(name, "must not be empty")
+    what = _SENTENCES.get(kind)
+    if what is None:
+        return sentence(name, f"is not valid: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
+    return sentence(name, what.format_map(context))
+
+
+def unknown(name: str, thing: str, which: Iterable[object] = ()) -> Invalid:
+    """A field names something that is not there for the caller: one `thing`, or those in `which` of a list."""
+    some = [str(one)[:64] for one in which]
+    if not some:
+        return Invalid.field(name, f"names an unknown {thing}")
+    named = ", ".join(some[:MAX_UNKNOWN]) + (" and more" if len(some) > MAX_UNKNOWN else "")
+    several = len(some) > 1
+    return Invalid.field(name, f"names {'' if several else 'an '}unknown {thing}{'s' if several else ''}: {named}")

@@ -141,6 +141,7 @@ class Hello:
     journal: Annotated[list[JournalEntry], Many(1000)]
     revision: Id | None = None
     settings: JsonObject | None = None
+    ip_address: Annotated[str, Text(64)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,10 +355,11 @@ class Sync:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Converge to these settings and report."""
+    """Converge to these settings and report. `name` is the player's, for the screen."""
 
     type: ClassVar[str] = "settings"
     desired: JsonObject
+    name: Label | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

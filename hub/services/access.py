@@ -18,7 +18,7 @@ from hub.domain.times import is_due, now_ms, rfc3339, rfc3339_or_none
 from hub.store import events, people, players, teams
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
-from hub.store.people import Use
+from hub.store.people import USES_KEPT, Place, Use
 from hub.store.tables import ApiKey
 from hub.store.teams import FoundKey
 from hub.store.writer import UnitMaker
@@ -56,7 +56,7 @@ class Access:
         self._lookups: dict[CredentialKind, Lookup] = {}
         self._writers: dict[str, UnitMaker] = {}
         self._known: dict[str, tuple[Actor, int]] = {}  # digest: (actor, good until)
-        self._used: dict[Credential, Use] = {}
+        self._used: dict[Credential, dict[Place, Use]] = {}  # unwritten, the newest of each credential last
         self._forgotten = 0
         self.accept("key", self._by_key, teams.used)
         self.accept("player", self._by_player_token)
@@ -84,8 +84,15 @@ class Access:
             if digest in self._known:
                 self._known[digest] = (actor, until)
         if actor.credential is not None:
-            self._used[actor.credential] = (actor.credential.id, now, address, agent)
+            self._note(actor.credential, now, address, agent)
         return actor
+
+    def _note(self, credential: Credential, now: int, address: str | None, agent: str | None) -> None:
+        uses = self._used.setdefault(credential, {})
+        uses.pop((address, agent), None)
+        if len(uses) >= USES_KEPT:
+            del uses[next(iter(uses))]
+        uses[address, agent] = (credential.id, now, address, agent)
 
     async def _look_up(self, token: str, digest: str, now: int) -> tuple[Actor, int] | None:
         kind = credential_kind(token)
@@ -119,15 +126,19 @@ class Access:
         )
 
     async def flush(self) -> None:
-        """Write when, from where and with what each credential was last used."""
-        used = dict(self._used)
+        """Write when, from where and with what each credential was last used: all of one kind in one transaction."""
+        used = {credential: list(uses.items()) for credential, uses in self._used.items()}
         for kind, writer in self._writers.items():
-            uses = [use for credential, use in used.items() if credential.kind == kind]
+            uses = [use for credential, some in used.items() if credential.kind == kind for _, use in some]
             if uses:
                 await self._db.write(writer, uses)
-        for credential, use in used.items():
-            if self._used.get(credential) is use:  # else it was used again meanwhile
-                del self._used[credential]
+        for credential, some in used.items():
+            left = self._used.get(credential, {})
+            for place, use in some:
+                if left.get(place) is use:  # else it was used again meanwhile
+                    del left[place]
+            if not left:
+                self._used.pop(credential, None)
 
     def forget(self, subject: Sequence[Any]) -> None:
         """A credential, or all of a user or a team, ended or changed, here or on another node."""
@@ -160,13 +171,26 @@ class Access:
     async def keys(self, actor: Actor, *, own: bool = False) -> list[dict[str, Any]]:
         """The team's keys, or the caller's `own`: those that act as the same person. Raises Forbidden."""
         actor.require("admin")
-        unwritten = dict(self._used)  # before the database is read, so that none slips through between
+        unwritten = {credential: [*uses.values()] for credential, uses in self._used.items()}  # before what is written
         async with self._db.session() as session:
             found = await teams.keys(session, actor.team_id)
         for key in found:
-            if key.id is not None and (use := unwritten.get(Credential("key", key.id))) is not None:
-                _, key.last_used_at, key.last_address, key.last_agent = use
+            _use(key, unwritten.get(Credential("key", key.id or 0), ()))
         return [describe_key(key) for key in found if not own or key.user_id == actor.user_id]
+
+    async def key(self, actor: Actor, key_id: int) -> dict[str, Any]:
+        """One key, with the latest `uses` of it: {"used_at", "address", "agent"} of each address and User-Agent that
+        used it, newest first. Raises Forbidden, NotFound."""
+        actor.require("admin")
+        unwritten = [*self._used.get(Credential("key", key_id), {}).values()]  # before what is written
+        async with self._db.session() as session:
+            key = await teams.key(session, actor.team_id, key_id)
+            written = await teams.uses(session, key_id)
+        _use(key, unwritten)
+        latest = {(address, agent): at for _, at, address, agent in (*written, *unwritten)}
+        newest = sorted(latest.items(), key=lambda use: use[1], reverse=True)[:USES_KEPT]
+        uses = [{"used_at": rfc3339(at), "address": address, "agent": agent} for (address, agent), at in newest]
+        return describe_key(key) | {"uses": uses}
 
     async def create_key(
         self,
@@ -182,7 +206,7 @@ class Access:
         actor.require("admin")
         now = self._clock()
         if expires_at is not None and expires_at <= now:
-            raise Invalid.field("expires_at", "This time is over.")
+            raise Invalid.field("expires_at", "must be a time in the future")
         granted = grantable(actor, scopes)
         secret = secret or ids.new_secret(ids.API_KEY_PREFIX)
         key = ApiKey(
@@ -244,6 +268,7 @@ class Access:
             key = await teams.key(session, actor.team_id, key_id)
             key.revoked_at = now
             session.add(key)
+            await teams.forget_uses(session, key_id)
             await self._db.run(session, events.append(_event("key.revoked", key, actor, face, now)))
         self._revoked(actor, key_id)
 
@@ -295,6 +320,12 @@ def key_actor(found: FoundKey | None) -> Found | None:
 
 def _event(kind: str, key: ApiKey, actor: Actor, face: str, now: int) -> Event:
     return Event(kind, key.team_id, now, key_facts(key), actor=actor, face=face)
+
+
+def _use(key: ApiKey, unwritten: Sequence[Use]) -> None:
+    """Show the newest use that is not written yet, if there is one."""
+    if unwritten:
+        _, key.last_used_at, key.last_address, key.last_agent = unwritten[-1]
 
 
 def key_facts(key: ApiKey) -> dict[str, Any]:

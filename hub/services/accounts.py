@@ -304,7 +304,7 @@ def plain_email(email: str) -> str:
 
 
 def email_taken() -> Invalid:
-    return Invalid.field("email", "The email has already been taken.", code="email_taken")
+    return Invalid.field("email", "has already been taken", code="email_taken")
 
 
 def user_actor(user: User, team: Team, *, credential: Credential | None = None, address: str | None = None) -> Actor:

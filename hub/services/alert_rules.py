@@ -20,7 +20,7 @@ from hub.store.database import Database
 from hub.store.tables import AlertRule
 from hub.store.targets import OF_RULES
 
-NO_MAIL = "There is no mail server. Whoever runs this hub can name one in the setting smtp.host."
+NO_MAIL = "needs a mail server. Whoever runs this hub can name one in the setting smtp.host"
 
 
 class AlertRules:
@@ -143,7 +143,7 @@ class AlertRules:
         if emails and not self._has_mail:
             raise Invalid.field("emails", NO_MAIL, code="no_mail_server")
         if len(emails) > rules.MAX_EMAILS:
-            raise Invalid.field("emails", f"At most {rules.MAX_EMAILS} addresses.")
+            raise Invalid.field("emails", f"must have at most {rules.MAX_EMAILS} entries")
         return list(dict.fromkeys(checked_address(f"emails.{index}", one) for index, one in enumerate(emails)))
 
 

@@ -328,18 +328,18 @@ class Alerts:
 def _check_aim(alert: Alert, targets: Targets) -> None:
     named = any(targets.values())
     if alert.everyone and named:
-        raise Invalid.field("everyone", "Name the players, groups and locations, or everyone; not both.")
+        raise Invalid.field("everyone", "must not come with player_ids, group_ids or location_ids")
     if not alert.everyone and not named:
-        raise Invalid.field("everyone", "Give player_ids, group_ids or location_ids, or set everyone to true.")
+        raise Invalid.field("everyone", "must be true where there are no player_ids, group_ids or location_ids")
 
 
 def _check_end(alert: Alert, now: int | None) -> None:
     """`now`: an end before it is refused; None where the end is not being set."""
     if alert.ends_at is not None:
         if alert.ends_at <= alert.starts_at:
-            raise Invalid.field("ends_at", "The end must come after the beginning.")
+            raise Invalid.field("ends_at", "must be after starts_at")
         if now is not None and alert.ends_at <= now:
-            raise Invalid.field("ends_at", "This time is over. To end the alert now, clear it.")
+            raise Invalid.field("ends_at", "must be a time in the future. To end the alert now, clear it")
 
 
 def _raised(alert: Alert) -> Raised:

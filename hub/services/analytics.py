@@ -135,7 +135,7 @@ class Analytics:
             zone = await self._zone(session, actor.team_id, timezone)
             starts = list(islice(periods(*span, granularity, zone), PERIODS_LIMIT + 1))
             if len(starts) > PERIODS_LIMIT:
-                text = f"The range has more than {PERIODS_LIMIT:,} such periods; take longer ones or a shorter range."
+                text = f"makes more than {PERIODS_LIMIT:,} periods of this range; take longer ones or a shorter range"
                 raise Invalid.field("granularity", text)
             quarters = await self._quarters(session, actor.team_id, span, player_id, layout_id)
         return [
@@ -236,9 +236,8 @@ class Analytics:
         times = []
         for one in await store.connected(session, team_id, (since, max(since, until))):
             there = max(since, one.created_at)
-            times.append(
-                (one.player_id, one.name, spent(until - there, one.online_ms, within(downtimes, there, until)))
-            )
+            uncounted = within(downtimes, there, until) + one.planned_ms
+            times.append((one.player_id, one.name, spent(until - there, one.online_ms, uncounted)))
         return times
 
 

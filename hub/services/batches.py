@@ -15,6 +15,7 @@ from hub.domain.errors import HubError, Invalid, NotFound, Unavailable
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.commands import Commands, Origin, new_row
+from hub.store import asked
 from hub.store import batches as store
 from hub.store import commands as command_store
 from hub.store import players as player_store
@@ -73,6 +74,8 @@ class Batches:
             members = await player_store.members(session, group_id)
             targets = await store.targets(session, actor.team_id, members)
             full = await store.full(session, members)
+            if spec.name == "play":
+                await self._db.run(session, asked.check(actor.team_id, payload))
         able, skipped = [], []
         polling = {player.id for player, _ in targets if player.uuid is not None and player.token_digest is None}
         for player, online in targets:
@@ -88,7 +91,7 @@ class Batches:
         if dry_run:
             return {"would_send": able, "skipped": skipped}
         if not able and skipped:
-            raise Invalid.field("group_id", "No player of this group can take the command.", code="no_targets")
+            raise Invalid.field("group_id", "names a group of which no player can take the command", code="no_targets")
 
         now = now_ms()
         held = rate_per_minute is not None

@@ -134,7 +134,7 @@ class Cap:
         if warnings:
             return warnings, NOT_PLACED if unplaced else None
         if unplaced:
-            hint = "The message names no area by coordinates: say whom it is for by everyone, location_ids, ..."
+            hint = "is required, or location_ids, ..., since the message names no area by coordinates"
             raise Invalid.field("everyone", hint)
         return [], "It warns of nothing at any of the team's locations."
 

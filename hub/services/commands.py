@@ -287,7 +287,7 @@ def new_row(
     """A command about to be stored. Its deadline starts now, or when a paced batch releases it. Raises Invalid."""
     encoded = orjson.dumps(payload)
     if len(encoded) > rules.MAX_PAYLOAD_BYTES:
-        raise Invalid.field("payload", f"At most {rules.MAX_PAYLOAD_BYTES} bytes of JSON.")
+        raise Invalid.field("payload", f"must have at most {rules.MAX_PAYLOAD_BYTES} bytes of JSON")
     deadline = None if held else now + (ttl_s or spec.start_within_s) * SECOND
     actor = origin.actor
     return store.Draft(

@@ -20,6 +20,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, HOUR, is_due, now_ms
+from hub.domain.wording import unknown
 from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
 from hub.services.intake import Incoming, Intake, Sender
@@ -150,7 +151,7 @@ class Content:
         """An asset that is an address: youtube, web or livestream. Raises Invalid."""
         actor.require("write:content")
         if type not in rules.ADDRESS_TYPES:
-            raise Invalid.field("type", f"The type {type} is of files: upload one.")
+            raise Invalid.field("type", f"{type} is for files: upload one")
         asset = self._new(actor, name=name, type=type, duration_s=duration_s, folder_id=folder_id)
         asset.source_url = rules.address(type, url)
         return self._describe(await self._publish(actor, asset, None, face), base_url)
@@ -372,4 +373,4 @@ def _agree(mime: str, type: str | None, announced: str | None) -> None:
 
 async def _check_folder(session: Any, actor: Actor, folder_id: int | None) -> None:
     if folder_id is not None and not await store.has_folder(session, actor.team_id, folder_id):
-        raise Invalid.field("folder_id", "There is no such folder.")
+        raise unknown("folder_id", "folder")

@@ -73,7 +73,7 @@ class Exports:
         )
         async with self._db.session() as session:
             if await analytics.number_of_plays(session, actor.team_id, span) > ROWS_LIMIT:
-                raise Invalid.field("to", f"A file has at most {ROWS_LIMIT:,} plays; ask for a shorter range.")
+                raise Invalid.field("to", f"makes a range of more than {ROWS_LIMIT:,} plays, the most in one file")
         async with self._db.transaction() as session:
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "exports", now))
             await exports.create(session, export, {"since": span[0], "until": span[1]})

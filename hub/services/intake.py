@@ -64,7 +64,7 @@ class Incoming:
         """All bytes have come. Raises Invalid when there are none."""
         await self._flush()
         if self.size == 0:
-            raise Invalid.field("file", "The file is empty.", code="bad_file")
+            raise Invalid.field("file", "must not be empty", code="bad_file")
         self.sha256 = self._hasher.hexdigest()
 
     async def discard(self) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.bus.base import Bus
+from hub.domain import wording
 from hub.domain.access import Actor
-from hub.domain.errors import Invalid
+from hub.domain.errors import Invalid, sentence
 from hub.domain.playback import checked_zones
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
@@ -113,13 +114,14 @@ class Layouts:
         before its group's. Answers the number of players reached. Raises NotFound, Invalid."""
         actor.require("write:content")
         if not player_ids and not group_ids:
-            raise Invalid(errors={name: ["Give player_ids or group_ids."] for name in ("player_ids", "group_ids")})
+            what = "is required: give player_ids or group_ids"
+            raise Invalid(errors={name: [sentence(name, what)] for name in ("player_ids", "group_ids")})
         async with change(self._db, self._bus, actor, face) as made:
             layout = await store.get(made.session, actor.team_id, layout_id)
             for name, table, wanted in (("player_ids", Player, player_ids), ("group_ids", PlayerGroup, group_ids)):
                 unknown = sorted(set(wanted) - await of_team(made.session, table, actor.team_id, wanted))
                 if unknown:
-                    raise Invalid.field(name, f"Unknown: {', '.join(map(str, unknown[:10]))}.")
+                    raise wording.unknown(name, name.removesuffix("_ids").replace("_", " "), unknown)
             await store.assign(made.session, layout_id, player_ids, group_ids, made.now)
             reached = await store.reached(made.session, player_ids, group_ids)
             assigned = {"player_ids": sorted(set(player_ids)), "group_ids": sorted(set(group_ids))}
@@ -147,7 +149,7 @@ class Layouts:
             known = await of_team(session, table, team_id, wanted)
             for index, zone in enumerate(kept):
                 if zone[name] is not None and zone[name] not in known:
-                    raise Invalid.field(f"zones.{index}.{name}", f"Unknown {name.removesuffix('_id')}.")
+                    raise wording.unknown(f"zones.{index}.{name}", name.removesuffix("_id"))
         await store.set_zones(session, layout.id or 0, [Zone(layout_id=layout.id or 0, **zone) for zone in kept])
 
 

@@ -8,6 +8,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Invalid
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
+from hub.domain.wording import unknown
 from hub.services.changes import change, check_version
 from hub.store import licences as store
 from hub.store.database import Database
@@ -43,7 +44,7 @@ class Licences:
             taken = await store.taken(made.session, wanted)
             free = next((one for one in wanted if one not in taken), None)
             if free is None:
-                raise Invalid.field("key", "This key is taken.")
+                raise Invalid.field("key", "has already been taken")
             licence = Licence(team_id=actor.team_id, key=free, note=note, created_at=made.now)
             made.session.add(licence)
             await made.session.flush()
@@ -64,7 +65,7 @@ class Licences:
             licence.note = changes.get("note", licence.note)
             if (player_id := changes.get("player_id")) is not None:
                 if not await of_team(made.session, Player, actor.team_id, [player_id]):
-                    raise Invalid.field("player_id", "Unknown player.")
+                    raise unknown("player_id", "player")
                 if player_id != licence.player_id:
                     licence.player_id, licence.activated_at = player_id, made.now
             licence.version += 1

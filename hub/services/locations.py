@@ -12,6 +12,7 @@ from hub.domain.opening_hours import parse_hours, read_hours, told
 from hub.domain.playback import checked_day, checked_zone_name
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
+from hub.domain.wording import unknown
 from hub.services.changes import Change, change, check_version
 from hub.store import locations as store
 from hub.store.database import Database
@@ -203,12 +204,12 @@ def _kept(opening_hours: Sequence[Mapping[str, Any]] | None) -> str | None:
 def _check_degrees(location: Location) -> None:
     if (location.latitude is None) != (location.longitude is None):
         missing = "latitude" if location.latitude is None else "longitude"
-        raise Invalid.field(missing, "Give both latitude and longitude, or neither.")
+        raise Invalid.field(missing, "is required: latitude and longitude go together")
 
 
 async def _check_location(made: Change, location_id: int | None) -> None:
     if location_id is not None and not await of_team(made.session, Location, made.actor.team_id, [location_id]):
-        raise Invalid.field("location_id", "Unknown location.")
+        raise unknown("location_id", "location")
 
 
 def _named(location: Location) -> dict[str, Any]:

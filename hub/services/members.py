@@ -172,7 +172,7 @@ class Members:
             async with self._db.session() as session:
                 email = (await people.user(session, actor.team_id, actor.id)).email
             if await self._accounts.check_password(email, current_password or "", actor.address) is None:
-                raise Invalid.field("current_password", "This is not your present password.")
+                raise Invalid.field("current_password", "must be your present password")
             password_hash = await self._accounts.passwords.hash(password)
         changed = [field for field, value in (("name", name), ("password", password)) if value is not None]
         async with self._change(actor, face) as made:

@@ -212,12 +212,12 @@ class PairingService:
         """
         actor.require("admin")
         if name is not None and player_id is not None:
-            raise Invalid.field("name", "Give a name for a new player, or the player_id of an existing one.")
+            raise Invalid.field("name", "is required for a new player, or the player_id of an existing one")
         found = await self._find(actor, user_code)
         now = self._clock()
         if isinstance(found, PollingDevice):
             if player_id is not None:
-                raise Invalid.field("player_id", "A device that polls cannot take the place of another.")
+                raise Invalid.field("player_id", "is of no use here: a device that polls takes no other's place")
             return await self._adopt(actor, found, name or _called(found.model), face, now)
         async with self._db.transaction() as session:
             if player_id is None:

@@ -7,11 +7,12 @@ import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
-from hub.domain import ids
+from hub.domain import ids, wording
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
+from hub.domain.polling import unsupported
 from hub.domain.presence import PICTURE
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
@@ -154,7 +155,7 @@ class Players:
         self._bus.publish(("events", actor.team_id))
         if put_out:
             self._bus.publish(("player", player_id), "quarantined")
-        if "settings" in changes:
+        if changes.keys() & {"settings", "name"}:
             self._bus.publish(("player", player_id), "settings")
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
@@ -335,17 +336,16 @@ class Players:
 
     async def _fill_group(self, session: Any, actor: Actor, group: PlayerGroup, player_ids: Sequence[int]) -> None:
         if len(player_ids) > MEMBERS_LIMIT:
-            raise Invalid.field("player_ids", f"At most {MEMBERS_LIMIT} players a group.")
+            raise Invalid.field("player_ids", f"must have at most {MEMBERS_LIMIT} entries")
         known = await of_team(session, Player, actor.team_id, player_ids)
-        unknown = sorted(set(player_ids) - known)
-        if unknown:
-            raise Invalid.field("player_ids", f"Unknown players: {', '.join(map(str, unknown[:10]))}.")
+        if unknown := sorted(set(player_ids) - known):
+            raise wording.unknown("player_ids", "player", unknown)
         await store.set_members(session, group.id or 0, player_ids)
 
     async def _join_groups(self, session: Any, actor: Actor, player_id: int, group_ids: Sequence[int]) -> None:
         unknown = sorted(set(group_ids) - await of_team(session, PlayerGroup, actor.team_id, group_ids))
         if unknown:
-            raise Invalid.field("group_ids", f"Unknown groups: {', '.join(map(str, unknown[:10]))}.")
+            raise wording.unknown("group_ids", "group", unknown)
         await store.set_groups(session, player_id, group_ids)
 
     def _describe(self, found: Found) -> dict[str, Any]:
@@ -380,7 +380,7 @@ def give_token(player: Player, secret: str, now: int) -> None:
 
 async def _check_own(session: AsyncSession, actor: Actor, field: str, table: Any, number: int | None) -> None:
     if number is not None and not await of_team(session, table, actor.team_id, [number]):
-        raise Invalid.field(field, f"Unknown {field.removesuffix('_id')}.")
+        raise wording.unknown(field, field.removesuffix("_id"))
 
 
 def _polls(player: Player) -> bool:
@@ -397,6 +397,10 @@ def _describe_detail(
     reported = {**orjson.loads(status.reported), **heard.reported}
     failed = reported.pop(FAILED, {})
     reported.pop(PICTURE, None)
+    if _polls(player):
+        failed = unsupported(settings, telemetry)
+        read = {"volume": telemetry.get("volume"), "display_on": telemetry.get("screen_on")}
+        reported = {name: value for name, value in read.items() if value is not None}
     address = heard.address or status.address
     return {
         "ip_address": telemetry.get("ip_address") or address,

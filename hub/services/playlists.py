@@ -9,6 +9,7 @@ from hub.domain.errors import Invalid
 from hub.domain.playback import MAX_ITEMS
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
+from hub.domain.wording import unknown
 from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
 from hub.services.schedules import named as schedule_named
@@ -159,7 +160,7 @@ class Playlists:
 
     async def _fill(self, made: Change, playlist: Playlist, items: Sequence[Mapping[str, Any]]) -> None:
         if len(items) > MAX_ITEMS:
-            raise Invalid.field("items", f"At most {MAX_ITEMS:,} items.")
+            raise Invalid.field("items", f"must have at most {MAX_ITEMS:,} entries")
         session, team_id = made.session, made.actor.team_id
         by_key = await store.assets_by_key(session, team_id, (item["asset_key"] for item in items if _keyed(item)))
         asset_ids = [by_key.get(item["asset_key"]) if _keyed(item) else item["asset_id"] for item in items]
@@ -168,9 +169,9 @@ class Playlists:
         unpaid = paid_for - await of_team(session, Campaign, team_id, paid_for)
         for index, (item, asset_id) in enumerate(zip(items, asset_ids, strict=True)):
             if asset_id not in assets:
-                raise Invalid.field(f"items.{index}.{'asset_key' if _keyed(item) else 'asset_id'}", "Unknown asset.")
+                raise unknown(f"items.{index}.{'asset_key' if _keyed(item) else 'asset_id'}", "asset")
             if item.get("campaign_id") in unpaid:
-                raise Invalid.field(f"items.{index}.campaign_id", "Unknown campaign.")
+                raise unknown(f"items.{index}.campaign_id", "campaign")
         entries = [
             PlaylistItem(
                 playlist_id=playlist.id or 0,

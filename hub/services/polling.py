@@ -125,7 +125,7 @@ class Polling:
     async def heartbeat(self, uuid: str, readings: Mapping[str, Any], address: str | None) -> dict[str, Any]:
         """A device is there, and says how it is; `readings` are of the telemetry's names. Answers {"is_locked",
         "lock_pin", "has_update" (its playlist is another one than it fetched last), "commands" (id, command and payload
-        of each, handed over by this answer), "alerts", "release"}.
+        of each, handed over by this answer, and what brings it to its desired settings), "alerts", "release"}.
 
         Raises NotFound (nobody polls by this uuid), TooMany (for networks that guess), Unavailable.
         """
@@ -153,15 +153,15 @@ class Polling:
                 self._commands.settled(row)
             if beat.news:
                 self._bus.publish(("events", team_id))
-        return {
-            **_lock(device),
-            **told,
-            "commands": [
-                {"id": row["id"], "command": row["command"], "payload": orjson.loads(row["payload"])}
-                for row in beat.delivered
-                if row["command"] not in rules.SILENT
-            ],
-        }
+        commands = [
+            {"id": row["id"], "command": row["command"], "payload": orjson.loads(row["payload"])}
+            for row in beat.delivered
+            if row["command"] not in rules.SILENT
+        ]
+        wished = rules.wished(orjson.loads(device["settings"] or "{}"), readings)
+        if wished is not None and all(command["command"] != "set_volume" for command in commands):
+            commands.append({"id": ids.command_id(), "command": "set_volume", "payload": wished})  # a wish has no row
+        return {**_lock(device), **told, "commands": commands}
 
     async def _told(self, uuid: str) -> dict[str, Any]:
         """What a heartbeat is told beside its commands: {"has_update", "alerts", "release"}."""

@@ -125,10 +125,10 @@ class PresenceService:
         async with self._db.session() as session:
             return await store.holder(session, player_id) == (self.node, epoch)
 
-    async def settings(self, player_id: int) -> dict[str, Any]:
-        """The desired settings of a player as they are now. Empty when it was deleted."""
+    async def wanted(self, player_id: int) -> tuple[dict[str, Any], str | None]:
+        """The desired settings of a player, and its name, as they are now. Empty and None when it was deleted."""
         async with self._db.session() as session:
-            return await store.settings(session, player_id)
+            return await store.wanted(session, player_id)
 
     def saw(self, player_id: int, at: int) -> None:
         """A sign of life. Costs no write."""

@@ -1,6 +1,6 @@
 """What players show: for themselves, for their connections, and for the people who ask why."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from hub.domain import program as rules
 from hub.domain.access import Actor
 from hub.domain.errors import HubError, Invalid, NotFound
 from hub.domain.explanation import Explanation, explaining, name_of
-from hub.domain.manifest import entry
+from hub.domain.manifest import asset_told, entry, playlist_told
 from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, World, by_weather
 from hub.domain.timeline import local, zone_named
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
@@ -19,7 +19,7 @@ from hub.domain.weather import Sky
 from hub.services.apart import Aside
 from hub.services.weather import Weather
 from hub.services.worlds import Team, Worlds
-from hub.store import players, programs
+from hub.store import asked, players, programs
 from hub.store.database import Database
 from hub.store.tables import Player
 
@@ -109,17 +109,35 @@ class Programs:
         team, here = await self._worlds.of(team_id, player_id)
         at = self._clock()
         found = await self._worlds.manifest(team, here, at)
-        address = (self._public_url or base_url.rstrip("/")) + "/api/v1/player/assets/"
-        assets = {
-            id: asset if asset["url"] else asset | {"url": address + id} for id, asset in found.body["assets"].items()
-        }
+        assets = self._addressed(found.body["assets"], base_url)
         return {"revision": found.revision, "generated_at": rfc3339(at), **found.body, "assets": assets}
 
-    async def check_asset(self, team_id: int, player_id: int, asset_id: int) -> None:
-        """Raise NotFound unless the player's manifest names the asset."""
-        team, here = await self._worlds.of(team_id, player_id)
-        if str(asset_id) not in (await self._worlds.manifest(team, here, self._clock())).body["assets"]:
+    async def asked(self, team_id: int, player_id: int, command_id: str, base_url: str = "") -> dict[str, Any]:
+        """What a `play` command of the player is to show, in the words of its manifest: {"playlists", "assets"}. Raises
+        NotFound, also when it was deleted meanwhile or cannot be shown any more."""
+        async with self._db.session() as session:
+            payload = await asked.payload_of(session, player_id, command_id) or {}
+            assets = await programs.assets(session, team_id, {payload.get("asset_id", 0)})
+            shelf = await programs.stock(session, team_id, [payload.get("playlist_id", 0)])
+        told = {str(id): asset_told(asset) for id, asset in {**assets, **shelf.assets}.items()}
+        if not told:
             raise NotFound
+        playlists = {str(id): playlist_told(shelf, id) for id in shelf.playlists}
+        return {"playlists": playlists, "assets": self._addressed(told, base_url)}
+
+    def _addressed(self, assets: Mapping[str, dict[str, Any]], base_url: str) -> dict[str, dict[str, Any]]:
+        """The same with the addresses at which this hub has the files."""
+        address = (self._public_url or base_url.rstrip("/")) + "/api/v1/player/assets/"
+        return {id: asset if asset["url"] else asset | {"url": address + id} for id, asset in assets.items()}
+
+    async def check_asset(self, team_id: int, player_id: int, asset_id: int) -> None:
+        """Raise NotFound unless the player's manifest names the asset, or a `play` command asks for it."""
+        team, here = await self._worlds.of(team_id, player_id)
+        now = self._clock()
+        if str(asset_id) not in (await self._worlds.manifest(team, here, now)).body["assets"]:
+            async with self._db.session() as session:
+                if not await asked.asks_for(session, player_id, asset_id, now):
+                    raise NotFound
 
     # For people ------------------------------------------------------------------------------------------------------
 
@@ -130,7 +148,7 @@ class Programs:
         now = self._clock()
         at = now if at is None else at
         if not now - PAST_DAYS * DAY <= at <= now + FUTURE_DAYS * DAY:
-            raise Invalid.field("at", "Give a time of the last year or the next ten.")
+            raise Invalid.field("at", "must be a time of the last year or the next ten")
         async with self._db.session() as session:
             await players.get(session, actor.team_id, player_id)
             status = (await players.find(session, actor.team_id, player_id=player_id))[0].status

@@ -113,7 +113,7 @@ def _check_url(url: str) -> None:
     except ValueError:
         good = False
     if not good or not re.fullmatch(r"[!-~]+", url):
-        raise Invalid.field("url", "Give an address that starts with https:// and holds no user name.")
+        raise Invalid.field("url", "must be an address that starts with https:// and holds no user name")
 
 
 def _place(release: Release) -> tuple[Any, int]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
-from hub.domain import ids
+from hub.domain import ids, wording
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound
 from hub.domain.playback import MAX_TARGETS, Target
@@ -151,7 +151,7 @@ class Schedules:
             of_team = await store.of_team(made.session, actor.team_id, set(targets))
             unknown = [str(player) for player, target in zip(players, targets, strict=True) if target not in of_team]
             if unknown:
-                raise Invalid.field("screen_ids", f"Unknown screens: {', '.join(unknown[:10])}.")
+                raise wording.unknown("screen_ids", "screen", unknown)
             await self._aim(made, schedule, targets)
             await self._changed(made, schedule, ["targets"])
         return await self._detail(actor, schedule_id)
@@ -166,7 +166,7 @@ class Schedules:
     async def _checked(self, made: Change, playlist_id: int | None, layout_id: int | None) -> str:
         """The name of the one thing that a schedule is to play."""
         if (playlist_id is None) == (layout_id is None):
-            raise Invalid.field("playlist_id", "Give either playlist_id or layout_id.")
+            raise Invalid.field("playlist_id", "must be there, or layout_id, but not both")
         team_id = made.actor.team_id
         try:
             if playlist_id is not None:
@@ -174,16 +174,15 @@ class Schedules:
             return (await layouts.get(made.session, team_id, layout_id or 0)).name
         except NotFound:
             field = "layout_id" if playlist_id is None else "playlist_id"
-            raise Invalid.field(field, f"Unknown {field.removesuffix('_id')}.") from None
+            raise wording.unknown(field, field.removesuffix("_id")) from None
 
     async def _aim(self, made: Change, schedule: Schedule, targets: Sequence[Target]) -> None:
         wanted = set(targets)
         if len(wanted) > MAX_TARGETS:
-            raise Invalid.field("targets", f"At most {MAX_TARGETS:,} targets; use groups and locations for more.")
+            raise Invalid.field("targets", f"must have at most {MAX_TARGETS:,} entries; use groups for more")
         unknown = sorted(wanted - await store.of_team(made.session, made.actor.team_id, wanted))
         if unknown:
-            names = ", ".join(f"{target.kind} {target.id}" for target in unknown[:10])
-            raise Invalid.field("targets", f"Unknown: {names}.")
+            raise wording.unknown("targets", "target", (f"{target.kind} {target.id}" for target in unknown))
         if len(wanted) > await store.clear_targets(made.session, schedule.id or 0):
             await made.check(self._quotas, "schedule_targets", len(wanted))
         await store.add_targets(made.session, schedule.id or 0, wanted)

@@ -72,6 +72,7 @@ class Screenshots:
             "size": row.size,
             "sha256": row.sha256,
             "command_id": row.command_id,
+            "current_item": store.current_item(row.asset_id, row.asset_name),
         }
 
 

@@ -2,7 +2,7 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.errors import Invalid
+from hub.domain import wording
 from hub.domain.targets import Targets
 from hub.store.targets import TargetTable, unknown
 
@@ -15,5 +15,5 @@ async def aim(
     for kind, wanted in given.items():
         strange = await unknown(session, team_id, kind, wanted)
         if strange:
-            raise Invalid.field(f"{kind}_ids", f"Unknown {kind}s: {', '.join(map(str, strange[:10]))}.")
+            raise wording.unknown(f"{kind}_ids", kind, strange)
     await table.replace(session, owner_id, targets)

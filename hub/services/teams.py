@@ -122,7 +122,7 @@ def read_plan(text: str) -> Plan:
     for plan in get_args(Plan):
         if text == plan:
             return cast("Plan", plan)
-    raise Invalid(f"There is no plan {text}; the plans are {', '.join(get_args(Plan))}.")
+    raise Invalid.field("plan", f"names an unknown plan: {text}. There are {', '.join(get_args(Plan))}")
 
 
 async def _set_plan(

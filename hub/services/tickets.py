@@ -15,6 +15,7 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid, NotFound
 from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, SECOND, now_ms, rfc3339
+from hub.domain.wording import unknown
 from hub.services.changes import Change
 from hub.services.content import Content
 from hub.services.intake import Incoming
@@ -64,9 +65,9 @@ class Tickets:
         actor.require("write:content")
         known = rules.mime_named(mime)
         if known is None:
-            raise Invalid.field("mime_type", "This is no type of pictures, videos or sounds that can be shown.")
+            raise Invalid.field("mime_type", "must be a type of pictures, videos or sounds that can be shown")
         if size is not None and size > self._content.max_bytes:
-            raise Invalid.field("size", f"A file has at most {self._content.max_bytes:,} bytes.")
+            raise Invalid.field("size", f"must be at most {self._content.max_bytes:,} bytes")
         now = self._clock()
         ticket = UploadTicket(
             key=ids.asset_key(),
@@ -86,7 +87,7 @@ class Tickets:
         )
         async with self._db.transaction() as session:
             if folder_id is not None and not await store.has_folder(session, actor.team_id, folder_id):
-                raise Invalid.field("folder_id", "There is no such folder.")
+                raise unknown("folder_id", "folder")
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "upload_urls", now))
             session.add(ticket)
         link = signing.signed(self._secret, "PUT", _path(ticket.key), ticket.expires_at)
@@ -107,7 +108,7 @@ class Tickets:
         if ticket is None:
             raise NotFound
         if media_type is not None and rules.mime_named(media_type) != ticket.mime:
-            raise Invalid.field("content-type", f"This URL takes {ticket.mime}.", code="type_mismatch")
+            raise Invalid.field("content-type", f"must be {ticket.mime}, as announced", code="type_mismatch")
         if length is not None and ticket.size is not None and length != ticket.size:
             raise _size_mismatch(length, ticket.size)
         return ticket
@@ -121,7 +122,7 @@ class Tickets:
         if ticket.size is not None and incoming.size != ticket.size:
             raise _size_mismatch(incoming.size, ticket.size)
         if ticket.sha256 is not None and incoming.sha256 != ticket.sha256:
-            raise Invalid.field("file", "The bytes do not have the announced SHA-256.", code="sha256_mismatch")
+            raise Invalid.field("file", "does not have the announced SHA-256", code="sha256_mismatch")
         actor = Actor(
             ticket.actor_kind,  # type: ignore[arg-type]  # as it was written
             ticket.actor_id,
@@ -171,7 +172,7 @@ class Tickets:
             async with self._db.session() as session:
                 ticket = await store.ticket(session, key)
             if ticket is None or ticket.team_id != actor.team_id or ticket.asset_id is not None:
-                raise Invalid.field("asset_key", "There is no such upload.")
+                raise unknown("asset_key", "upload")
             raise Conflict("The file has not been uploaded yet.", code="not_uploaded")
         if changes:
             return await self._content.update(actor, asset_id, changes, face=face, base_url=base_url)
@@ -193,4 +194,4 @@ def _path(key: str) -> str:
 
 
 def _size_mismatch(came: int, announced: int) -> Invalid:
-    return Invalid.field("file", f"{came:,} bytes came, {announced:,} were announced.", code="size_mismatch")
+    return Invalid.field("file", f"has {came:,} bytes, and {announced:,} were announced", code="size_mismatch")

@@ -82,6 +82,7 @@ class Handle:
     sha256: str
     captured_at: int
     source: str
+    asset_id: int | None
     path: Path
     deadline: float
     received: int = 0
@@ -156,8 +157,10 @@ class Uploads:
         sha256: str,
         captured_at_ms: int,
         source: str,
+        asset_id: int | None = None,
     ) -> Begun:
-        """Announce an upload. `mime` is the sender's word and decides nothing: the content does.
+        """Announce an upload. `mime` is the sender's word and decides nothing: the content does. `asset_id` is what
+        the player showed, None where it does not tell; it is kept where the team has such an asset.
 
         Raises UploadRefused, Conflict when the player has too much stored, or TooMany or Unavailable when too much is
         under way.
@@ -181,6 +184,7 @@ class Uploads:
             sha256=sha256,
             captured_at=min(captured_at_ms, self._clock()),  # a device's clock may be ahead, its picture is not
             source=source,
+            asset_id=asset_id,
             path=self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.part",
             deadline=_now() + IDLE_S,
         )
@@ -284,7 +288,12 @@ class Uploads:
         if kept is not None:
             if kept.screenshot_id is not None and handle.command_id is None:
                 await self._db.write(
-                    store.seen_again, kept.screenshot_id, handle.captured_at, self._clock(), key=handle.player_id
+                    store.seen_again,
+                    kept.screenshot_id,
+                    handle.captured_at,
+                    handle.asset_id,
+                    self._clock(),
+                    key=handle.player_id,
                 )
             self._forget(handle)
             return Begun(handle, handle.size, handle.hasher, self._finished(kept))
@@ -324,6 +333,7 @@ class Uploads:
             sha256=handle.sha256,
             source=handle.source,
             captured_at=handle.captured_at,
+            asset_id=handle.asset_id,
         )
         try:
             kept: Kept = await self._db.write(store.record, new, self._clock(), self._quotas, key=handle.player_id)

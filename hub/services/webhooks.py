@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
 from hub.domain import webhooks as rules
+from hub.domain import wording
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid
 from hub.domain.events import SUBSCRIBABLE, Event, number_of
@@ -115,7 +116,7 @@ class Webhooks:
         """
         actor.require("webhooks")
         if overlap_s * SECOND > rules.OVERLAP_MOST:
-            raise Invalid.field("overlap_s", f"At most {rules.OVERLAP_MOST // SECOND} seconds.")
+            raise Invalid.field("overlap_s", f"must be at most {rules.OVERLAP_MOST // SECOND}")
         async with change(self._db, self._bus, actor, face, shown=False) as doing:
             row = await store.get(doing.session, actor.team_id, webhook_id)
             row.old_secret, row.old_secret_until = row.secret, doing.now + overlap_s * SECOND
@@ -241,9 +242,9 @@ def _checked_names(names: Sequence[str]) -> list[str]:
     wanted = list(dict.fromkeys(names))
     unknown = sorted(set(wanted) - SUBSCRIBABLE)
     if not wanted:
-        raise Invalid.field("events", 'Name at least one event, or "*" for all.')
+        raise Invalid.field("events", 'must name at least one event, or "*" for all')
     if unknown:
-        raise Invalid.field("events", f"Unknown event: {', '.join(name[:64] for name in unknown[:10])}.")
+        raise wording.unknown("events", "event", unknown)
     return wanted
 
 

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from hub.domain import wording
 from hub.domain.commands import MAX_TTL_S
+from hub.domain.errors import sentence
 from hub.domain.events import Topic
 
 Ref = Annotated[str, Field(min_length=1, max_length=64)]
@@ -103,11 +105,10 @@ def read(data: bytes) -> Incoming:
     try:
         message: Incoming = reader.validate_python(raw)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, fault["loc"])) or "message"
-        raise Unread("invalid_field", f"{where}: {fault['msg']}"[:300], ref) from None
+        found = wording.invalid(error).errors or {}
+        raise Unread("invalid_field", next(text for texts in found.values() for text in texts)[:300], ref) from None
     if isinstance(message, Command) and (message.player_id is None) == (message.group_id is None):
-        raise Unread("invalid_field", "Give player_id or group_id.", ref)
+        raise Unread("invalid_field", sentence("player_id", "must be there, or group_id, but not both"), ref)
     return message
 
 

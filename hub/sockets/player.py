@@ -236,7 +236,7 @@ class PlayerConnection:
         elif isinstance(event, m.Plays):
             self._spawn(self._prove(event))
         elif isinstance(event, m.Bye):
-            self._end_reason = "bye"
+            self._end_reason = event.reason if event.reason in ("rebooting", "updating") else "bye"
             self._seam.close(1000, "bye")
         elif isinstance(event, Suspect):
             services.presence.doubt(self.player_id, True)
@@ -287,7 +287,7 @@ class PlayerConnection:
             if result.detail and "revision" in result.detail:
                 told = await services.programs.revision(self.team_id, self.player_id)
             await services.commands.record(self.player_id, _outcome(result, told))
-        settings = await services.presence.settings(self.player_id) if plan.results else connected.settings
+        settings = (await services.presence.wanted(self.player_id))[0] if plan.results else connected.settings
         alerts = self._alerts.changes(await services.alerts.live_for_player(self.team_id, self.player_id))
         self.revision = await services.programs.revision(self.team_id, self.player_id)
         if self._superseded or self._session.closed:
@@ -305,6 +305,8 @@ class PlayerConnection:
             self._wake(message)
         if plan.requeue or "queued" in connected.live.values():
             self._let_out()
+        if hello.ip_address:
+            services.presence.report(self.player_id, telemetry={"ip_address": hello.ip_address})
         if hello.settings or hello.revision:
             services.presence.report(self.player_id, reported={**(hello.settings or {}), "revision": hello.revision})
 
@@ -407,9 +409,9 @@ class PlayerConnection:
         self.show_alerts(await self._registry.services.alerts.live_for_player(self.team_id, self.player_id))
 
     async def _tell_settings(self) -> None:
-        desired = await self._registry.services.presence.settings(self.player_id)
+        desired, name = await self._registry.services.presence.wanted(self.player_id)
         if self.lives:
-            self._session.send(m.Settings(desired=desired))
+            self._session.send(m.Settings(desired=desired, name=name))
             self._pump()
 
     async def _check_token(self) -> None:
@@ -534,6 +536,7 @@ def _device(hello: m.Hello) -> Device:
         capabilities=tuple(dict.fromkeys(hello.capabilities)),
         boot_id=hello.boot_id,
         agent_version=hello.agent.version,
+        ip_address=hello.ip_address,
     )
 
 

@@ -52,6 +52,7 @@ class UploadDesk:
                 sha256=upload.sha256,
                 captured_at_ms=parse(upload.captured_at),
                 source=upload.source,
+                asset_id=upload.asset_id,
             )
         except HubError as refusal:
             self._session.upload_failed(upload.upload, refusal.code, refusal.message)

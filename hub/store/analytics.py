@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import BigInteger, case, func, literal, tuple_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.analytics import PLAYS_A_DAY, QUARTER, Dimension, Range, Showing, Sum, floor, tally
+from hub.domain.presence import PLANNED
 from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, MINUTE
 from hub.store.quotas import plan_of
@@ -303,10 +305,11 @@ class Connected:
     name: str
     created_at: int
     online_ms: int
+    planned_ms: int
 
 
 async def connected(session: AsyncSession, team_id: int, span: Range) -> list[Connected]:
-    """For how long each player of the team was connected within the range, by id.
+    """For how long each player of the team was connected within the range, and away as it had said, by id.
 
     Sessions of a player do not overlap, so of those that began before the range only the last one can reach into it:
     the past before it is not looked at.
@@ -327,12 +330,27 @@ async def connected(session: AsyncSession, team_id: int, span: Range) -> list[Co
     began = case((col(Session.started_at) > since, col(Session.started_at)), else_=since)
     ended = case((end < until, end), else_=until)
     spent = case((col(Session.id).is_not(None) & (ended > began), ended - began), else_=literal(0, BigInteger))
-    query = (
-        select(
+    away = case((col(Session.ended_at) > since, col(Session.ended_at)), else_=since)
+    later = aliased(Session)
+    back = (
+        select(func.min(later.started_at))
+        .where(later.player_id == col(Session.player_id), later.started_at >= col(Session.ended_at))
+        .correlate(Session)
+        .scalar_subquery()
+    )
+    planned_until: Any = col(Session.ended_at) + case(PLANNED, value=col(Session.reason), else_=0)
+    planned_until = case((until < planned_until, until), else_=planned_until)
+    planned_until = case((back < planned_until, back), else_=planned_until)
+    planned = case(
+        (col(Session.reason).in_(PLANNED) & (planned_until > away), planned_until - away), else_=literal(0, BigInteger)
+    )
+    query: Any = (
+        select(  # type: ignore[call-overload]
             team.c.id,
             team.c.name,
             team.c.created_at,
             func.coalesce(func.sum(spent), 0),
+            func.coalesce(func.sum(planned), 0),
         )
         .select_from(team)
         .join(
@@ -346,7 +364,7 @@ async def connected(session: AsyncSession, team_id: int, span: Range) -> list[Co
         .order_by(team.c.id)
     )
     rows = await session.exec(query)
-    return [Connected(number, name, created_at, int(spent)) for number, name, created_at, spent in rows]
+    return [Connected(number, name, made_at, int(spent), int(away)) for number, name, made_at, spent, away in rows]
 
 
 async def number_of_plays(session: AsyncSession, team_id: int, span: Range) -> int:

@@ -13,10 +13,10 @@ from hub.domain import commands as rules
 from hub.domain import evidence
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
-from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable, sentence
 from hub.domain.events import Event
 from hub.domain.times import SECOND
-from hub.store import events
+from hub.store import asked, events
 from hub.store.statements import Row, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
 
@@ -174,8 +174,10 @@ def send(
         raise Invalid(
             f"{targets[0]['name']} cannot do {spec.name}: it is not among the capabilities that the player announced.",
             code="unsupported_command",
-            errors={"command": ["This player cannot do this."]},
+            errors={"command": [sentence("command", "names something that this player cannot do")]},
         )
+    if spec.name == "play":
+        yield from asked.check(command.team_id, orjson.loads(command.payload))
     if targets[0]["live"] >= MAX_LIVE:
         raise Unavailable("This player has too many unfinished commands.", code="queue_full", retry_after=30)
     if targets[0]["polls"] and command.expires_at == now + spec.start_within_s * SECOND:  # nobody asked for another

@@ -10,8 +10,14 @@ from hub.domain.errors import NotFound
 from hub.store.statements import Statement, Unit
 from hub.store.tables import AccountToken, ApiKey, LoginPlace, Team, User
 
+Place = tuple[str | None, str | None]
+"""From which address and with which User-Agent a credential is used."""
+
 Use = tuple[int, int, str | None, str | None]
-"""The latest use of a credential: its id, the time, from which address, with which User-Agent."""
+"""The latest use of a credential in one place: its id, the time, from which address, with which User-Agent."""
+
+USES_KEPT = 10
+"""Places whose latest use of one key is remembered; those of a key's own servers, and whoever should not have it."""
 
 _LOGIN_USED = Statement("""
     UPDATE account_token SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
@@ -117,8 +123,8 @@ async def plan(session: AsyncSession, team_id: int) -> str:
 
 
 def logins_used(uses: Sequence[Use]) -> Unit:
-    """Unit: the latest use of each login."""
-    for login_id, at, address, agent in uses:
+    """Unit: the latest use of each login, the last one that is given."""
+    for login_id, at, address, agent in {use[0]: use for use in uses}.values():
         yield _LOGIN_USED(id=login_id, at=at, address=address, agent=agent)
 
 

@@ -139,7 +139,7 @@ def register(device: PollingDevice, codes: Sequence[str], spending: Spending, no
     rows = yield _FIND(uuid=device.uuid)
     row = rows[0] if rows else None
     if row is not None and row["token_digest"] is not None:
-        raise Invalid.field("uuid", "This player has a token, and is not reached by its uuid any more.")
+        raise Invalid.field("uuid", "is of a player that has a token, and is not reached by its uuid any more")
     if row is None or _deleted(row):
         yield from spend([spending], now)
         if row is not None:

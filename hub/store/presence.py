@@ -94,7 +94,7 @@ def connect(
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"quarantined": True, "reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
-    yield from _write(row, before, change, session_id, now, address)
+    yield from _write(row, before, change, session_id, now, address, device.ip_address)
     if row["session_id"]:
         yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
     yield _OPEN_SESSION(
@@ -236,11 +236,10 @@ async def holder(session: AsyncSession, player_id: int) -> tuple[str | None, int
     return (await session.exec(query)).first()
 
 
-async def settings(session: AsyncSession, player_id: int) -> dict[str, Any]:
-    """The desired settings of a player, empty when there is no such player."""
-    found = (await session.exec(select(Player.settings).where(col(Player.id) == player_id))).first()
-    desired: dict[str, Any] = orjson.loads(found or "{}")
-    return desired
+async def wanted(session: AsyncSession, player_id: int) -> tuple[dict[str, Any], str | None]:
+    """The desired settings of a player, and its name; empty and None when there is no such player."""
+    found = (await session.exec(select(Player.settings, Player.name).where(col(Player.id) == player_id))).first()
+    return (orjson.loads(found[0]), found[1]) if found else ({}, None)
 
 
 def _facts(device: Device) -> dict[str, Any]:

@@ -111,7 +111,7 @@ async def world(session: AsyncSession, team_id: int, pause: Pause = no_pause) ->
         plans=plans,
         playlists=playlists,
         layouts=layouts,
-        assets=await _assets(session, team_id, wanted, pause),
+        assets=await assets(session, team_id, wanted, pause),
         default_playlist=default,
         group_layouts={
             id: layout for id, layout in await session.exec(groups) if id is not None and layout is not None
@@ -151,9 +151,9 @@ async def stock(session: AsyncSession, team_id: int, playlist_ids: Iterable[int]
             if playlist_id in items:
                 items[playlist_id].append(rules.Item(*item))
     wanted = {item.asset_id for some_items in items.values() for item in some_items}
-    assets = await _assets(session, team_id, wanted, pause)
+    ready = await assets(session, team_id, wanted, pause)
     playlists = {id: rules.Playlist(id, *told, tuple(items[id])) for id, told in names.items()}
-    return Shelf(playlists, assets)
+    return Shelf(playlists, ready)
 
 
 async def _filled(session: AsyncSession, team_id: int, pause: Pause) -> frozenset[int]:
@@ -173,7 +173,7 @@ async def _filled(session: AsyncSession, team_id: int, pause: Pause) -> frozense
     )
     query = rows_of(col(Playlist.id), one).where(col(Playlist.team_id) == team_id)
     candidates = {playlist: asset async for playlist, asset in _rows(session, query, pause) if asset is not None}
-    ready = await _assets(session, team_id, set(candidates.values()), pause)
+    ready = await assets(session, team_id, set(candidates.values()), pause)
     doubtful = [playlist for playlist, asset in candidates.items() if asset not in ready]
     found = await stock(session, team_id, doubtful, pause)
     also = (
@@ -232,7 +232,9 @@ async def _layouts(session: AsyncSession, team_id: int, pause: Pause) -> dict[in
     }
 
 
-async def _assets(session: AsyncSession, team_id: int, wanted: set[int], pause: Pause) -> dict[int, rules.Asset]:
+async def assets(
+    session: AsyncSession, team_id: int, wanted: set[int], pause: Pause = no_pause
+) -> dict[int, rules.Asset]:
     """Those of the assets that are ready to be shown."""
     numbers, found = sorted(wanted), {}
     for start in range(0, len(numbers), SOME):

@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import NotFound
-from hub.store.people import Use
+from hub.store.people import USES_KEPT, Use
 from hub.store.statements import Statement, Unit
-from hub.store.tables import ApiKey, Meta, Team, User
+from hub.store.tables import ApiKey, ApiKeyUse, Meta, Team, User
 
 _USED = Statement("""
     UPDATE api_key SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
+_REMEMBER_USE = Statement("""
+    INSERT INTO api_key_use (key_id, address, agent, used_at)
+    SELECT id, CAST(:address AS VARCHAR), CAST(:agent AS VARCHAR), CAST(:at AS BIGINT) FROM api_key
+    WHERE id = :id AND revoked_at IS NULL
+    ON CONFLICT (key_id, address, agent) DO UPDATE SET used_at = excluded.used_at""")
+_DROP_USES = Statement("""
+    DELETE FROM api_key_use WHERE key_id = :id AND (address, agent) NOT IN (
+        SELECT address, agent FROM api_key_use WHERE key_id = :id ORDER BY used_at DESC, address, agent LIMIT :keep)""")
 
 
 async def create(session: AsyncSession, team: Team, owner: User) -> Team:
@@ -80,9 +88,22 @@ async def _found_key(session: AsyncSession, condition: ColumnElement[bool]) -> F
 
 
 def used(uses: Sequence[Use]) -> Unit:
-    """Unit: the latest use of each key."""
+    """Unit: the latest uses of each key, those of one in the order of their times."""
     for key_id, at, address, agent in uses:
+        yield _REMEMBER_USE(id=key_id, at=at, address=address or "", agent=agent or "")
+    for key_id, at, address, agent in {use[0]: use for use in uses}.values():
         yield _USED(id=key_id, at=at, address=address, agent=agent)
+        yield _DROP_USES(id=key_id, keep=USES_KEPT)
+
+
+async def uses(session: AsyncSession, key_id: int) -> list[Use]:
+    """From where a key was used, and when it last was; the caller has checked whose it is."""
+    query = select(ApiKeyUse).where(col(ApiKeyUse.key_id) == key_id)
+    return [(key_id, use.used_at, use.address or None, use.agent or None) for use in await session.exec(query)]
+
+
+async def forget_uses(session: AsyncSession, key_id: int) -> None:
+    await session.exec(delete(ApiKeyUse).where(col(ApiKeyUse.key_id) == key_id))
 
 
 async def fact(session: AsyncSession, name: str) -> str | None:

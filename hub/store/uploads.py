@@ -27,8 +27,13 @@ _KEPT = Statement("SELECT id, blob, screenshot_id FROM upload WHERE key = :key")
 _SCREENSHOT = insert_into(Screenshot, without=("id",), returning="id")
 _OWN = Statement("UPDATE upload SET screenshot_id = :screenshot_id WHERE id = :id")
 _SEEN_AGAIN = Statement("""
-    UPDATE screenshot SET captured_at = :captured_at, stored_at = :now
+    UPDATE screenshot SET captured_at = :captured_at, stored_at = :now,
+           asset_id = (
+               SELECT a.id FROM asset a WHERE a.id = CAST(:asset_id AS BIGINT) AND a.team_id = screenshot.team_id),
+           asset_name = (
+               SELECT a.name FROM asset a WHERE a.id = CAST(:asset_id AS BIGINT) AND a.team_id = screenshot.team_id)
     WHERE id = :screenshot_id AND captured_at < :captured_at""")
+_ASSET = Statement("SELECT id, name FROM asset WHERE id = :asset_id AND team_id = :team_id")
 _FORGET_SCREENSHOT = Statement("DELETE FROM screenshot WHERE id = :screenshot_id")
 _FORGET = Statement("DELETE FROM upload WHERE id = :id")
 _STORED = Statement("""
@@ -58,6 +63,7 @@ class NewUpload:
     sha256: str
     source: str
     captured_at: int
+    asset_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,14 @@ def record(new: NewUpload, now: int, quotas: Quotas) -> Unit:
     yield from _check(quotas, player["team_id"], new.player_id, new.key, 0, 0)
     if new.kind != "screenshot":
         return Kept(new.id, new.blob, None)
+    shown: dict[str, Any] = {"asset_id": None, "asset_name": None}
+    if new.asset_id is not None:
+        for asset in (yield _ASSET(asset_id=new.asset_id, team_id=player["team_id"])):
+            shown = {"asset_id": asset["id"], "asset_name": asset["name"]}
     rows = yield _SCREENSHOT(
         player_id=new.player_id, team_id=player["team_id"], command_id=new.command_id, blob=new.blob, mime=new.mime,
         size=new.size, sha256=new.sha256, source=new.source, captured_at=new.captured_at, stored_at=now,
+        **shown,
     )  # fmt: skip
     screenshot_id = rows[0]["id"]
     yield _OWN(id=new.id, screenshot_id=screenshot_id)
@@ -122,11 +133,17 @@ def record(new: NewUpload, now: int, quotas: Quotas) -> Unit:
         "source": new.source,
         "mime": new.mime,
         "size": new.size,
+        "current_item": current_item(**shown),
     }
     if new.command_id is not None:
         data["command_id"] = new.command_id
     yield from events.append(Event("screenshot.created", player["team_id"], now, data, player_id=new.player_id))
     return Kept(new.id, new.blob, screenshot_id)
+
+
+def current_item(asset_id: int | None, asset_name: str | None) -> dict[str, Any] | None:
+    """What the player showed when a picture was taken, as it was called then; None where that is not known."""
+    return None if asset_id is None else {"asset_id": asset_id, "name": asset_name}
 
 
 def find(key: str) -> Unit:
@@ -135,10 +152,10 @@ def find(key: str) -> Unit:
     return Kept(rows[0]["id"], rows[0]["blob"], rows[0]["screenshot_id"]) if rows else None
 
 
-def seen_again(screenshot_id: int, captured_at: int, now: int) -> Unit:
-    """Unit: the screen shows the same picture still. The row tells when it was last seen; a mere repeat of the same
-    capture changes nothing."""
-    yield _SEEN_AGAIN(screenshot_id=screenshot_id, captured_at=captured_at, now=now)
+def seen_again(screenshot_id: int, captured_at: int, asset_id: int | None, now: int) -> Unit:
+    """Unit: the screen shows the same picture still. The row tells when it was last seen, and what was shown then; a
+    mere repeat of the same capture changes nothing."""
+    yield _SEEN_AGAIN(screenshot_id=screenshot_id, captured_at=captured_at, asset_id=asset_id, now=now)
 
 
 def forget(uploads: Sequence[Kept]) -> Unit:

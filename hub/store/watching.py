@@ -123,8 +123,8 @@ async def players(session: AsyncSession, ids: Sequence[int]) -> list[Watched]:
         groups.setdefault(member.player_id, set()).add(member.group_id)
     columns: tuple[Any, ...] = (
         Player.id, Player.team_id, Player.name, Player.screen_id, Player.location_id, PresenceRow.online,
-        PresenceRow.since, PresenceRow.epoch, Status.telemetry, Status.telemetry_at, Location.opening_hours,
-        Location.timezone,
+        PresenceRow.since, PresenceRow.epoch, PresenceRow.reason, Status.telemetry, Status.telemetry_at,
+        Location.opening_hours, Location.timezone,
     )  # fmt: skip
     query: Any = (
         select(*columns)
@@ -142,6 +142,7 @@ async def players(session: AsyncSession, ids: Sequence[int]) -> list[Watched]:
             online=row.online,
             since=row.since,
             epoch=row.epoch,
+            reason=row.reason,
             location_id=row.location_id,
             group_ids=frozenset(groups.get(row.id, ())),
             readings=orjson.loads(row.telemetry or "{}"),

@@ -10,9 +10,10 @@ from device_agent.players.base import Banner
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.system.base import Rebooted
 from device_agent.system.simulated import SimulatedSystem
+from device_agent.telemetry import ip_address
 from hub.domain import evidence
 from hub.domain.commands import lookup
-from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, SettingsReport, Telemetry, Upload
+from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, Settings, SettingsReport, Telemetry, Upload
 from hub.protocol.times import write_time
 
 
@@ -77,8 +78,8 @@ async def test_a_command_is_acked_then_done_with_evidence_that_the_hub_accepts(
         ("set_display", {"on": 1}, "invalid_payload"),
         ("lock", {"pin": "12a4"}, "invalid_payload"),
         ("identify", {"seconds": 0}, "invalid_payload"),
-        ("play", {"asset_id": 3}, "unsupported_source"),
-        ("play", {"playlist_id": 3}, "unsupported_source"),
+        ("play", {"asset_id": 3}, "not_found"),
+        ("play", {"playlist_id": 3}, "not_found"),
         ("play", {"url": __file__}, "invalid_payload"),
     ],
 )
@@ -157,14 +158,71 @@ async def test_a_reboot_says_goodbye_and_is_proven_by_the_next_boot(hub, start_a
         assert detail["boot_id_after"] == connection.hello.boot_id != detail["boot_id_before"]
 
 
-async def test_a_reboot_that_is_refused_fails_and_the_player_comes_back(hub, start_agent):
+async def test_a_reboot_that_is_refused_fails_and_the_player_was_never_away(hub, start_agent):
     async with start_agent(reboot_command=["/bin/false"]):
         connection = await hub.welcomed()
         await connection.command("c1", "reboot", delivery="once")
-        await connection.hear(Bye)
-        connection = await hub.welcomed()
-        result = connection.hello.journal[0].result or await connection.hear(Result)
+        result = await connection.hear(Result)
         assert (result.status, result.error.code) == ("failed", "command_failed")
+        assert not [said for said in connection.passed if isinstance(said, Bye)]
+    assert (await connection.hear(Bye)).reason == "stopping"
+
+
+class Undecided(SimulatedSystem):
+    """Takes the order to reboot, and nothing follows."""
+
+    def __init__(self, state_dir):
+        super().__init__(state_dir)
+        self.ordered = asyncio.Event()
+
+    async def reboot(self):
+        self.ordered.set()
+
+
+async def test_a_reboot_that_does_not_happen_fails_and_the_player_was_never_away(
+    hub, start_agent, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("device_agent.actions.REBOOT_S", 0.0)
+    async with start_agent(system=Undecided(tmp_path)):
+        connection = await hub.welcomed()
+        await connection.command("c1", "reboot", delivery="once")
+        assert (await connection.hear(Result)).error.code == "not_rebooted"
+        assert not [said for said in connection.passed if isinstance(said, Bye)]
+
+
+async def test_an_agent_that_is_ended_by_its_reboot_says_so(hub, start_agent, tmp_path):
+    system = Undecided(tmp_path)
+    async with start_agent(system=system):
+        connection = await hub.welcomed()
+        await connection.command("c1", "reboot", delivery="once")
+        async with asyncio.timeout(20):
+            await system.ordered.wait()
+    assert (await connection.hear(Bye)).reason == "rebooting"
+
+
+class Titled(SimulatedPlayer):
+    """Tells which names it is to show."""
+
+    def __init__(self):
+        super().__init__("Test")
+        self.names = asyncio.Queue()
+
+    async def rename(self, name):
+        self.names.put_nowait(name)
+
+
+async def test_a_new_name_is_shown_at_once_and_after_a_restart_too(hub, start_agent):
+    screen = Titled()
+    async with asyncio.timeout(30), start_agent(player=screen):
+        connection = await hub.welcomed()
+        assert connection.hello.ip_address == ip_address()
+        assert await screen.names.get() == "Lobby"
+        connection.session.send(Settings(desired={}, name="Cafeteria"))
+        await connection.flush()
+        assert await screen.names.get() == "Cafeteria"
+    again = Titled()
+    async with asyncio.timeout(30), start_agent(player=again):
+        assert await again.names.get() == "Cafeteria"
 
 
 async def test_settings_are_made_true_and_reported(hub, start_agent, tmp_path):

@@ -101,7 +101,7 @@ async def test_it_fetches_what_the_hub_has_for_it_and_plays_it_in_turn(hub, star
         await connection.command("c2", "play", {"playlist_id": 3}, "idempotent")
         assert (await connection.hear(Result)).detail == {"current_content": "Poster"}
         await connection.command("c3", "play", {"playlist_id": 8}, "idempotent")
-        assert (await connection.hear(Result)).error.code == "unsupported_source"
+        assert (await connection.hear(Result)).error.code == "not_found"
 
         publish(hub, "r2", kind="nothing")
         await connection.sync("r2")
@@ -112,6 +112,24 @@ async def test_it_fetches_what_the_hub_has_for_it_and_plays_it_in_turn(hub, star
             pass
     async with start_agent(player=Screen()):
         assert (await hub.welcomed()).hello.revision == "r2"
+
+
+async def test_a_screenshot_carries_what_was_on_the_screen(hub, start_agent, screen, tmp_path):
+    source = tmp_path / "own.png"
+    source.write_bytes(b"x")
+    publish(hub, "r1", (1, (6, 3600)), files=BOTH)
+    async with start_agent(player=screen, options={"content": str(source)}):
+        connection = await hub.welcomed()
+        assert await screen.next() == str(source)
+        assert await screen.next() == str(tmp_path / "downloads" / digest(FILM))
+        for number, (command, payload) in enumerate(
+            [("set_volume", {"volume": 5}), ("play", {"url": "https://example.com/a.mp4"}), ("reload_content", {})]
+        ):
+            await connection.command(f"c{number}", command, payload, "idempotent")
+            assert (await connection.hear(Result, id=f"c{number}")).status == "succeeded"
+            await connection.command(f"s{number}", "take_screenshot", {"max_width": 300 + number}, "safe")
+            assert (await connection.hear(Result, id=f"s{number}")).status == "succeeded"
+    assert [upload.asset_id for upload in hub.stored] == [6, None, 6]
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,14 @@ class HugeScreen(SimulatedPlayer):
         return Picture(data=b"x" * size, mime="image/jpeg", source="simulated", captured_at=1)
 
 
+async def nothing() -> None:
+    """Nothing of the hub's is on the screen."""
+
+
 async def test_a_shot_carries_the_size_and_digest_of_its_bytes() -> None:
     player = SimulatedPlayer("Lobby", clock=lambda: 1_774_785_600_000)
     await player.start()
-    shot = await screenshot.take(player, max_width=640)
+    shot = await screenshot.take(player, nothing, max_width=640)
     assert shot.data.startswith(b"\x89PNG")
     assert shot.size == len(shot.data)
     assert shot.sha256 == hashlib.sha256(shot.data).hexdigest()
@@ -30,15 +34,29 @@ async def test_a_shot_carries_the_size_and_digest_of_its_bytes() -> None:
 
 
 async def test_an_oversize_picture_is_taken_again_smaller() -> None:
-    assert (await screenshot.take(HugeScreen())).size == 100
+    assert (await screenshot.take(HugeScreen(), nothing)).size == 100
 
 
 async def test_a_picture_that_stays_oversize_is_refused() -> None:
     with pytest.raises(PlayerError) as refused:
-        await screenshot.take(HugeScreen(stubborn=True))
+        await screenshot.take(HugeScreen(stubborn=True), nothing)
     assert refused.value.code == "too_large"
 
 
 async def test_a_player_that_is_down_has_no_screenshot() -> None:
     with pytest.raises(PlayerError):
-        await screenshot.take(SimulatedPlayer("Lobby"))
+        await screenshot.take(SimulatedPlayer("Lobby"), nothing)
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [(7, 7, 7), (7, 8, None), (None, 7, None), (7, None, None)])
+async def test_a_picture_shows_what_was_there_before_and_after_it(
+    before: int | None, after: int | None, told: int | None
+) -> None:
+    player = SimulatedPlayer("Lobby")
+    await player.start()
+    there = iter((before, after))
+
+    async def on_screen() -> int | None:
+        return next(there)
+
+    assert (await screenshot.take(player, on_screen)).asset_id == told

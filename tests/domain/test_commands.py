@@ -32,6 +32,8 @@ def test_every_move_leads_from_a_live_state_to_a_known_one() -> None:
         ("reboot", {"now": True}),
         ("lock", {"pin": "12"}),
         ("play", {}),
+        ("play", {"asset_id": 2**53}),
+        ("play", {"playlist_id": 10**30}),
         ("play", {"asset_id": 1, "url": "https://example.com/a.mp4"}),
         ("play", {"url": "file:///etc/passwd"}),
         ("take_screenshot", {"max_width": 1_000_000}),

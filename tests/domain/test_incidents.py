@@ -94,3 +94,14 @@ def test_failures_count_only_among_enough_commands(finished: int, failed: int, o
     watching = rule("command_failures", window_minutes=60, min_commands=10, failed_percent=50)
     assert bool(list(failures(watching, None, finished, failed, NOW))) is opens
     assert bool(list(failures(watching, ongoing(), finished, failed, NOW))) is closes
+
+
+@pytest.mark.parametrize(
+    ("reason", "minutes"), [("bye", 5), ("lost", 5), ("rebooting", 15), ("updating", 35), (None, 5)]
+)
+def test_an_absence_that_the_player_announced_counts_when_it_lasts_too_long(reason: str | None, minutes: int) -> None:
+    absent = lobby(online=False, since=NOW - 60 * MINUTE, reason=reason)
+    watched = [rule("player_offline", offline_minutes=5)]
+    [step] = judge(watched, absent, [], absent.since + minutes * MINUTE - 1)
+    assert isinstance(step, Begin)
+    assert (step.due_at, step.began_at) == (absent.since + minutes * MINUTE, absent.since)

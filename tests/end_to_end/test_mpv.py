@@ -128,6 +128,26 @@ async def test_a_screenshot_through_the_hub_shows_what_mpv_plays(screen: Screen,
 
 
 @pytest.mark.timeout(120)
+async def test_an_asset_that_no_program_has_is_played_and_the_screenshot_names_it(screen: Screen) -> None:
+    await screen.until(RED, BLUE)
+    file = io.BytesIO()
+    Image.new("RGB", (640, 360), TEAL).save(file, "PNG")
+    made = await screen.hub.client.post(
+        "/api/v1/assets", files={"file": ("sale.png", file.getvalue(), "image/png")}, data={"name": "Sale"}
+    )
+    asset_id = made.json()["data"]["id"]
+
+    story = await screen.do("play", {"asset_id": asset_id, "duration_s": 30})
+
+    assert (story["status"], story["detail"]) == ("succeeded", {"current_content": "Sale"})
+    assert looks_like(await screen.colours(), TEAL, TEAL)
+    picture = await screen.hub.client.get(f"/api/v1/players/{screen.player_id}/screenshot")
+    assert picture.json()["current_item"] == {"asset_id": asset_id, "name": "Sale"}
+    assert (await screen.do("reload_content", {}))["status"] == "succeeded"
+    await screen.until(RED, BLUE)
+
+
+@pytest.mark.timeout(120)
 async def test_an_mpv_that_is_killed_comes_back_as_it_was(screen: Screen) -> None:
     assert (await screen.do("set_volume", {"volume": 20}))["status"] == "succeeded"
     await screen.until(RED, BLUE)

@@ -7,18 +7,29 @@ import pytest
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Credential
-from hub.domain.errors import Forbidden, Invalid, NotFound
+from hub.domain.errors import Forbidden, Invalid, NotFound, Unavailable
 from hub.domain.presence import Graces
-from hub.domain.times import HOUR, now_ms
+from hub.domain.times import HOUR, SECOND, now_ms
 from hub.services.access import Access, Found
 from hub.services.events import Events
 from hub.services.players import Players
 from hub.services.presence import PresenceService
 from hub.services.teams import prepare
-from hub.store import players
+from hub.store import players, teams
 from hub.store.database import Database
 from hub.store.tables import User
 from tests.cast import player_of, team_owner
+
+
+class Ticks:
+    """A clock that is a second later each time it is asked."""
+
+    def __init__(self) -> None:
+        self.now = now_ms()
+
+    def __call__(self) -> int:
+        self.now += SECOND
+        return self.now
 
 
 async def who(access: Access, key: str) -> Any:
@@ -64,8 +75,6 @@ async def test_a_key_ends_when_it_was_said_to(db: Database) -> None:
     made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=now_ms() + HOUR, face="test")
     assert await who(access, made["key"]) is not None
     async with db.transaction() as session:
-        from hub.store import teams
-
         key = await teams.key(session, owner.team_id, made["id"])
         key.expires_at = now_ms() - 1
         session.add(key)
@@ -233,3 +242,97 @@ async def test_what_was_remembered_while_the_clock_was_ahead_is_asked_for_again(
     await there.revoke_key(owner, made["id"], face="test")  # of which nothing is heard here
     ahead = 0
     assert await who(here, made["key"]) is None
+
+
+async def use(access: Access, key: str, place: int, agent: str | None = "curl/8") -> None:
+    assert await access.authenticate(key, address=f"192.0.2.{place}", agent=agent) is not None
+
+
+async def test_the_latest_ten_places_of_a_key_are_kept(db: Database) -> None:
+    """In memory and stored together they are ten, newest first, each once with its last use."""
+    clock = Ticks()
+    access, owner = Access(db, LocalBus(), clock=clock), await team_owner(db, "team")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    assert (await access.key(owner, made["id"]))["uses"] == []
+    for place in range(8):
+        await use(access, made["key"], place)
+    await access.flush()
+    for place in (*range(8, 14), 5):
+        await use(access, made["key"], place)
+    newest = [f"192.0.2.{place}" for place in (5, 13, 12, 11, 10, 9, 8, 7, 6, 4)]
+    shown = (await access.key(owner, made["id"]))["uses"]
+    assert [one["address"] for one in shown] == newest
+    await access.flush()
+    elsewhere = await Access(db, LocalBus()).key(owner, made["id"])
+    assert elsewhere["uses"] == shown
+    assert elsewhere["last_used_at"] == shown[0]["used_at"]
+    assert elsewhere["last_address"] == "192.0.2.5"
+
+
+async def nobody(token: str) -> Found | None:
+    return None
+
+
+async def test_many_uses_of_many_keys_are_one_transaction(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    for number in range(3):
+        made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+        for place in range(40):
+            await use(access, made["key"], place % 13, f"program {number}")
+    written = []
+
+    def counted(uses: Any) -> Any:
+        written.append(len(uses))
+        return teams.used(uses)
+
+    access.accept("key", nobody, counted)
+    await access.flush()
+    await access.flush()
+    assert written == [30]
+
+
+async def test_what_a_caller_does_not_tell_is_not_known(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    assert await access.authenticate(made["key"], address=None, agent=None) is not None
+    for _ in ("unwritten", "written"):
+        [found] = (await access.key(owner, made["id"]))["uses"]
+        assert (found["address"], found["agent"]) == (None, None)
+        await access.flush()
+
+
+async def test_uses_that_cannot_be_written_wait_for_the_next_time(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    await use(access, made["key"], 1)
+
+    def no_room(_: Any) -> Any:
+        raise Unavailable("No room.")
+        yield
+
+    access.accept("key", nobody, no_room)
+    with pytest.raises(Unavailable):
+        await access.flush()
+    access.accept("key", nobody, teams.used)
+    await access.flush()
+    [found] = (await Access(db, LocalBus()).key(owner, made["id"]))["uses"]
+    assert found["address"] == "192.0.2.1"
+
+
+async def test_a_revoked_key_is_forgotten_with_its_uses(db: Database) -> None:
+    """Also those that were on their way to the database when it was revoked."""
+    access, owner, stranger = Access(db, LocalBus()), await team_owner(db, "a"), await team_owner(db, "b")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    await use(access, made["key"], 1)
+    await access.flush()
+    with pytest.raises(NotFound):
+        await access.key(stranger, made["id"])
+    rotated = await access.rotate_key(owner, made["id"], face="test")
+    assert len((await access.key(owner, made["id"]))["uses"]) == 1  # it is the same key
+    await use(access, rotated["key"], 2)
+    await access.revoke_key(owner, made["id"], face="test")
+    await access.flush()
+    with pytest.raises(NotFound):
+        await access.key(owner, made["id"])
+    async with db.session() as session:
+        assert await teams.uses(session, made["id"]) == []

@@ -257,6 +257,46 @@ async def test_times_that_cannot_be_are_taken_over_and_not_counted_and_plays_are
     assert sum(row["plays"] for row in await analytics.playback(owner, span)) == 1
 
 
+async def test_a_reboot_that_was_announced_is_not_held_against_a_player(db: Database) -> None:
+    """For ten minutes; and one that began before the time that is asked for counts as far as it reaches into it."""
+    clock = Clock()
+    analytics = Analytics(db, "hub", 90, clock=clock)
+    owner = await team_owner(db, "acme")
+    since, until = NOW - 100 * MINUTE, NOW
+    came_back: dict[str, list[tuple[int, int | None, str | None]]] = {
+        "soon": [(since - DAY, since + 10 * MINUTE, "rebooting"), (since + 15 * MINUTE, None, None)],
+        "late": [(since - DAY, since + 10 * MINUTE, "rebooting"), (since + 50 * MINUTE, None, None)],
+        "never": [(since - DAY, until - 5 * MINUTE, "rebooting")],
+        "before": [(since - DAY, since - 4 * MINUTE, "rebooting"), (since + 20 * MINUTE, None, None)],
+        "updated": [(since - DAY, since + 10 * MINUTE, "updating"), (since + 50 * MINUTE, None, None)],
+        "stopped": [(since - DAY, since + 10 * MINUTE, "bye"), (since + 15 * MINUTE, None, None)],
+    }
+    for name, spans in came_back.items():
+        player = await player_of(db, owner, name)
+        async with db.transaction() as session:
+            player.created_at = since - 50 * DAY
+            session.add(player)
+            for number, (started_at, ended_at, reason) in enumerate(spans):
+                session.add(
+                    Session(
+                        id=f"ses_{name}{number}", player_id=player.id or 0, epoch=number, node="hub",
+                        started_at=started_at, ended_at=ended_at, reason=reason,
+                    )
+                )  # fmt: skip
+    told = {
+        row["name"]: (row["online_percentage"], row["offline_percentage"], row["unknown_percentage"])
+        for row in await analytics.uptime(owner, (since, until))
+    }
+    assert told == {
+        "soon": (95.0, 0.0, 5.0),
+        "late": (60.0, 30.0, 10.0),
+        "never": (95.0, 0.0, 5.0),
+        "before": (80.0, 14.0, 6.0),
+        "updated": (60.0, 10.0, 30.0),
+        "stopped": (95.0, 5.0, 0.0),
+    }
+
+
 async def test_uptime_knows_what_the_hub_did_not_see(db: Database) -> None:
     clock = Clock()
     analytics = Analytics(db, "hub", 90, clock=clock)

@@ -337,6 +337,34 @@ async def test_a_lock_is_told_with_every_heartbeat_until_it_is_lifted(stage: Sta
     assert (await stage.players.get(stage.owner, connects["id"]))["settings"] == {}  # it has yet to say so
 
 
+async def test_a_wished_volume_is_asked_for_until_the_device_tells_it(stage: Stage) -> None:
+    player = await stage.pair("tv-1")
+    wishes = {"volume": 30, "brightness": 50, "display_on": False}
+
+    async def shown() -> tuple[dict[str, Any], dict[str, Any]]:
+        detail = await stage.players.get(stage.owner, player)
+        return detail["reported"], detail["settings_failed"]
+
+    await stage.players.update(stage.owner, player, {"settings": wishes}, version=None, face="test")
+    cannot = dict.fromkeys(("brightness", "display_on"), "A player that polls cannot be told of this.")
+    mute = {"volume": "This player tells no volume, so it is not kept to one."}
+    assert await shown() == ({}, cannot | mute)
+    assert await stage.beat("tv-1") == []
+    for _ in range(2):  # an answer that is lost costs nothing
+        assert await stage.beat("tv-1", volume=80, screen_on=True) == [("set_volume", {"volume": 30})]
+    assert await shown() == ({"volume": 80, "display_on": True}, cannot)
+    assert await stage.beat("tv-1", volume=30) == []
+    assert await shown() == ({"volume": 30, "display_on": True}, cannot)
+    assert await stage.commands.listing(stage.owner) == []
+
+    louder = await stage.commands.send(stage.origin, player, "set_volume", {"volume": 60})
+    assert await stage.beat("tv-1", volume=31) == [("set_volume", {"volume": 60})]  # whoever asks last is right
+    assert await stage.beat("tv-1", volume=60) == []
+    assert await stage.state(louder) == ("succeeded", {"volume": 60})
+    await stage.players.update(stage.owner, player, {"settings": {"volume": 5}}, version=None, face="test")
+    assert await stage.beat("tv-1", volume=60) == [("set_volume", {"volume": 5})]
+
+
 async def test_a_uuid_reaches_nothing_once_the_player_has_a_token_or_is_gone(stage: Stage) -> None:
     with pytest.raises(NotFound, match="Device not registered"):
         await stage.beat("tv-1")

@@ -8,13 +8,14 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import event
-from sqlmodel import select
+from sqlmodel import col, select
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import NotFound
-from hub.domain.times import DAY, HOUR, MINUTE, parse
+from hub.domain.errors import Invalid, NotFound
+from hub.domain.times import DAY, HOUR, MINUTE, now_ms, parse
 from hub.services import worlds
+from hub.services.commands import Commands, Origin
 from hub.services.programs import Programs
 from hub.services.weather import Weather
 from hub.store.database import Database
@@ -376,3 +377,36 @@ async def test_a_team_whose_schedules_take_long_keeps_no_other_waiting(db: Datab
         await heard.wait()
     assert await stage.activated() == ["day"]
     await stage.programs.settle()
+
+
+async def test_what_is_played_by_a_command_is_told_and_its_files_are_open_to_its_player(db: Database) -> None:
+    stage = Stage(db, await team_owner(db, "acme"))
+    await stage.set()
+    extra, other = await stage.playlist("extra"), await stage.playlist("other")
+    stage.now = now_ms()
+    programs, team = stage.programs, stage.owner.team_id
+    commands = Commands(db, stage.bus)
+    async with db.session() as session:
+        items = list(await session.exec(select(PlaylistItem).order_by(col(PlaylistItem.id))))
+    asset, another = items[0].asset_id, items[1].asset_id
+    for number in (asset, another):
+        with pytest.raises(NotFound):
+            await programs.check_asset(team, stage.player, number)
+    sent = await commands.send(Origin(stage.owner, "test"), stage.player, "play", {"playlist_id": extra})
+    told = await programs.asked(team, stage.player, sent["command_id"])
+    assert (list(told["playlists"]), list(told["assets"])) == ([str(extra)], [str(asset)])
+    await programs.check_asset(team, stage.player, asset)
+    with pytest.raises(NotFound):
+        await programs.check_asset(team, stage.player, another)
+    sent = await commands.send(Origin(stage.owner, "test"), stage.player, "play", {"asset_id": another})
+    assert list((await programs.asked(team, stage.player, sent["command_id"]))["assets"]) == [str(another)]
+    await programs.check_asset(team, stage.player, another)
+    with pytest.raises(NotFound):  # the older one gave way to it
+        await programs.check_asset(team, stage.player, asset)
+    stage.now += 9 * DAY
+    with pytest.raises(NotFound):
+        await programs.check_asset(team, stage.player, another)
+    rival = await team_owner(db, "rival")
+    for payload in ({"playlist_id": other}, {"asset_id": asset}):
+        with pytest.raises(Invalid):
+            await commands.send(Origin(rival, "test"), (await player_of(db, rival)).id or 0, "play", payload)

@@ -21,12 +21,13 @@ from hub.domain.errors import Conflict, Forbidden, HubError, NotFound, TooMany, 
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.services import uploads as service
 from hub.services.commands import Commands, Origin
+from hub.services.screenshots import Screenshots
 from hub.services.uploads import Begun, Finished, UploadRefused, Uploads
 from hub.store import events, players
 from hub.store import uploads as store
 from hub.store.blobs import Blobs
 from hub.store.database import Database
-from hub.store.tables import Player, Screenshot, Upload
+from hub.store.tables import Asset, Player, Screenshot, Upload
 from tests.cast import player_of, team_owner
 from tests.media import png_chunk
 from tests.object_storage import make_bucket, object_storage
@@ -256,6 +257,48 @@ async def test_a_repeat_after_the_end_gets_the_same_id(stage: Stage) -> None:
     assert again.done == done
     assert len(await stage.screenshots()) == 1
     assert len(await stage.blob_names()) == 1
+
+
+async def asset_of(stage: Stage, owner: Actor, name: str) -> int:
+    asset = Asset(team_id=owner.team_id, content_id=f"cnt_{name}", name=name, type="image", created_at=1, updated_at=1)
+    async with stage.db.transaction() as session:
+        session.add(asset)
+        await session.flush()
+        assert asset.id is not None
+        return asset.id
+
+
+@both
+async def test_a_picture_tells_what_was_shown_as_it_was_called_then(stage: Stage) -> None:
+    shown = await asset_of(stage, stage.owner, "Summer")
+    taken_at = now_ms() - HOUR
+    done = await stage.upload(picture(), asset_id=shown, captured_at_ms=taken_at)
+    async with stage.db.transaction() as session:
+        asset = await session.get(Asset, shown)
+        assert asset is not None
+        asset.name = "Autumn"
+        session.add(asset)
+    pictures = Screenshots(stage.db, stage.blobs, "secret")
+    summer = {"asset_id": shown, "name": "Summer"}
+    assert (await pictures.latest(stage.owner, stage.player.id or 0))["current_item"] == summer
+    async with stage.db.session() as session:
+        [event] = await events.after(session, stage.owner.team_id, 0, 10)
+    assert events.as_data(event)["current_item"] == summer
+
+    again = await stage.begin(picture(), asset_id=shown, captured_at_ms=taken_at + 1)  # the same picture, later
+    assert again.done == done
+    assert (await pictures.get(stage.owner, int(done.id)))["current_item"] == {"asset_id": shown, "name": "Autumn"}
+    assert (await stage.begin(picture(), captured_at_ms=taken_at + 2)).done == done
+    assert (await pictures.get(stage.owner, int(done.id)))["current_item"] is None
+
+
+@both
+async def test_a_picture_shows_nothing_that_the_team_does_not_have(stage: Stage) -> None:
+    theirs = await asset_of(stage, await team_owner(stage.db, "rival"), "Secret")
+    pictures = Screenshots(stage.db, stage.blobs, "secret")
+    for number, told in enumerate((None, 99, theirs, 2**53 - 1)):
+        done = await stage.upload(picture(), asset_id=told, command_id=f"cmd_{number}")
+        assert (await pictures.get(stage.owner, int(done.id)))["current_item"] is None
 
 
 async def test_one_command_and_another_keep_their_own_pictures(stage: Stage) -> None:

@@ -215,6 +215,24 @@ async def test_what_cannot_be_read_is_said_and_the_connection_lives(hub: Hub, te
         assert await one.hear() == {"type": "pong", "ref": "alive"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"type": "subscribe"}, "The topics field is required."),
+        ({"type": "subscribe", "topics": []}, "The topics field must not be empty."),
+        ({"type": "command", "ref": "r", "command": 5}, "The command field must be text."),
+        ({"type": "command", "ref": "r", "command": "reboot", "player_id": "1"},
+         "The player_id field must be a whole number."),
+        ({"type": "command", "ref": "r", "command": "reboot"},
+         "The player_id field must be there, or group_id, but not both."),
+    ],
+)  # fmt: skip
+async def test_a_wrong_field_is_told_as_calls_tell_it(hub: Hub, fields: dict[str, Any], said: str) -> None:
+    async with operator(hub.url, hub.key) as one:
+        await one.say(**fields)
+        assert (await one.until("error"))["message"] == said
+
+
 async def test_too_much_nonsense_and_too_many_messages_end_a_connection(hub: Hub) -> None:
     async with operator(hub.url, hub.key) as one:
         for _ in range(connection_module.UNREAD_A_MINUTE):

@@ -288,6 +288,15 @@ async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
     assert event["data"]["reason"] == "bye"
 
 
+async def test_a_goodbye_for_a_reboot_says_so(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    async with hub.connected(token) as player:
+        await player.send(type="bye", reason="rebooting")
+        await player.closed()
+    event = await hub.event("player.offline", player_id=player_id)
+    assert event["data"]["reason"] == "rebooting"
+
+
 async def test_a_lost_connection_is_offline_after_its_grace_and_a_return_within_it_is_no_event(tmp_path: Path) -> None:
     async with running_hub(settings(tmp_path, players={"unclean_grace_s": 1})) as hub:
         player_id, token = await hub.player()
@@ -490,6 +499,33 @@ async def test_a_reader_that_does_not_read_is_closed(tmp_path: Path) -> None:
                     break
             assert (await reading)["data"]["reason"] == "slow"
             player.vanish()
+
+
+@pytest.mark.parametrize(
+    ("hello", "told"), [({"ip_address": "192.168.1.42"}, "192.168.1.42"), ({}, "127.0.0.1")], ids=["told", "not told"]
+)
+async def test_the_first_connection_of_all_is_told_with_the_address_of_the_device(
+    hub: Hub, hello: dict[str, Any], told: str
+) -> None:
+    """Where it tells none, with that of its connection."""
+    player_id, token = await hub.player("Lobby Display")
+    async with hub.connected(token, **hello):
+        online = (await hub.event("player.online", player_id=player_id))["data"]
+        assert (online["name"], online["status"], online["ip_address"]) == ("Lobby Display", "online", told)
+        assert online["screen_id"].startswith("scr_")
+        shown = (await hub.client.get(f"/api/v1/players/{player_id}")).json()["data"]
+        assert (shown["ip_address"], shown["connection_address"]) == (told, "127.0.0.1")
+
+
+async def test_a_new_name_is_told_to_the_screen_at_once(hub: Hub) -> None:
+    player_id, token = await hub.player("Lobby")
+    async with hub.connected(token) as player:
+        wished = {"settings": {"volume": 40}}
+        await hub.client.patch(f"/api/v1/players/{player_id}", json={"name": "Cafeteria"} | wished)
+        told = await player.until("settings")
+        assert (told["name"], told["desired"]) == ("Cafeteria", {"volume": 40})
+        await hub.client.put(f"/api/devices/{player_id}", json={"name": "Hall"})
+        assert (await player.until("settings"))["name"] == "Hall"
 
 
 async def test_telemetry_shows_in_the_player_and_is_no_event(hub: Hub) -> None:

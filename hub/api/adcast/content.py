@@ -36,14 +36,14 @@ async def create_content(call: Call) -> Answer:
 
 def _check(fields: Any) -> None:
     if fields.type in ADDRESS_TYPES:
-        raise Invalid.field("type", f"Content of the type {fields.type} is an address: send it in source_url.")
+        raise Invalid.field("type", f"{fields.type} is for addresses: send one in source_url")
 
 
 async def _address(call: Call, fields: Any) -> Answer:
     if fields.type not in ADDRESS_TYPES:
-        raise Invalid.field("file", f"Content of the type {fields.type} is a file: send it as multipart/form-data.")
+        raise Invalid.field("file", f"is required for the type {fields.type}: send it as multipart/form-data")
     if fields.source_url is None:
-        raise Invalid.field("source_url", "The source_url field is required.")
+        raise Invalid.field("source_url", "is required")
     asset = await call.services.content.add_address(
         call.actor,
         name=fields.name,

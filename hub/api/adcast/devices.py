@@ -24,7 +24,7 @@ async def pair_device(call: Call) -> Answer:
     try:
         paired = await call.services.pairing.approve(call.actor, body.pairing_code, name=body.name, face=face(call))
     except NotFound as error:
-        raise Invalid.field("pairing_code", error.message, code=error.code) from None
+        raise Invalid.field("pairing_code", "is of no device that waits", code=error.code) from None
     device = {"id": paired["player_id"], "name": paired["name"], "uuid": paired["uuid"] or paired["screen_id"]}
     return Answer(200, {"device": device | {"status": "online" if paired["online"] else "offline"}})
 
@@ -44,7 +44,7 @@ async def change_device(call: Call) -> Answer:
     if "device_group_id" in body.model_fields_set:
         changes["group_ids"] = [] if body.device_group_id is None else [body.device_group_id]
     if not changes:
-        raise Invalid.field("body", "Give at least one of name, device_group_id.")
+        raise Invalid.field("body", "must have at least one of name, device_group_id")
     with shapes.told_as(group_ids="device_group_id"):
         player = await call.services.players.update(
             call.actor, call.path["device_id"], changes, version=None, face=face(call)

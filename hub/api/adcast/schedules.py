@@ -37,7 +37,7 @@ async def change_schedule(call: Call) -> Answer:
     given = body.schedulable_type is not None, body.schedulable_id is not None
     if any(given) and not all(given):
         name = "schedulable_id" if given[0] else "schedulable_type"
-        raise Invalid.field(name, "Give schedulable_type and schedulable_id together.")
+        raise Invalid.field(name, "is required: schedulable_type and schedulable_id go together")
     targets = [_target(body)] if all(given) else None
     with shapes.told_as(targets="schedulable_id"):
         schedule = await call.services.schedules.update(

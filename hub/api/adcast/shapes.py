@@ -41,7 +41,8 @@ def told_as(**names: str) -> Iterator[None]:
         errors = {}
         for field, texts in (error.errors or {}).items():
             before, dot, last = field.rpartition(".")
-            errors[before + dot + names.get(last, last)] = texts
+            told = before + dot + names.get(last, last)
+            errors[told] = [text.replace(f"The {field} field", f"The {told} field", 1) for text in texts]
         raise Invalid(error.message, code=error.code, errors=errors) from None
 
 

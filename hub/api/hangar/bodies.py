@@ -77,7 +77,7 @@ def _json(value: Any) -> Any:
         page = None
     whole = isinstance(page, dict) and all(type(page.get(name, 0)) is int for name in ("limit", "offset"))
     if not whole or not 1 <= page.get("limit", PAGE) <= PAGE or not 0 <= page.get("offset", 0) <= MAX_OFFSET:
-        raise ValueError(f'Give pagination as {{"limit": {PAGE}, "offset": 0}}; at most {PAGE} at once.')
+        raise ValueError(f'must be written as {{"limit": {PAGE}, "offset": 0}}, with at most {PAGE} at once')
     return value
 
 

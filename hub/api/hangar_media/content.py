@@ -31,9 +31,9 @@ def _told(asset: dict[str, Any]) -> Answer:
 
 async def _address(call: Call, fields: Any) -> Answer:
     if fields.source_url is None:
-        raise Invalid.field("file", "Send a file, or a source_url with its type.")
+        raise Invalid.field("file", "is required, or a source_url with its type")
     if fields.type is None:
-        raise Invalid.field("type", "The type field is required.")
+        raise Invalid.field("type", "is required")
     asset = await call.services.content.add_address(
         call.actor,
         name=fields.name,

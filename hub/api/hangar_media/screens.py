@@ -36,7 +36,7 @@ async def change_screen(call: Call) -> Answer:
     """Change what is given and leave the rest."""
     changes = call.body.model_dump(exclude_none=True)
     if not changes:
-        raise Invalid.field("name", "The name field is required.")
+        raise Invalid.field("name", "is required")
     player = await call.services.players.update(call.actor, await _number(call), changes, version=None, face=face(call))
     return Answer(200, {"data": shapes.screen(player)})
 

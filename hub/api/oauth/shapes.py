@@ -28,7 +28,7 @@ _WORDS: Final = frozenset(
 def _line(text: str) -> str:
     # People read it in a terminal and on a page before they approve: no control characters, no line breaks.
     if not is_line(text):
-        raise ValueError("Use one line, without control characters and overrides of direction.")
+        raise ValueError("must be one line, without control characters and overrides of direction")
     return text
 
 

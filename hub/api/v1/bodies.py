@@ -29,28 +29,28 @@ Trimmed = BeforeValidator(_trimmed)
 def seen_line(text: str) -> str:
     """A text of one line in which something is to be seen. Raises ValueError."""
     if not is_seen(line(text)):
-        raise ValueError("Use characters that can be seen, not spaces alone.")
+        raise ValueError("must have characters that can be seen, not spaces alone")
     return text
 
 
 def line(text: str) -> str:
     """A text of one line, which may be empty. Raises ValueError."""
     if not is_line(text):
-        raise ValueError("Use one line, without control characters and overrides of direction.")
+        raise ValueError("must be one line, without control characters and overrides of direction")
     return text
 
 
 def prose(text: str) -> str:
     """A text of any number of lines. Raises ValueError."""
     if not is_prose(text):
-        raise ValueError("Use no control characters but line breaks and tabs, and no overrides of direction.")
+        raise ValueError("must have no control characters but line breaks and tabs, and no overrides of direction")
     return text
 
 
 def seen_prose(text: str) -> str:
     """A text of lines in which something is to be seen. Raises ValueError."""
     if not is_seen(prose(text)):
-        raise ValueError("Use characters that can be seen, not spaces and line breaks alone.")
+        raise ValueError("must have characters that can be seen, not spaces and line breaks alone")
     return text
 
 
@@ -60,7 +60,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(seen_l
 def _email(text: str) -> str:
     text = text.strip()
     if not _EMAIL.fullmatch(text) or not is_plain(text):  # two accounts must not look like one
-        raise ValueError("Give an e-mail address, such as name@example.com.")
+        raise ValueError("must be an e-mail address, such as name@example.com")
     return text
 
 
@@ -81,7 +81,7 @@ def _moment(text: str) -> str:
     try:
         rfc3339(parse(text))  # and can be told again
     except (ValueError, OverflowError):
-        raise ValueError("Give a time as RFC 3339 has it, such as 2027-01-01T00:00:00Z.") from None
+        raise ValueError("must be a time as RFC 3339 has it, such as 2027-01-01T00:00:00Z") from None
     return text
 
 
@@ -116,7 +116,7 @@ class Changes(Strict):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not changes_of(self):
-            raise ValueError(f"Give at least one of {', '.join(type(self).model_fields)}.")
+            raise ValueError(f"must have at least one of {', '.join(type(self).model_fields)}")
         return self
 
 

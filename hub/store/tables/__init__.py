@@ -12,6 +12,7 @@ from hub.store.tables.incidents import AlertRule, AlertRuleTarget, Incident, Inc
 from hub.store.tables.people import (
     AccountToken,
     ApiKey,
+    ApiKeyUse,
     LoginPlace,
     Meta,
     OAuthClient,
@@ -50,6 +51,7 @@ __all__ = [
     "AlertRuleTarget",
     "AlertTarget",
     "ApiKey",
+    "ApiKeyUse",
     "Asset",
     "Batch",
     "Campaign",

@@ -57,6 +57,16 @@ class ApiKey(SQLModel, table=True):
     last_agent: str | None = None
 
 
+class ApiKeyUse(SQLModel, table=True):
+    """From where and with what a key was used, and when it last was. What a caller does not tell is an empty text."""
+
+    __tablename__ = "api_key_use"
+    key_id: int = c.key_of("api_key.id")
+    address: str = Field(primary_key=True)
+    agent: str = Field(primary_key=True)
+    used_at: int = c.time()
+
+
 class LoginPlace(SQLModel, table=True):
     """A network from which a person has signed in: who guesses elsewhere does not use up its tries."""
 

@@ -115,6 +115,8 @@ class Session(SQLModel, table=True):
 
 
 class Screenshot(SQLModel, table=True):
+    """`asset_id` and `asset_name` are of what was shown when it was taken, as it was called then; None: not known."""
+
     __tablename__ = "screenshot"
     id: int | None = c.key()
     player_id: int = c.ref("player.id")
@@ -127,6 +129,8 @@ class Screenshot(SQLModel, table=True):
     source: str
     captured_at: int = c.time()
     stored_at: int = c.time()
+    asset_id: int | None = c.maybe_number()
+    asset_name: str | None = None
     __table_args__ = (Index("ix_screenshot_player", "player_id", "stored_at"),)
 
 

@@ -83,7 +83,7 @@ async def test_what_is_wrong_with_a_registration_is_told_by_field(nobody: Client
     await registered(nobody)
     taken = await nobody.post("/api/auth/register", json=JOHN | {"email": "John@example.com"})
     assert taken.status_code == 422
-    assert taken.json()["errors"] == {"email": ["The email has already been taken."]}
+    assert taken.json()["errors"] == {"email": ["The email field has already been taken."]}
     for field, value in (
         ("password", "seven77"),
         ("password", "x" * 201),

@@ -31,7 +31,9 @@ class Uptime(BaseModel):
     name: str
     online_percentage: float
     offline_percentage: float
-    unknown_percentage: float = Field(description="The hub itself was away, or the player did not exist yet.")
+    unknown_percentage: float = Field(
+        description="The hub itself was away, the player rebooted as planned, or it did not exist yet."
+    )
 
 
 class CampaignImpressions(BaseModel):

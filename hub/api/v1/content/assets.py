@@ -54,15 +54,15 @@ async def _without_file(call: Call, body: object) -> Answer:
     key = getattr(body, "asset_key", None)
     if key is not None:
         if extra := fields.keys() & {"type", "source_url"}:
-            raise Invalid.field(min(extra), "An upload has this already.")
+            raise Invalid.field(min(extra), "is not taken here: the upload has it already")
         return one(
             await call.services.tickets.confirm(call.actor, key, fields, face=face(call), base_url=call.base_url)
         )
     if fields.get("type") not in ADDRESS_TYPES and "source_url" not in fields:
-        raise Invalid.field("file", "Send a file, or a source_url with its type.")
+        raise Invalid.field("file", "is required, or a source_url with its type")
     for name in ("name", "type", "source_url"):
         if name not in fields:
-            raise Invalid.field(name, f"The {name} field is required.")
+            raise Invalid.field(name, "is required")
     fields["url"] = fields.pop("source_url")
     asset = await call.services.content.add_address(call.actor, **fields, face=face(call), base_url=call.base_url)
     return _told(asset)

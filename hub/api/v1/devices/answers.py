@@ -215,6 +215,11 @@ class Batch(BaseModel):
     aborted_at: str | None
 
 
+class CurrentItem(BaseModel):
+    asset_id: int
+    name: str = Field(description="As it was called then.")
+
+
 class Screenshot(BaseModel):
     id: int
     player_id: int
@@ -225,6 +230,10 @@ class Screenshot(BaseModel):
     size: int
     sha256: str
     command_id: str | None
+    current_item: CurrentItem | None = Field(
+        description="The asset that the player showed when the picture was taken; null where it did not tell, or "
+        "showed none of the team's."
+    )
 
 
 class Event(BaseModel):

@@ -58,7 +58,7 @@ class DesiredSettings(Changes):
     @model_validator(mode="after")
     def _pin_with_the_lock(self) -> Self:
         if (self.pin is not None) != (self.locked is True):
-            raise ValueError("Give a pin together with locked: true.")
+            raise ValueError("must have a pin together with locked: true")
         return self
 
 
@@ -82,7 +82,7 @@ class PlayerChanges(Changes):
     @model_validator(mode="after")
     def _reason_of_a_quarantine(self) -> Self:
         if self.reason is not None and not self.quarantined:
-            raise ValueError("Give a reason together with quarantined: true.")
+            raise ValueError("must have a reason only together with quarantined: true")
         return self
 
 
@@ -171,7 +171,7 @@ class CommandFilter(Strict):
 
 def _known_event(name: str) -> str:
     if name not in TYPES:
-        raise ValueError("This is not the name of an event.")
+        raise ValueError("must be the name of an event")
     return name
 
 

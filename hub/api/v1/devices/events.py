@@ -51,7 +51,7 @@ async def _stream(call: Call, headers: dict[bytes, bytes]) -> Response:
     if cursor is not None and cursor != "latest":
         number = await feed.position(cursor[:64])
         if number is None:
-            raise Invalid.field("after", "This cursor is not of this hub's log, or too old.", code="unknown_cursor")
+            raise Invalid.field("after", "must be a cursor of this hub's log, and not too old", code="unknown_cursor")
     lines = _Lines(call, bearer(headers) or "")
     streams, actor = call.services.streams, call.actor
     streams.take(actor.team_id, actor.plan)

@@ -16,6 +16,18 @@ class Key(BaseModel):
     last_agent: str | None
 
 
+class KeyUse(BaseModel):
+    used_at: str = Field(description="The last time.")
+    address: str | None
+    agent: str | None = Field(description="The User-Agent.")
+
+
+class KeyDetail(Key):
+    uses: list[KeyUse] = Field(
+        description="From where and with what the key was used, newest first: the latest ten addresses and programs."
+    )
+
+
 class NewSecret(Key):
     key: str = Field(description="Shown this once.")
 

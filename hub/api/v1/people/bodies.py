@@ -59,7 +59,7 @@ class MemberChanges(Changes):
     @model_validator(mode="after")
     def _one_password(self) -> Self:
         if self.password is not None and self.reset_password is not None:
-            raise ValueError("Give a password, or ask for a new one.")
+            raise ValueError("must have a password, or ask for a new one, not both")
         return self
 
 
@@ -75,7 +75,7 @@ class OwnChanges(Changes):
     @model_validator(mode="after")
     def _password_needs_password(self) -> Self:
         if self.password is not None and self.current_password is None:
-            raise ValueError("Give your current_password with the new one.")
+            raise ValueError("must have the current_password with the new one")
         return self
 
 

@@ -11,6 +11,11 @@ async def list_keys(call: Call) -> Answer:
     return many(await call.services.access.keys(call.actor))
 
 
+async def get_key(call: Call) -> Answer:
+    """One key, with its latest use from each of the ten addresses and programs that used it last."""
+    return one(await call.services.access.key(call.actor, call.path["key_id"]))
+
+
 async def create_key(call: Call) -> Answer:
     """A new key, shown this once. It acts as the person who makes it; nobody grants what they lack."""
     body = call.body

@@ -18,6 +18,7 @@ ENTRIES = (
              answers={200: Many[a.Key]}),
     Endpoint("POST", "/api/v1/api-keys", keys.create_key, summary="Create an API key", tags=KEYS, **ADMIN,
              body=bodies.NewKey, answers={201: One[a.NewSecret]}),
+    Endpoint("GET", KEY, keys.get_key, summary="Get an API key", tags=KEYS, **ADMIN, answers={200: One[a.KeyDetail]}),
     Endpoint("POST", KEY + "/rotate", keys.rotate_key, summary="Rotate an API key", tags=KEYS, **ADMIN,
              answers={200: One[a.NewSecret]}),
     Endpoint("PATCH", KEY, keys.change_key, summary="Change an API key", tags=KEYS, **ADMIN, body=bodies.KeyChanges,

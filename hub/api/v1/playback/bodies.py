@@ -75,7 +75,7 @@ class NewItem(Tolerant):
     @model_validator(mode="after")
     def _names_an_asset(self) -> Self:
         if self.asset_id is None and self.asset_key is None:
-            raise ValueError("Give asset_id or asset_key.")
+            raise ValueError("must have either asset_id or asset_key")
         return self
 
 
@@ -237,7 +237,7 @@ def _screen(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
     try:
         return read(value)
     except ValidationError:
-        raise ValueError("Give a player by its number or by its id, such as scr_01JARW8K9BXYZ.") from None
+        raise ValueError("must name a player by its number or by its id, such as scr_01JARW8K9BXYZ") from None
 
 
 ScreenId = Annotated[Annotated[str, Field(max_length=40, pattern="^scr_[0-9A-Z]{1,30}$")] | Id, WrapValidator(_screen)]
@@ -252,7 +252,7 @@ class ScheduleAssignment(Strict):
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if (self.screen_ids is None) == (self.targets is None):
-            raise ValueError("Give either screen_ids or targets.")
+            raise ValueError("must have either screen_ids or targets")
         return self
 
 

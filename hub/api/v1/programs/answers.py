@@ -160,6 +160,13 @@ class ManifestAlert(BaseModel):
     to: str | None
 
 
+class AskedContent(BaseModel):
+    """What a `play` command is to show: its playlist with all assets of that, or its one asset."""
+
+    playlists: dict[str, ManifestPlaylist] = Field(description="By id. Empty for an asset.")
+    assets: dict[str, ManifestAsset] = Field(description="By id.")
+
+
 class Manifest(BaseModel):
     """Everything that a player needs to go on by itself until `valid_until`."""
 

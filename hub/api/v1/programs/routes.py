@@ -20,6 +20,8 @@ ENTRIES = (
 
     Endpoint("GET", "/api/v1/player/manifest", manifests.get_manifest, summary="Get the own manifest", **PLAYERS,
              answers={200: a.Manifest, 304: None}),
+    Endpoint("GET", "/api/v1/player/commands/{command_id}/content", manifests.get_asked_content,
+             summary="Get what a play command shows", **PLAYERS, answers={200: a.AskedContent}),
     Endpoint("GET", "/api/v1/player/assets/{asset_id:int}", manifests.get_player_asset, summary="Get an asset's file",
              **PLAYERS, produces="application/octet-stream", answers={200: None, 206: None, 302: None, 304: None},
              errors=(416,)),

@@ -99,7 +99,8 @@ async def test_a_change_of_nothing_is_refused(owner: Client, player: int) -> Non
         answer = await owner.patch(f"/api/v1/players/{player}", json=body)
         assert answer.status_code == 422
         sentence = (
-            "Give at least one of name, group_ids, location_id, layout_id, timezone, quarantined, settings, reason."
+            "The body must have at least one of "
+            "name, group_ids, location_id, layout_id, timezone, quarantined, settings, reason."
         )
         assert answer.json()["errors"]["body"] == [sentence]
 

@@ -1,8 +1,11 @@
+import sqlite3
+from pathlib import Path
+
 import httpx2
 import pytest
 
 from hub.domain.times import now_ms, rfc3339
-from tests.whole_hub import WholeHub
+from tests.whole_hub import WholeHub, whole_hub
 
 Client = httpx2.AsyncClient
 
@@ -90,3 +93,31 @@ async def test_a_key_is_renamed_and_narrowed_without_a_new_secret(hub: WholeHub,
     assert (await weak.patch(path, json={"name": "Theirs"})).json()["data"]["name"] == "Theirs"
     kinds = [event["event"] for event in (await owner.get("/api/v1/events")).json()["data"]]
     assert kinds.count("key.updated") == 2
+
+
+async def test_a_key_tells_who_used_it_and_a_stop_loses_none_of_it(hub: WholeHub, owner: Client) -> None:
+    key = await made(owner)
+    path = f"/api/v1/api-keys/{key['id']}"
+    assert (await owner.get(path)).json()["data"]["uses"] == []
+    for number in range(12):
+        using = hub.client(str(key["key"]))
+        answer = await using.get("/api/v1/players", headers={"User-Agent": f"program {number}"})
+        assert answer.status_code == 200
+    shown = (await owner.get(path)).json()["data"]
+    assert {use["agent"] for use in shown["uses"]} == {f"program {number}" for number in range(2, 12)}
+    assert {use["address"] for use in shown["uses"]} == {shown["last_address"]}
+    assert (shown["last_agent"], shown["name"]) == ("program 11", "Wall")
+    assert str(key["key"]) not in str(shown)
+    assert (await (await hub.as_stranger()).get(path)).status_code == 404
+    assert (await hub.client(str(key["key"])).get(path)).status_code == 403
+    await owner.delete(path)
+    assert (await owner.get(path)).status_code == 404
+
+
+async def test_uses_are_stored_at_a_clean_stop(tmp_path: Path) -> None:
+    async with whole_hub(tmp_path) as running:
+        key = await made(await running.as_owner())
+        await running.client(str(key["key"])).get("/api/v1/players", headers={"User-Agent": "the last one"})
+    with sqlite3.connect(tmp_path / "hub.db") as database:
+        uses = database.execute("SELECT agent FROM api_key_use WHERE key_id = ?", (key["id"],)).fetchall()
+    assert uses == [("the last one",)]

@@ -62,14 +62,19 @@ async def test_its_commands_fetch_the_manifest_and_a_file(tmp_path: Path) -> Non
         asset_id = made.json()["data"]["id"]
         items = [{"asset_id": asset_id, "duration": 10}]
         await hub.client.post("/api/v1/playlists", json={"name": "Standard", "is_default": True, "items": items})
-        _, token = await hub.player()
+        player_id, token = await hub.player()
+        asked = {"player_id": player_id, "command": "play", "payload": {"asset_id": asset_id}}
+        command_id = (await hub.client.post("/api/v1/commands", json=asked)).json()["command_id"]
         blocks = re.findall(r"^```sh\n(.*?)^```", section("## The manifest and its files"), re.MULTILINE | re.DOTALL)
         lines = "".join(blocks).replace("http://hub.local:8080", hub.url).replace("/assets/7", f"/assets/{asset_id}")
+        lines = lines.replace("cmd_01JQH3V6Z0", command_id)
         shell = await asyncio.create_subprocess_exec(
             "sh", "-euc", lines.replace("curl", "curl -fsS"), cwd=tmp_path, env=os.environ | {"TOKEN": token},
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        manifest = json.loads((await shell.communicate())[0])
+        told = (await shell.communicate())[0].decode()
+    manifest, length = json.JSONDecoder().raw_decode(told)
+    assert json.loads(told[length:])["assets"] == manifest["assets"]
     assert shell.returncode == 0
     asset = manifest["assets"][str(asset_id)]
     assert asset["url"].endswith(f"/api/v1/player/assets/{asset_id}")
