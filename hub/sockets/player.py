@@ -407,7 +407,7 @@ class PlayerConnection:
             self._pump()
 
     async def _check_standing(self) -> None:
-        """Whether the player is still let in. The wake-up may be old: each comes a second time, when the log is read."""
+        """Whether the player is still let in. A wake-up may be old: each comes again when the log is read."""
         found = await self._registry.services.players.by_token_digest(self._digest)
         if found is None or found[0] != self.player_id:
             self._expel(CloseCode.REVOKED, "revoked")
