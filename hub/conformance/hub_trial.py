@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.http11 import Response
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -32,6 +32,7 @@ from hub.protocol.times import read_time, write_time
 
 OPEN_S = 20.0
 HELLO_S = 20.0
+LEAVE_S = 5.0
 BLOB_BYTES = 300_000  # five chunks of 64 KiB: more than a window of four
 BOOT_ID = "kit-boot"
 
@@ -305,10 +306,10 @@ class HubTrial(Trial):
                 response = await _response(protocol, reader)
         except (OSError, TimeoutError, InvalidURI, ValueError) as error:
             raise Unreachable(f"{self._url} is not reached: {str(error) or 'timed out'}.") from None
-        if protocol.state is OPEN:
+        if response is not None and response.status_code == 101:
             if protocol.subprotocol != SUBPROTOCOL:
                 self._wrong(f"The 101 answer names the subprotocol {protocol.subprotocol}, not {SUBPROTOCOL}.")
-            if response is not None and "Sec-WebSocket-Extensions" in response.headers:
+            if "Sec-WebSocket-Extensions" in response.headers:
                 self._wrong("The 101 answer names an extension that nobody offered.")
             return Wire(reader, writer, protocol)
         writer.close()
@@ -327,8 +328,16 @@ class HubTrial(Trial):
             if wire is not None:
                 if wire.ended is None:
                     wire.close(1000)
+                    await self._hear_out(wire)
                 await wire.leave()
         self._wire = self._older = None
+
+    async def _hear_out(self, wire: Wire) -> None:
+        """What was under way when we left is held against the rules too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                while isinstance(heard := await wire.hear(), Heard):
+                    self.take(heard)
 
     def _tell(self, message: Mapping[str, object], pieces: int = 1) -> None:
         self._rules.said(message)
@@ -347,8 +356,8 @@ async def _response(protocol: ClientProtocol, reader: asyncio.StreamReader) -> R
             protocol.receive_data(data)
         else:
             protocol.receive_eof()
-        if protocol.state is OPEN:
-            # The frames behind the answer stay for the wire.
+        if protocol.state is not CONNECTING and protocol.handshake_exc is None:
+            # The frames behind the answer, which may be the close already, stay for the wire.
             return next((event for event in protocol.events if isinstance(event, Response)), None)
         refusal = protocol.handshake_exc
         if isinstance(refusal, InvalidStatus):

@@ -40,6 +40,7 @@ class PlayerRules:
         self.foreign: set[str] = set()
         self.hello: Hello | None = None
         self.journal: set[str] = set()  # ids in the present connection's hello
+        self.told: list[Json] = []  # the results in it
         self.welcomed = self.drained = False
         self._greeted = False
         self._telemetry_s = self._screenshot_s = 0
@@ -102,8 +103,6 @@ class PlayerRules:
             self._wrong(Section.OPENING, f"{message.type} came after hello and before welcome.")
         elif self.drained and isinstance(message, Bye):
             self._wrong(Section.FROM_HUB, "It said bye after drain.")
-        elif self.drained and isinstance(message, Upload):
-            self._wrong(Section.FROM_HUB, "It began an upload after drain.")
 
     def _hello(self, hello: Hello, raw: Json) -> None:
         before, self.hello = self.hello, hello
@@ -128,8 +127,10 @@ class PlayerRules:
                 self._wrong(Section.JOURNAL, f"Command {id} had a result, and its hello calls it accepted.")
         journal = raw["journal"]
         assert isinstance(journal, list)  # it was decoded
+        self.told = []
         for written in journal:
             if isinstance(result := written.get("result"), Mapping) and written["state"] == "finished":
+                self.told.append({**result, "id": written["id"]})
                 self._result(str(written["id"]), result)
 
     def _result(self, id: str, raw: Json) -> None:

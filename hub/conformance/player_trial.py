@@ -264,11 +264,9 @@ class PlayerTrial(Trial):
         self._intake.connected(chunk_bytes, window)
         self._rules.welcome(whole(welcome, "telemetry_s"), whole(welcome, "screenshot_s"))
         self._say(welcome)
-        journal = self._rules.hello.journal if self._rules.hello else []
-        for entry in journal:
-            if entry.result is not None and entry.state == "finished":
-                self._heard.append({"type": "result", "id": entry.id, "status": entry.result.status, "told": "hello"})
-                self._confirm(entry.id)
+        for result in self._rules.told:
+            self._heard.append({"type": "result", **result})  # an entry in the journal counts as sending
+            self._confirm(str(result["id"]))
 
     async def _part(self) -> None:
         """Send the player away for no time, as a hub does that restarts, so that the next transcript starts anew."""

@@ -39,7 +39,7 @@ VERBS: dict[Role, dict[str, frozenset[str]]] = {
     },
     "hub": BOTH
     | {
-        "connect": frozenset({"hello", "credential", "subprotocol", "path", "method", "status", "silent", "beside"}),
+        "connect": frozenset({"hello", "credential", "subprotocol", "path", "status", "silent", "beside"}),
         "text": frozenset({"text", "hex", "bytes", "times"}),
         "pings": frozenset({"times"}),
         "binary": frozenset({"hex"}),
@@ -51,7 +51,7 @@ VERBS: dict[Role, dict[str, frozenset[str]]] = {
 }
 """The steps beside the lines of the two speakers, with the fields of each, by whom the transcript tests."""
 
-_MARKS = {"says", "section", "within_s", "never", "unless", "pieces", "maybe"}
+_MARKS = {"says", "section", "within_s", "never", "unless", "pieces"}
 _HEAD = {"title", "section", "needs", "extra", "last", "steps"}
 
 
@@ -63,7 +63,7 @@ class BadTranscript(ValueError):
 class Step:
     """One line. `verb` is the speaker (`player`, `hub`) or another step; `says` is what a failure means; `never` are
     patterns of what must not come while it is waited for. `unless`: left out when the last `hello` has this command in
-    its journal. `maybe`: no fault if it does not come, as long as the connection lives."""
+    its journal."""
 
     verb: str
     body: Json
@@ -73,7 +73,6 @@ class Step:
     never: Sequence[Json] = ()
     unless: str = ""
     pieces: int = 1
-    maybe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +162,8 @@ def _step(raw: Json, tests: Role, section: Section) -> Step:
         raise ValueError("never: must be a list")
     says, unless = str(marks.pop("says", "")), str(marks.pop("unless", ""))
     within_s, pieces = _number(marks.pop("within_s", WITHIN_S)), int(_number(marks.pop("pieces", 1)))
-    maybe = marks.pop("maybe", False) is True
     return Step(
-        verb=verb, body=body, section=where, says=says, within_s=within_s, never=never, unless=unless, pieces=pieces,
-        maybe=maybe,
+        verb=verb, body=body, section=where, says=says, within_s=within_s, never=never, unless=unless, pieces=pieces
     )  # fmt: skip
 
 

@@ -185,8 +185,6 @@ class Trial(ABC):
                         step.section, in_words(step, f"The connection ended {_how(wire)} before it could {what}.")
                     )
         except TimeoutError:
-            if step.maybe and self._wire is not None:
-                return None
             instead = f"; it sent {', '.join(dict.fromkeys(passed))}" if passed else ""
             seen = f"It did not {what} within {step.within_s:g} s{instead}."
             raise Broken(step.section, in_words(step, seen)) from None

@@ -141,6 +141,7 @@ class Wire:
 
     async def _read(self) -> None:
         try:
+            self._flush()
             await self._take_events()  # what came together with the end of the handshake
             while data := await self._reader.read(READ_BYTES):
                 self._protocol.receive_data(data)

@@ -23,9 +23,9 @@ class Program:
         self.lines: list[str] = []
         self._read = 0
 
-    async def line(self, pattern: str) -> re.Match[str]:
+    async def line(self, pattern: str, within_s: float = LINE_S) -> re.Match[str]:
         """The next line in which `pattern` is found; those before it are passed over."""
-        async with asyncio.timeout(LINE_S):
+        async with asyncio.timeout(within_s):
             while True:
                 while self._read < len(self.lines):
                     self._read += 1
