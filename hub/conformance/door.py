@@ -22,6 +22,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from hub.conformance.content import Content
+from hub.conformance.operator import DEVICE_GRANT
 from hub.conformance.page import Fault, Section
 from hub.conformance.wire import HUGE_BYTES, QUIET_LOG, Wire
 from hub.protocol.schema import SUBPROTOCOL
@@ -35,7 +36,6 @@ MOST_CONNECTIONS = 64
 BEARER = "bearer."
 INTERVAL_S = 1
 POLLS = 3
-GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @dataclass(slots=True, eq=False)
@@ -237,7 +237,7 @@ class Door:
     def _token(self, form: Mapping[str, str]) -> tuple[int, dict[str, object]]:
         """Pending at the first two polls, approved at the third."""
         pairing = self._pairings.get(form.get("device_code", ""))
-        if form.get("grant_type") != GRANT or pairing is None:
+        if form.get("grant_type") != DEVICE_GRANT or pairing is None:
             self._wrong("A poll of /oauth/token had another grant_type or an unknown device_code.", Section.TOKEN)
             return 400, {"error": "invalid_grant"}
         pairing.polls += 1

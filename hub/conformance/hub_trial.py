@@ -74,6 +74,7 @@ class HubTrial(Trial):
             "chunk": self._chunk,
             "give": self._give,
             "ask": self._ask,
+            "pair": self._pair,
             "get": self._get,
         }
 
@@ -222,6 +223,11 @@ class HubTrial(Trial):
         if isinstance(name := step.body.get("id"), str):
             inside = part(answer, "data")
             values[name] = answer.get("command_id") or answer.get("id") or inside.get("id")
+
+    async def _pair(self, step: Step) -> None:
+        """The player gets another token, by a pairing."""
+        assert self._operator is not None  # such transcripts need one
+        self._token = await self._operator.pair(step.section)
 
     async def _get(self, step: Step) -> None:
         """The player fetches its manifest: the ETag is the revision, and a known one is 304."""

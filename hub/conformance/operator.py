@@ -4,8 +4,14 @@ import asyncio
 from dataclasses import dataclass
 
 from hub import client
-from hub.conformance.page import Unreachable
+from hub.conformance.page import Broken, Section, Unreachable
 from hub.conformance.transcript import Json
+from hub.protocol.json_text import loads
+
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_OFFER = (
+    "device_code", "user_code", "verification_uri", "verification_uri_complete", "qr_code", "expires_in", "interval",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -33,6 +39,37 @@ class Operator:
         except client.Refused as refusal:
             raise Unreachable(f"{method} {path}: {refusal.message}") from None
         return answer if isinstance(answer, dict) else {}
+
+    async def pair(self, section: Section) -> str:
+        """Get a token as a device does: ask for a code, have it approved for the kit's player, poll. Raises Broken."""
+        import httpx2
+
+        async with httpx2.AsyncClient(base_url=self.url, timeout=client.TIMEOUT_S) as device:
+            about = {"client_id": "player", "hardware_id": "conformance-kit", "model": "Conformance kit"}
+            offer = await device.post("/oauth/device_authorization", data=about)
+            told = _object(offer.content) if offer.status_code == 200 else {}
+            if missing := [name for name in _OFFER if name not in told]:
+                raise Broken(section, f"device_authorization answered {offer.status_code} without {missing[0]}.")
+            form = {"grant_type": DEVICE_GRANT, "device_code": str(told["device_code"]), "client_id": "player"}
+            early = await device.post("/oauth/token", data=form)
+            if _object(early.content).get("error") != "authorization_pending":
+                raise Broken(section, "A poll before the approval was not answered authorization_pending.")
+            decision = {"code": told["user_code"], "player_id": self.player_id}
+            await self.call("POST", "/api/v1/players/pair", decision)
+            await asyncio.sleep(_number(told, "interval"))
+            given = await device.post("/oauth/token", data=form, headers={"Prefer": "wait=15"})
+            token = _object(given.content).get("access_token")
+            if given.status_code != 200 or not isinstance(token, str):
+                raise Broken(section, f"A poll after the approval was answered {given.status_code} without a token.")
+            return token
+
+
+def _object(body: bytes) -> Json:
+    try:
+        raw = loads(body)
+    except ValueError:
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
 def _inside(answer: Json, name: str) -> Json:

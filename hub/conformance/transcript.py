@@ -46,6 +46,7 @@ VERBS: dict[Role, dict[str, frozenset[str]]] = {
         "chunk": frozenset({"upload", "offset", "bytes"}),
         "give": frozenset({"upload", "from", "until"}),
         "ask": frozenset({"call", "body", "id"}),
+        "pair": frozenset(),
         "get": frozenset({"revision", "status", "known"}),
     },
 }

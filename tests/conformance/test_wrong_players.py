@@ -19,8 +19,9 @@ from tests.conformance.small_player import SmallPlayer, moment
 TOKEN = "secret"
 KEPT = (
     "drain", "retry-after", "commands", "repeat", "confirmed", "lost-result", "lost-command", "under-way", "expired",
-    "hub-clock", "unknown-command", "cancel", "cancel-late", "in-order", "once", "unknown-messages", "fragments",
-    "liveness", "upload", "upload-resume", "upload-known", "upload-failed", "settings", "telemetry", "alert", "revoked",
+    "hub-clock", "unknown-command", "cancel", "cancel-late", "in-order", "once", "slow-command", "unknown-messages",
+    "fragments", "liveness", "upload", "upload-resume", "upload-known", "upload-failed", "settings", "telemetry",
+    "alert", "revoked",
 )  # fmt: skip
 
 
@@ -184,6 +185,12 @@ class RunsOutOfOrder(SmallPlayer):
                 await super().do(one)
 
 
+class DoesOneThingAtATime(SmallPlayer):
+    async def do(self, message: dict[str, Any]) -> None:
+        if self.uploading is None:
+            await super().do(message)
+
+
 class DoesWhatItDoesNotKnow(SmallPlayer):
     async def do(self, message: dict[str, Any]) -> None:
         await super().do(message | {"command": "identify"})
@@ -270,6 +277,7 @@ class AcknowledgesStrangers(SmallPlayer):
         (SpeaksBeforeWelcome, "commands", Section.OPENING, "before welcome"),
         (SaysNoHello, "unknown-command", Section.OPENING, "not hello"),
         (RunsOutOfOrder, "in-order", Section.COMMANDS, "of one name"),
+        (DoesOneThingAtATime, "slow-command", Section.COMMANDS, "waited for its upload"),
         (DoesWhatItDoesNotKnow, "unknown-command", Section.FROM_PLAYER, "no player has"),
         (DiesOfTheUnknown, "unknown-messages", Section.FRAMES, "closed with 1003"),
         (RunsWhatWasCancelled, "cancel", Section.COMMANDS, "after its cancel"),
