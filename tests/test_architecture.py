@@ -16,7 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "hub.sockets": {"hub.protocol", "hub.services", "hub.bus", "hub.domain", "hub.client_address"},
     "hub.api": {"hub.services", "hub.domain", "hub.client_address"},
     "hub.client_address": set(),
-    "hub.conformance": {"hub.protocol", "hub.domain", "hub.client"},
+    "hub.conformance": {"hub.protocol", "hub.domain"},
     "device_agent": {"hub.protocol"},
 }
 AGENT_PACKAGES = {"websockets"}

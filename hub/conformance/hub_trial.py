@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from hub.conformance.hub_rules import HubRules
-from hub.conformance.operator import Operator
+from hub.conformance.operator import Operator, http, read_object
 from hub.conformance.page import Broken, Fault, Section, Unreachable
 from hub.conformance.transcript import Json, Step, Transcript, known_commands
 from hub.conformance.trial import Trial, in_words, part, whole
@@ -103,10 +103,10 @@ class HubTrial(Trial):
         values["number"] = secrets.randbelow(1_000_000)
 
     async def end(self) -> None:
-        await self._part()
         if self._operator is not None and self._operator.player_id:
             with suppress(Unreachable):
                 await self._operator.remove_player()
+        await self._part()
 
     # --- steps ---
 
@@ -231,18 +231,15 @@ class HubTrial(Trial):
 
     async def _get(self, step: Step) -> None:
         """The player fetches its manifest: the ETag is the revision, and a known one is 304."""
-        import httpx2
-
         values = self._case.values
-        headers = {"Authorization": f"Bearer {self._token}"}
-        if step.body.get("known") is True:
-            headers["If-None-Match"] = f'"{values.fill(step.body.get("revision"))}"'
-        address = f"{self._url}/api/v1/player/manifest"
-        answer = await asyncio.to_thread(httpx2.get, address, headers=headers, timeout=step.within_s)
+        known = f'"{values.fill(step.body.get("revision"))}"'
+        headers = {"If-None-Match": known} if step.body.get("known") is True else {}
+        async with http(self._url, self._token) as player:
+            answer = await player.get("/api/v1/player/manifest", headers=headers)
         if answer.status_code != whole(step.body, "status", 200):
             raise Broken(step.section, in_words(step, f"GET of the manifest answered {answer.status_code}."))
         if answer.status_code == 200:
-            revision = answer.json().get("revision")
+            revision = read_object(answer.content).get("revision")
             if not values.matches(step.body.get("revision"), revision):
                 raise Broken(step.section, in_words(step, f"The manifest has the revision {revision}."))
             if answer.headers.get("etag") != f'"{revision}"':

@@ -17,7 +17,8 @@ from hub.conformance.transcript import Role, Transcript, transcripts
 from hub.conformance.trial import Trial, Verdict
 from hub.domain.errors import CannotStart, Invalid
 
-PARTING_S = 5.0  # to leave the other end in order after an interruption
+PARTING_S = 10.0  # to leave the other end in order
+STOPPING_S = 2.0  # the same for somebody who pressed Ctrl-C and has read what is known
 INTERRUPTED = 130  # as a shell tells of SIGINT
 
 
@@ -79,10 +80,10 @@ async def run(options: Options) -> int:
     stopped.cancel()
     with suppress(asyncio.CancelledError):
         await work
-    with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(0 if report.interrupted else PARTING_S):
-            await trial.end()
     report.end()
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(STOPPING_S if report.interrupted else PARTING_S):
+            await trial.end()
     return INTERRUPTED if report.interrupted else int(not report.passed)
 
 
@@ -122,4 +123,6 @@ def _hub_trial(options: Options) -> Trial:
         raise Invalid.field(
             "key", "A key of the hub's API (--key), or a player's token (--token), is needed with --url."
         )
+    if not options.key.isascii() or not options.key.isprintable():
+        raise Invalid.field("key", "This is not a key; one looks like sbk_...")
     return HubTrial(options.url, Operator(options.url, options.key) if options.key else None, options.token)

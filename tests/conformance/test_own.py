@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,8 +68,12 @@ async def test_the_hub_conforms(run: Programs) -> None:
     status, report = await end_with_report(kit)
     assert outcomes(report) == {one.name: "passed" for one in transcripts("hub")}
     assert status == 0
+    kit = await run.hub("conformance", "--url", url, "--only", "door", "--only", "no-hello", HUB_KEY=key)
+    await kit.line("^door +passed$")  # the other waits
+    kit.process.send_signal(signal.SIGINT)
+    assert await kit.end() == 130
     left = await run.hub("players", "--json", HUB_URL=url, HUB_KEY=key)
-    assert (await left.end(), left.text()) == (0, "[]")  # the kit's player is gone
+    assert (await left.end(), left.text()) == (0, "[]")  # the kits' players are gone
 
 
 def outcomes(report: dict[str, Any]) -> dict[str, str]:

@@ -168,6 +168,15 @@ class SpeaksBeforeWelcome(SmallPlayer):
         await self.say(type="telemetry", volume=40)
 
 
+class SendsGarbage(SmallPlayer):
+    async def greet(self) -> None:
+        for data in (b"", b"\0" * 5, random.randbytes(200)):
+            await self.socket.send(data)
+        for text in ("", "null", "[]", "{", '{"type": 5}', '{"type": "hello"}', "[" * 100_000, "9" * 5000):
+            await self.socket.send(text)
+        await super().greet()
+
+
 class SaysNoHello(SmallPlayer):
     async def greet(self) -> None:
         await self.say(type="telemetry", volume=40)
@@ -275,6 +284,8 @@ class AcknowledgesStrangers(SmallPlayer):
         (TellsBeforeItIsStored, "upload", Section.UPLOADS, "before the upload_done"),
         (ClaimsAFailedUpload, "upload-failed", Section.UPLOAD_FAILS, "too_large"),
         (SpeaksBeforeWelcome, "commands", Section.OPENING, "before welcome"),
+        (SendsGarbage, "commands", Section.FRAMES, "not_json"),
+        (SendsGarbage, "commands", Section.OPENING, "binary frame came before welcome"),
         (SaysNoHello, "unknown-command", Section.OPENING, "not hello"),
         (RunsOutOfOrder, "in-order", Section.COMMANDS, "of one name"),
         (DoesOneThingAtATime, "slow-command", Section.COMMANDS, "waited for its upload"),
