@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hub.conformance.page import Fault, Section
 from hub.conformance.transcript import Json
+from hub.conformance.values import plain
 from hub.protocol.closecodes import CloseCode
 from hub.protocol.codec import HUB_TO_PLAYER, MalformedMessage, decode
 from hub.protocol.connection import DEFAULT_LIMITS
@@ -77,7 +78,7 @@ class HubRules:
     def text(self, data: bytes) -> Json | None:
         """The message as it was written; None for one that no player could read."""
         try:
-            message, raw = decode(data, HUB_TO_PLAYER), loads(data)
+            message, raw = decode(data, HUB_TO_PLAYER), plain(loads(data))
         except MalformedMessage as defect:
             self._wrong(
                 Section.FROM_HUB if defect.code in ("unknown_type", "invalid_field") else Section.FRAMES,
@@ -87,8 +88,8 @@ class HubRules:
         if not self._welcomed and not isinstance(message, Welcome | Error):
             self._wrong(Section.OPENING, f"{message.type} came before welcome.")
         self._judge(message)
-        written: Json = raw
-        return written
+        assert isinstance(raw, dict)  # it was decoded
+        return raw
 
     def binary(self) -> None:
         self._wrong(Section.FRAMES, "It sent a binary frame; only players send them.")

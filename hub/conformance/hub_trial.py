@@ -31,7 +31,7 @@ from hub.protocol.schema import SUBPROTOCOL
 from hub.protocol.times import read_time, write_time
 
 OPEN_S = 20.0
-HELLO_S = 20.0
+HELLO_S = 30.0  # for welcome, as the page has it
 LEAVE_S = 5.0
 BLOB_BYTES = 300_000  # five chunks of 64 KiB: more than a window of four
 BOOT_ID = "kit-boot"
@@ -198,7 +198,13 @@ class HubTrial(Trial):
                 self._rules.sent(number, at)
             if at < goal:
                 pattern = {"type": "upload_credit", "upload": number, "received": {"above": credited}}
-                line = Step(verb="hub", body=pattern, section=step.section, says="The window was used up.")
+                line = Step(
+                    verb="hub",
+                    body=pattern,
+                    section=step.section,
+                    says="The window was used up.",
+                    within_s=step.within_s,
+                )
                 credits: list[Json] = []
                 await self._until(line, lambda message: self._is_credit(pattern, message, credits), "send credit")  # noqa: B023
                 credited = whole(credits[-1], "received")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hub.conformance.page import Fault, Section
 from hub.conformance.transcript import Json
+from hub.conformance.values import plain
 from hub.protocol.codec import MAX_TEXT_BYTES, PLAYER_TO_HUB, MalformedMessage, decode
 from hub.protocol.json_text import loads
 from hub.protocol.messages import EVENT_NAMES as EVENTS
@@ -60,7 +61,7 @@ class PlayerRules:
     def text(self, data: bytes) -> tuple[PlayerMessage, Json] | None:
         """The message of a text frame, typed and as it was written; None for one that is none."""
         try:
-            message, raw = decode(data, PLAYER_TO_HUB), loads(data)
+            message, raw = decode(data, PLAYER_TO_HUB), plain(loads(data))
         except MalformedMessage as defect:
             shown = data[:120].decode(errors="replace")
             if defect.code == "too_big":
@@ -70,6 +71,7 @@ class PlayerRules:
                 f"A hub refuses this message ({defect.code}: {defect.message}): {shown}",
             )
             return None
+        assert isinstance(raw, dict)  # it was decoded
         self._in_order(message)
         match message:
             case Hello():

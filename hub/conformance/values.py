@@ -7,6 +7,15 @@ from hub.conformance.transcript import Json
 from hub.protocol.times import write_time
 
 
+def plain(value: object) -> object:
+    """JSON as the protocol reads it: 5.0 is 5."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Values:
     """What the names of one transcript stand for; `now` tells the hub's clock (Unix milliseconds)."""
 

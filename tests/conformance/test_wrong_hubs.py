@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from hub.conformance import hub_trial
 from hub.conformance.hub_trial import HubTrial
 from hub.conformance.operator import Operator
 from hub.conformance.page import Section
@@ -148,8 +149,9 @@ async def test_a_hub_that_keeps_to_the_page_is_not_accused(hub: Hub, name: str) 
     ],
 )  # fmt: skip
 async def test_a_broken_rule_is_named_with_its_section(
-    hub: Hub, name: str, section: Section, words: str, changes: dict[str, Any]
+    hub: Hub, name: str, section: Section, words: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hub_trial, "HELLO_S", 3)
     verdict = await judged(hub, name, **changes)
     assert verdict.outcome == "failed"
     assert [fault for fault in verdict.faults if fault.section is section and words in fault.text], verdict.faults

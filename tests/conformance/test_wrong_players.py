@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from hub.conformance import player_trial
 from hub.conformance.door import Door
 from hub.conformance.page import Section
 from hub.conformance.player_trial import PlayerTrial
@@ -52,6 +53,27 @@ async def judged(kind: Callable[[str, str], SmallPlayer], played: Transcript) ->
 @pytest.mark.parametrize("name", KEPT)
 async def test_a_player_that_keeps_to_the_page_is_not_accused(name: str) -> None:
     verdict = await judged(SmallPlayer, transcript(name))
+    assert (verdict.outcome, verdict.faults) == ("passed", [])
+
+
+class HasNoIntegers(SmallPlayer):
+    """As a language whose only number is a double may write them."""
+
+    async def say(self, **message: Any) -> None:
+        await super().say(**{name: as_double(value) for name, value in message.items()})
+
+
+def as_double(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: as_double(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [as_double(one) for one in value]
+    return float(value) if type(value) is int else value
+
+
+@pytest.mark.parametrize("name", ["upload", "upload-resume", "settings"])
+async def test_a_whole_number_may_be_written_with_a_point(name: str) -> None:
+    verdict = await judged(HasNoIntegers, transcript(name))
     assert (verdict.outcome, verdict.faults) == ("passed", [])
 
 
@@ -304,8 +326,9 @@ class AcknowledgesStrangers(SmallPlayer):
     ],
 )
 async def test_a_broken_rule_is_named_with_its_section(
-    kind: type[SmallPlayer], name: str, section: Section, words: str
+    kind: type[SmallPlayer], name: str, section: Section, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(player_trial, "HELLO_S", 3)
     verdict = await judged(kind, hurried(transcript(name)))
     assert verdict.outcome == "failed"
     assert [fault for fault in verdict.faults if fault.section is section and words in fault.text], verdict.faults
