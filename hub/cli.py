@@ -413,6 +413,34 @@ def demo(
     sys.exit(status)
 
 
+@app.command()
+def conformance(
+    url: Annotated[str, typer.Option(help="Address of a hub to test; else a player is waited for and tested.")] = "",
+    key: Annotated[str, typer.Option(envvar="HUB_KEY", help="With --url: an API key.", show_default=False)] = "",
+    token: Annotated[str, typer.Option(help="The player's token; default: a new one.", show_default=False)] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on for a player.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="TCP port; 0 lets the system choose.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="One transcript; may be repeated.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also what takes minutes or restarts the device.")] = False,
+    wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the player.")] = 300.0,
+    list_them: Annotated[bool, typer.Option("--list", help="Name the transcripts and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as one line of JSON.")] = False,
+) -> None:
+    """Test a player of any make, or with --url a hub, against the player protocol. Exits 0 only if all passes."""
+    from hub.conformance import program
+
+    options = program.Options(
+        host=host, port=port, url=url, key=key, token=token, only=tuple(only or ()), every=every, as_json=as_json,
+        patience_s=wait,
+    )  # fmt: skip
+    with _in_one_sentence():
+        if list_them:
+            program.show(options)
+            return
+        status = asyncio.run(program.run(options))
+    sys.exit(status)
+
+
 def main() -> None:
     os.umask(UMASK)
     take_output()

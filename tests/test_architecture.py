@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "hub.sockets": {"hub.protocol", "hub.services", "hub.bus", "hub.domain", "hub.client_address"},
     "hub.api": {"hub.services", "hub.domain", "hub.client_address"},
     "hub.client_address": set(),
+    "hub.conformance": {"hub.protocol", "hub.domain"},
     "device_agent": {"hub.protocol"},
 }
 AGENT_PACKAGES = {"websockets"}
@@ -48,6 +49,17 @@ def test_a_layer_imports_only_what_the_design_allows(layer: str) -> None:
 def test_nobody_imports_the_composition_root_but_the_programs() -> None:
     importers = {path.name for path in (ROOT / "hub").rglob("*.py") if "hub.app" in imports(path)}
     assert importers == {"cli.py", "demo.py"}
+
+
+def test_nobody_imports_the_conformance_kit_but_the_command_line() -> None:
+    kit = ROOT / "hub/conformance"
+    others = [path for folder in ("hub", "device_agent") for path in (ROOT / folder).rglob("*.py")]
+    importers = {
+        path.name
+        for path in others
+        if kit not in path.parents and any(name.startswith("hub.conformance") for name in imports(path))
+    }
+    assert importers == {"cli.py"}
 
 
 def test_the_agent_needs_websockets_and_the_standard_library_alone() -> None:

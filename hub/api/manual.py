@@ -38,6 +38,7 @@ PAGES: Final = (
     "operations",
     "features",
     "player-protocol",
+    "conformance",
 )
 """In the order of the list of pages."""
 

@@ -20,7 +20,7 @@ from hub.domain.program import (
     horizon,
 )
 from hub.domain.times import rfc3339, rfc3339_or_none
-from hub.domain.work import Work, finish
+from hub.domain.work import Work
 
 SOME: Final = 100  # windows or assets told in one stretch, some 10 us each
 
@@ -118,11 +118,6 @@ def _members(brackets: bytes, parts: Iterable[Any]) -> Iterator[bytes]:
         yield before + orjson.dumps(part, option=orjson.OPT_SORT_KEYS)[1:-1]
         before = b","
     yield brackets if before != b"," else brackets[1:]
-
-
-def contents(world: World, shown: set[Shown]) -> dict[str, Any]:
-    """As `gathering` has them, of a world with its items."""
-    return finish(gathering(world, world, shown))
 
 
 def gathering(world: World, stock: Stock, shown: set[Shown]) -> Work[dict[str, Any]]:

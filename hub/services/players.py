@@ -211,15 +211,14 @@ class Players:
         if not token.startswith(ids.PLAYER_TOKEN_PREFIX):
             return None
         digest = ids.digest(token)
-        async with self._db.session() as session:
-            player = await store.by_token(session, digest)
-        return None if player is None or player.id is None else (player.id, digest, player.quarantined_at is not None)
+        found = await self.by_token_digest(digest)
+        return None if found is None else (found[0], digest, found[1])
 
-    async def by_token_digest(self, digest: str) -> int | None:
-        """The player whose token this is now, or None."""
+    async def by_token_digest(self, digest: str) -> tuple[int, bool] | None:
+        """(player id, quarantined) of the player whose token this is now, or None."""
         async with self._db.session() as session:
             player = await store.by_token(session, digest)
-        return player.id if player else None
+        return None if player is None or player.id is None else (player.id, player.quarantined_at is not None)
 
     # Groups ----------------------------------------------------------------------------------------------------------
 

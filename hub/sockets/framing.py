@@ -16,14 +16,14 @@ class Framing(ServerProtocol):
     """Of a message in pieces the last frame is the whole: it comes as TEXT or BINARY with all bytes. The pieces before
     it come as they are, without `fin`.
 
-    `pieces` is how many of the message under way have arrived.
+    `pieces` is how many of the message under way have arrived, `most_pieces` the most of any message so far.
     """
 
     def __init__(self, subprotocol: Subprotocol, max_bytes: int) -> None:
         super().__init__(
             subprotocols=[subprotocol], select_subprotocol=_select_subprotocol, max_size=max_bytes, logger=_log
         )
-        self.pieces = 0
+        self.pieces = self.most_pieces = 0
         self._whole = bytearray()
         self._opcode = Opcode.TEXT
 
@@ -42,6 +42,7 @@ class Framing(ServerProtocol):
             self._opcode = frame.opcode
         if not frame.fin:
             self.pieces += 1
+            self.most_pieces = max(self.most_pieces, self.pieces)
             self._whole += frame.data
             return
         if self.pieces:

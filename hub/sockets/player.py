@@ -360,10 +360,8 @@ class PlayerConnection:
             self._spawn(self._look_at_alerts())
         elif message == "settings":
             self._spawn(self._tell_settings())
-        elif message == "revoked":
-            self._spawn(self._check_token())
-        elif message == "quarantined":
-            self._expel(CloseCode.QUARANTINED, "quarantined")
+        elif message in ("revoked", "quarantined"):
+            self._spawn(self._check_standing())
 
     def _let_out(self) -> None:
         """Send what is queued, as far as the window has room. One runner; a call meanwhile makes it look again."""
@@ -414,10 +412,13 @@ class PlayerConnection:
             self._session.send(m.Settings(desired=desired, name=name))
             self._pump()
 
-    async def _check_token(self) -> None:
+    async def _check_standing(self) -> None:
+        """Whether the player is still let in. A wake-up may be old: each comes again when the log is read."""
         found = await self._registry.services.players.by_token_digest(self._digest)
-        if found != self.player_id:
+        if found is None or found[0] != self.player_id:
             self._expel(CloseCode.REVOKED, "revoked")
+        elif found[1]:
+            self._expel(CloseCode.QUARANTINED, "quarantined")
 
     async def _look_at_row(self) -> None:
         if self.lives and not await self._registry.services.presence.holds(self.player_id, self._epoch):

@@ -289,13 +289,13 @@ class FrameSocket(asyncio.Protocol):
             self._excess(CloseCode.FLOODING, "too many pings within a minute")
         elif not self._frames.take(len(events), now):
             self._excess(CloseCode.FLOODING, "too many frames within a minute")
+        elif protocol.most_pieces > PIECES:
+            self._excess(CloseCode.FLOODING, "too many pieces of one message")
         for event in events:
             if self._closing or self._over or self._connection is None:
                 break
             if isinstance(event, Frame):
                 self._frame(self._connection, event)
-        if protocol.pieces > PIECES:
-            self._excess(CloseCode.FLOODING, "too many pieces of one message")
         return len(events)
 
     def _asked(self, events: list[Any]) -> None:

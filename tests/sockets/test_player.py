@@ -193,6 +193,20 @@ async def test_two_devices_with_one_token_are_quarantined(hub: Hub) -> None:
     assert refusal.value.response.status_code == 403
 
 
+async def test_a_quarantine_that_was_lifted_ends_no_later_connection(hub: Hub) -> None:
+    player_id, token = await hub.player()
+    await hub.services.events.follow()
+    path = f"/api/v1/players/{player_id}"
+    await hub.client.patch(path, json={"quarantined": True, "reason": "a mistake"})
+    await hub.client.patch(path, json={"quarantined": False})
+    async with hub.connected(token) as player:
+        await hub.services.events.follow()  # the log tells of the quarantine once more
+        await player.send(type="plays", batch="b-1", entries=[])
+        assert (await player.receive())["type"] == "plays_ok"
+        await hub.client.delete(f"{path}/token")
+        assert (await player.closed())[0] == 4001
+
+
 async def test_a_player_that_somebody_quarantines_is_sent_off_at_once(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:

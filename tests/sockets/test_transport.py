@@ -234,6 +234,13 @@ async def test_a_message_has_a_most_of_pieces(kind: type[FrameSocket]) -> None:
     assert one.close == (4029, "too many pieces of one message")
     one.end()
 
+    one = await talk(kind)
+    await one.send(
+        frame(TEXT, b"x", fin=False) + frame(CONTINUATION, fin=False) * transport.PIECES + frame(CONTINUATION)
+    )
+    assert (one.above.heard, one.close) == ([], (4029, "too many pieces of one message"))  # whole in one packet
+    one.end()
+
 
 @KINDS
 async def test_frames_and_bytes_have_budgets_of_a_minute(
