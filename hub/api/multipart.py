@@ -137,7 +137,7 @@ class _Reader:
             self._text, self.has_file = None, True
             self.filename = given["filename"] or None
             if self.filename is not None and len(self.filename) > MAX_GIVEN_FILENAME:
-                raise Invalid.field("file", f"The file name has more than {MAX_GIVEN_FILENAME:,} characters.")
+                raise Invalid.field("file", f"must have a name of at most {MAX_GIVEN_FILENAME:,} characters")
 
     def _take(self, text: bytearray, data: bytes) -> None:
         text += data

@@ -25,6 +25,7 @@ from hub.sockets.player import PlayerConnection, Seam
 from hub.sockets.syncing import Syncing
 
 SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of seconds
+LAPSE_TOLD_S = 5.0  # for so long a machine stands still that is suspended or has far too much to do
 DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its players
 DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
 
@@ -286,7 +287,8 @@ class Registry:
     def _excuse(self, now: float) -> None:
         """Nobody was silent while the hub did not read."""
         if lapse := self._lapses.before(now):
-            log.warning("the hub has read nothing for %.1f s", lapse)
+            if lapse >= LAPSE_TOLD_S:
+                log.warning("the hub has read nothing for %.1f s", lapse)
             for connection in self._connections:
                 connection.excuse(lapse, now)
 

@@ -138,7 +138,7 @@ def test_a_file_name_that_is_too_long_is_told_so() -> None:
     for size in (1_001, 5_000, 16_000):
         with pytest.raises(Invalid) as refusal:
             read([named(b'filename="' + b"a" * size + b'"')])
-        assert refusal.value.errors == {"file": ["The file name has more than 1,000 characters."]}
+        assert refusal.value.errors == {"file": ["The file field must have a name of at most 1,000 characters."]}
     for size in (17_000, 500_000):
         form = named(b'filename="' + b"a" * size + b'"')
         for cut in (len(form), 1_000):

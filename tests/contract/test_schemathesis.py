@@ -114,7 +114,7 @@ class Explorer:
 
 # The hub in the other thread draws random numbers while examples are made; hypothesis takes them for its own.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
-@pytest.mark.timeout(60 + 60 * EXAMPLES)
+@pytest.mark.timeout(300 + 60 * EXAMPLES)
 async def test_no_request_is_answered_otherwise_than_the_document_says(tmp_path: Path) -> None:
     async with (
         whole_hub(tmp_path, rate_limits=UNPACED, accounts={"open_registration": True}) as hub,

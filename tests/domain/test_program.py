@@ -35,6 +35,7 @@ from hub.domain.schedules import Rule, read_rule
 from hub.domain.timeline import holds_at, local
 from hub.domain.times import DAY, HOUR, parse
 from hub.domain.weather import Sky
+from hub.domain.work import finish
 
 NOON = parse("2026-03-04T12:00:00Z")  # a Wednesday
 PLAYER, GROUP, PLACE = Target("player", 1), Target("group", 10), Target("location", 20)
@@ -184,7 +185,7 @@ def test_a_manifest_names_exactly_what_may_be_shown() -> None:
     film = Asset(6, "video", "Film", None, "cd" * 32, 9_000, "video/mp4", 42)
     items = (Item(1, 6, None, 8), Item(2, 99, 10, None), Item(3, 5, 7, None))
     known = world(playlists={1: playlist(1, *items), 2: playlist(2)}, assets={5: ASSET, 6: film, 7: film})
-    told = manifest.contents(known, {Shown("layout", 1), Shown("nothing")})
+    told = finish(manifest.gathering(known, known, {Shown("layout", 1), Shown("nothing")}))
     assert told["playlists"] == {
         "1": {
             "name": "Playlist 1",
