@@ -13,7 +13,6 @@ from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from hub.domain.presence import Graces
 from hub.domain.quotas import Quotas
 from hub.domain.ratelimit import network
-from hub.domain.text import is_seen
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
@@ -87,8 +86,8 @@ class PairingService:
             device_digest=ids.digest(device_code),
             user_digest="",
             hardware_id=hardware_id,
-            model=model,
-            host_name=host_name,
+            model=rules.told(model),
+            host_name=rules.told(host_name),
             address=place,
             created_at=now,
             expires_at=now + rules.LIFETIME_S * SECOND,
@@ -316,7 +315,7 @@ def _approved(player: Player, found: Pairing | PollingDevice, online: bool = Fal
 
 def _called(model: str | None) -> str:
     """What a player is called that nobody gave a name."""
-    return model if model is not None and is_seen(model) else "New player"
+    return rules.told(model) or "New player"
 
 
 def _describe(found: Pairing | PollingDevice) -> dict[str, Any]:

@@ -211,7 +211,10 @@ async def test_of_many_requests_for_one_token_a_single_one_gets_it(stage: Stage)
 
 
 async def test_a_player_is_called_by_its_model_where_that_can_be_read(stage: Stage) -> None:
-    for model, name in (("Pi\u00a05", "Pi\u00a05"), ("\u3164 \u200b", "New player"), (None, "New player")):
+    for model, name in (
+        ("Pi\u00a05", "Pi\u00a05"), ("\u3164 \u200b", "New player"), (None, "New player"),
+        ("x" * 200, "x" * 60), ("Pi\u202e5\u200b \u2066!", "Pi 5 !"), ("\x1b[31mPi\r\nBcc: x", "[31mPi Bcc: x"),
+    ):  # fmt: skip
         asked = await stage.pairing.authorize("player", f"pi-{model}", model, None, HUB)
         await stage.approve(asked["user_code"])
         assert (await stage.players.listing(stage.owner))[0][-1]["name"] == name
