@@ -43,16 +43,23 @@ class Access:
     """Resolves credentials. Other services add the kinds they keep: `access.accept("grant", self.by_access_token)`.
 
     Whoever ends or changes a credential publishes ("credentials", None) with what it is about: a `Credential`, or
-    ("user", id) or ("team", id) for all of theirs.
+    ("user", id) or ("team", id) for all of theirs. `reached`: from when on what is made or used lives.
     """
 
     def __init__(
-        self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms, quotas: Quotas | None = None
+        self,
+        db: Database,
+        bus: Bus,
+        *,
+        clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
         self._bus = bus
         self._clock = clock
+        self._reached = reached or clock
         self._lookups: dict[CredentialKind, Lookup] = {}
         self._writers: dict[str, UnitMaker] = {}
         self._known: dict[str, tuple[Actor, int]] = {}  # digest: (actor, good until)
@@ -84,7 +91,7 @@ class Access:
             if digest in self._known:
                 self._known[digest] = (actor, until)
         if actor.credential is not None:
-            self._used[actor.credential] = (actor.credential.id, now, address, agent)
+            self._used[actor.credential] = (actor.credential.id, self._reached(), address, agent)
         return actor
 
     async def _look_up(self, token: str, digest: str, now: int) -> tuple[Actor, int] | None:

@@ -44,6 +44,7 @@ class PairingService:
         quotas: Quotas | None = None,
         polling_grace: int = Graces().polling,
         clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
         new_code: Callable[[], str] = ids.user_code,
         new_invitation: Callable[[], str] = ids.invitation_code,
     ) -> None:
@@ -54,6 +55,7 @@ class PairingService:
         self._polling_grace = polling_grace
         self._public_url = public_url.rstrip("/")
         self._clock = clock
+        self._reached = reached or clock
         self._new_code = new_code
         self._new_invitation = new_invitation
         self._waiting: dict[str, asyncio.Event] = {}  # by digest of the device code
@@ -90,7 +92,7 @@ class PairingService:
             host_name=rules.told(host_name),
             address=place,
             created_at=now,
-            expires_at=now + rules.LIFETIME_S * SECOND,
+            expires_at=self._reached() + rules.LIFETIME_S * SECOND,
             interval_s=rules.INTERVAL_S,
         )
         if invitation is not None:
@@ -185,7 +187,7 @@ class PairingService:
             user_digest="",
             hardware_id="",
             created_at=now,
-            expires_at=now + rules.INVITATION_S * SECOND,
+            expires_at=self._reached() + rules.INVITATION_S * SECOND,
             interval_s=rules.INTERVAL_S,
             state="invited",
             player_id=player_id,

@@ -13,7 +13,10 @@ from hub.store.statements import Statement, Unit
 from hub.store.tables import ApiKey, Meta, Team, User
 
 _USED = Statement("""
-    UPDATE api_key SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
+    UPDATE api_key
+    SET last_used_at = CASE WHEN last_used_at > :at THEN last_used_at ELSE CAST(:at AS BIGINT) END,
+        last_address = :address, last_agent = :agent
+    WHERE id = :id""")
 
 
 async def create(session: AsyncSession, team: Team, owner: User) -> Team:

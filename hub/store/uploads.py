@@ -27,7 +27,9 @@ _KEPT = Statement("SELECT id, blob, screenshot_id FROM upload WHERE key = :key")
 _SCREENSHOT = insert_into(Screenshot, without=("id",), returning="id")
 _OWN = Statement("UPDATE upload SET screenshot_id = :screenshot_id WHERE id = :id")
 _SEEN_AGAIN = Statement("""
-    UPDATE screenshot SET captured_at = :captured_at, stored_at = :now
+    UPDATE screenshot
+    SET captured_at = :captured_at,
+        stored_at = CASE WHEN stored_at > :now THEN stored_at ELSE CAST(:now AS BIGINT) END
     WHERE id = :screenshot_id AND captured_at < :captured_at""")
 _FORGET_SCREENSHOT = Statement("DELETE FROM screenshot WHERE id = :screenshot_id")
 _FORGET = Statement("DELETE FROM upload WHERE id = :id")

@@ -506,3 +506,18 @@ async def test_a_deleted_player_takes_its_pairing_with_it(stage: Stage) -> None:
     await stage.approve(asked["user_code"], player_id=player.id)
     await stage.players.delete(stage.owner, player.id or 0, face="signalbox")
     assert await stage.told(asked) == "invalid_grant"
+
+
+async def test_codes_made_while_the_clock_is_behind_live_as_long_as_others(stage: Stage) -> None:
+    right, stage.now = stage.now, stage.now - 31 * DAY
+    player = await player_of(stage.db, stage.owner)
+    behind = PairingService(
+        stage.db, stage.bus, Licences(stage.db, stage.bus), clock=lambda: stage.now, reached=lambda: right
+    )
+    invited = await behind.invite(stage.owner, player.id or 0)
+    shown = await behind.authorize("player", "pi-1", None, None, HUB)
+    stage.now = right
+    await stage.approve(shown["user_code"])
+    assert await stage.poll(shown)
+    asked = await stage.pairing.authorize("player", "pi-2", None, None, HUB, invitation=invited["code"])
+    assert (await stage.poll(asked))["player_id"] == player.id
