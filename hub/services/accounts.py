@@ -17,7 +17,7 @@ from hub.domain.pairing import Allowance
 from hub.domain.ratelimit import network
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.access import Access, Found
-from hub.services.oauth_clients import grant_facts
+from hub.services.oauth_clients import end_grant, grant_facts
 from hub.services.passwords import WAITING, Passwords, busy
 from hub.store import events, oauth, people, teams
 from hub.store.database import Database
@@ -277,7 +277,7 @@ async def end_access(
     await people.forget_places(session, user.id)
     await oauth.drop_codes(session, user.id)
     for grant, client, _ in await oauth.grants(session, user.team_id, user_id=user.id):
-        await oauth.end(session, grant, now)
+        await end_grant(db, session, grant, now, actor=actor, face=face)
         data = grant_facts(grant, client) | {"reason": "password_changed"}
         await db.run(session, events.append(Event("grant.revoked", user.team_id, now, data, actor=actor, face=face)))
     await session.flush()

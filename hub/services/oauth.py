@@ -20,7 +20,7 @@ from hub.domain.oauth import Asked, Ticket
 from hub.domain.times import SECOND, now_ms, rfc3339
 from hub.services.access import Access, Found
 from hub.services.accounts import Accounts, user_actor
-from hub.services.oauth_clients import grant_facts
+from hub.services.oauth_clients import end_grant, grant_facts
 from hub.store import events, people
 from hub.store import oauth as store
 from hub.store.database import Database
@@ -264,7 +264,7 @@ class OAuth:
             return None
         row, user, team = found
         whole = user_actor(user, team, credential=Credential("grant", row.grant_id))
-        return Found(replace(whole, scopes=whole.scopes & frozenset(row.scopes.split())), row.expires_at)
+        return Found(replace(whole, scopes=whole.scopes & frozenset(row.scopes.split()), passing=True), row.expires_at)
 
     async def _person(self, session: AsyncSession, user_id: int) -> tuple[User, Team]:
         found = await people.user_with_team(session, user_id)
@@ -335,13 +335,14 @@ class OAuth:
         actor: Actor | None = None,
         face: str = FACE,
     ) -> None:
-        await store.end(session, grant, now)
+        await end_grant(self._db, session, grant, now, actor=actor, face=face)
         event = _event("grant.revoked", grant, client, now, actor, face, reason=reason)
         await self._db.run(session, events.append(event))
 
     def _told(self, team_id: int, ended: OAuthGrant | None) -> None:
         if ended is not None and ended.id is not None:
             self._bus.publish(("credentials", None), Credential("grant", ended.id))
+            self._bus.publish(("credentials", None), ("user", ended.user_id))  # for keys that were made with it
         self._bus.publish(("events", team_id))
 
 

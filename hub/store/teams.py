@@ -55,6 +55,18 @@ async def key(session: AsyncSession, team_id: int, key_id: int) -> ApiKey:
     return found
 
 
+async def made_with(
+    session: AsyncSession, team_id: int, *, key_id: int | None = None, grant_id: int | None = None
+) -> list[ApiKey]:
+    """The keys that were made with this key or grant, with those, and so on; revoked ones are left out."""
+    everything = await keys(session, team_id)
+    found = [key for key in everything if grant_id is not None and key.grant_id == grant_id]
+    found += [key for key in everything if key_id is not None and key.parent_id == key_id]
+    for maker in found:  # grows meanwhile: a key is younger than the one that it was made with
+        found += [key for key in everything if key.parent_id == maker.id]
+    return found
+
+
 class FoundKey(NamedTuple):
     """A key, the person it acts as (None: it belongs to nobody), and the team's plan."""
 
