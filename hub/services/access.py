@@ -1,6 +1,7 @@
 """Credentials: who is calling. Every kind of credential is resolved here, and remembered for a minute; API keys are
 made and ended here too."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable, require_over
-from hub.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from hub.domain.errors import Forbidden, HubError, Invalid, NotFound, Unauthenticated
 from hub.domain.events import Event
 from hub.domain.quotas import Quotas
-from hub.domain.times import is_due, now_ms, rfc3339, rfc3339_or_none
+from hub.domain.times import SECOND, is_due, now_ms, rfc3339, rfc3339_or_none
 from hub.store import events, oauth, people, players, teams
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -22,6 +23,8 @@ from hub.store.people import Use
 from hub.store.tables import ApiKey
 from hub.store.teams import FoundKey
 from hub.store.writer import UnitMaker
+
+log = logging.getLogger(__name__)
 
 CACHE_LIMIT = 10_000  # credentials remembered as good; a busy hub then asks the database once a minute for each
 CACHE_MS = 60_000  # a revocation is heard of at once here and within a second elsewhere; this is only the net below
@@ -94,6 +97,19 @@ class Access:
             self._used[actor.credential] = (actor.credential.id, self._reached(), address, agent)
         return actor
 
+    async def renewed(self, token: str, actor: Actor) -> Actor | None:
+        """The actor of an earlier answer as it is now; None: its credential is not good any more. While the database is
+        away it is good as far as that was known, and no longer."""
+        try:
+            return await self.authenticate(token, address=actor.address, agent=actor.agent)
+        except HubError as error:
+            log.warning("a credential could not be checked: %s", error)
+            return None if self.left_s(actor) == 0 else actor
+
+    def left_s(self, actor: Actor) -> float | None:
+        """Seconds until this actor's credential ends by itself, 0 when it has; None: it does not."""
+        return None if actor.ends_at is None else max(0.0, (actor.ends_at - self._clock()) / SECOND)
+
     async def _look_up(self, token: str, digest: str, now: int) -> tuple[Actor, int] | None:
         kind = credential_kind(token)
         lookup = self._lookups.get(kind) if kind else None
@@ -102,7 +118,8 @@ class Access:
         if found is None or (found.ends_at is not None and found.ends_at <= now):
             self._known.pop(digest, None)
             return None
-        known = (found.actor, min(now + CACHE_MS, found.ends_at or now + CACHE_MS))
+        actor = replace(found.actor, ends_at=found.ends_at)
+        known = (actor, min(now + CACHE_MS, found.ends_at or now + CACHE_MS))
         if before == self._forgotten:  # else a revocation came meanwhile, and what was read may be older
             if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
@@ -172,7 +189,8 @@ class Access:
             found = await teams.keys(session, actor.team_id)
         for key in found:
             if key.id is not None and (use := unwritten.get(Credential("key", key.id))) is not None:
-                _, key.last_used_at, key.last_address, key.last_agent = use
+                _, used_at, key.last_address, key.last_agent = use
+                key.last_used_at = max(used_at, key.last_used_at or 0)
         return [describe_key(key) for key in found if not own or key.user_id == actor.user_id]
 
     async def create_key(
