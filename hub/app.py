@@ -221,13 +221,14 @@ async def running(
             retention_days=settings.screenshots.retention_days,
             quotas=quotas,
         )
-        access = Access(db, bus, quotas=quotas)
+        access = Access(db, bus, quotas=quotas, reached=age.reached)
         accounts = Accounts(
             db,
             bus,
             access,
             open_registration=settings.accounts.open_registration,
             idle_days=settings.accounts.login_idle_days,
+            reached=age.reached,
             longest_days=settings.accounts.login_days,
         )
         analytics = Analytics(
@@ -259,7 +260,13 @@ async def running(
             uploads=uploads,
             screenshots=screenshots,
             pairing=PairingService(
-                db, bus, licences, settings.server.public_url, quotas=quotas, polling_grace=graces.polling
+                db,
+                bus,
+                licences,
+                settings.server.public_url,
+                quotas=quotas,
+                polling_grace=graces.polling,
+                reached=age.reached,
             ),
             events=events,
             feed=Feed(db, bus, events),
@@ -287,13 +294,19 @@ async def running(
             incidents=Incidents(db, bus),
             releases=releases,
             licences=licences,
-            oauth=OAuth(db, bus, access, accounts, secret, settings.server.public_url),
+            oauth=OAuth(db, bus, access, accounts, secret, settings.server.public_url, reached=age.reached),
             oauth_clients=OAuthClients(db, bus, quotas=quotas),
             content=content,
             downloads=downloads,
             folders=Folders(db, bus, content, quotas=quotas),
             tickets=Tickets(
-                db, content, secret, settings.server.public_url, lifetime_s=settings.content.ticket_s, quotas=quotas
+                db,
+                content,
+                secret,
+                settings.server.public_url,
+                lifetime_s=settings.content.ticket_s,
+                quotas=quotas,
+                reached=age.reached,
             ),
             playlists=Playlists(db, bus, downloads, quotas=quotas),
             layouts=Layouts(db, bus, quotas=quotas),
@@ -351,7 +364,7 @@ async def running(
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         watch = Watch(db, bus, graces.crash, steady=attentive)
-        clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces)
+        clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces, steady=steady)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
         jobs.start()
         stack.push_async_callback(_at_last, analytics.beat)

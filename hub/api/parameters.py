@@ -127,6 +127,6 @@ def decoded(raw: bytes, charset: str) -> str | None:
 
 def disposition(kind: str, filename: str) -> str:
     """The Content-Disposition of a download: the name for those that know ASCII alone and, if that loses any, whole."""
-    plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
+    plain = re.sub(r'[^ -~]|["\\%]|=(?=\?)', "_", filename)  # an encoded word is none: some browsers decode it
     value = f'{kind}; filename="{plain}"'
     return value if plain == filename else f"{value}; filename*=UTF-8''{quote(filename, safe='')}"

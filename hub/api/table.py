@@ -102,6 +102,8 @@ class _Prepared:
             call.query = self.query.read(scope["query_string"], document if endpoint.query_in_body else {})
         if endpoint.waits and b"prefer" in headers:
             call.prefer_wait = _preferred_wait(scope["headers"])
+            if call.caller is not None and (left_s := call.services.access.left_s(call.caller)) is not None:
+                call.prefer_wait = min(call.prefer_wait, int(left_s))  # nobody waits beyond the end of their credential
         if endpoint.versioned and (tag := headers.get(b"if-match")) is not None:
             call.version = _version(tag.decode("latin-1"))
         if endpoint.idempotent and (key := headers.get(b"idempotency-key")) is not None:

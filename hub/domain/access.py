@@ -51,7 +51,8 @@ class Actor:
 
     `address` and `agent` are the network address and User-Agent of this request, for the audit line. `user_id` and
     `role` are those of the person behind it: none for players, and for keys that belong to nobody. `plan` is the
-    team's.
+    team's. `passing`: what it came with ends by itself, or when somebody takes back what they allowed to a program.
+    `ends_at` is when the credential ends by itself (Unix ms), as far as that was known when it was looked up.
     """
 
     kind: ActorKind
@@ -65,6 +66,17 @@ class Actor:
     role: str | None = None
     plan: str = "unlimited"
     credential: Credential | None = None
+    passing: bool = False
+    ends_at: int | None = None
+
+    def require_lasting(self) -> None:
+        """Raise Forbidden for what would go on giving access after the actor's own has ended."""
+        if self.passing:
+            raise Forbidden(
+                "Programs, and keys that end by themselves, change neither people nor programs. Log in, or use a key "
+                "without an end.",
+                code="lasting_required",
+            )
 
     def require(self, scope: str | None) -> None:
         """Raise Forbidden unless the actor holds `scope` (None: any known caller)."""

@@ -35,6 +35,11 @@ class Mark:
         """The time by which things are old: the wall clock's, and the mark's where that clock is far ahead."""
         return self.at if wall - self.at > PARTED_MS else wall
 
+    def reached(self, wall: int) -> int:
+        """The time that has come: the wall clock's, and the mark's where that clock is far behind. What lives for a
+        while lives from then on: a clock that is behind ends nothing by being put right."""
+        return self.at if self.at - wall > PARTED_MS else wall
+
 
 JUMP_MS = CLOCK_SLACK  # between two readings; less is how much clocks are put right at a time
 UNSURE_MS = 2 * MINUTE  # of running time after a jump: by then a machine that has just started has asked for the time

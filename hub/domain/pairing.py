@@ -13,6 +13,7 @@ A code that is pending, invited or approved when its time is over has expired; n
 import re
 from dataclasses import dataclass
 
+from hub.domain.text import visible
 from hub.domain.times import CLOCK_SLACK, MINUTE, SECOND, is_recent
 
 LIFETIME_S = 900  # long enough to carry a code from the screen to a desk, short enough that guessing is hopeless
@@ -21,6 +22,7 @@ INTERVAL_S = 5  # between two polls of a device, as RFC 8628 has it where nothin
 SLOWER_S = 5  # longer after each poll that came too early (RFC 8628, section 3.5)
 EARLY_MS = SECOND  # a poll may come this much early: networks carry one faster than the other
 QUIET_S = 90  # since a device last asked: longer than any pause of one that backs off, so it shows its code no more
+MAX_TOLD = 60  # characters of what a device says of itself before anybody knows it: names of models have some thirty
 OPEN_PER_ADDRESS = 5
 OPEN_IN_ALL = 10_000
 
@@ -72,6 +74,11 @@ REQUESTS_PER_48 = Allowance(MINUTE // 30, 150)
 def read_code(text: str) -> str:
     """A user code as it is kept, from how people type it: any case, with spaces and dashes."""
     return _SEPARATORS.sub("", text).upper()
+
+
+def told(text: str | None) -> str | None:
+    """What a device says of itself, as people are shown it; None where nothing of it is to be seen."""
+    return visible(text, MAX_TOLD) or None if text is not None else None
 
 
 def refusal(state: str, *, expires_at: int, interval_s: int, polled_at: int | None, now: int) -> str:

@@ -78,6 +78,11 @@ def some_lines(text: str) -> str:
     return "\n".join(line for line in map(one_line, _LINE_BREAK.split(text)) if is_seen(line))
 
 
+def visible(text: str, characters: int) -> str:
+    """What a stranger wrote, in one line of at most so many characters, all of which are to be seen."""
+    return cut(one_line(_HIDDEN.sub(" ", text)), characters).strip(" ")
+
+
 def without_refused(text: str) -> str:
     return _REFUSED.sub("", text)
 

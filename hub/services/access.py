@@ -1,6 +1,7 @@
 """Credentials: who is calling. Every kind of credential is resolved here, and remembered for a minute; API keys are
 made and ended here too."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,17 +12,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.bus.base import Bus
 from hub.domain import ids
 from hub.domain.access import ROLES, Actor, Credential, CredentialKind, credential_kind, grantable, require_over
-from hub.domain.errors import Invalid
+from hub.domain.errors import Forbidden, HubError, Invalid, NotFound, Unauthenticated
 from hub.domain.events import Event
 from hub.domain.quotas import Quotas
-from hub.domain.times import is_due, now_ms, rfc3339, rfc3339_or_none
-from hub.store import events, people, players, teams
+from hub.domain.times import SECOND, is_due, now_ms, rfc3339, rfc3339_or_none
+from hub.store import events, oauth, people, players, teams
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.people import USES_KEPT, Place, Use
 from hub.store.tables import ApiKey
 from hub.store.teams import FoundKey
 from hub.store.writer import UnitMaker
+
+log = logging.getLogger(__name__)
 
 CACHE_LIMIT = 10_000  # credentials remembered as good; a busy hub then asks the database once a minute for each
 CACHE_MS = 60_000  # a revocation is heard of at once here and within a second elsewhere; this is only the net below
@@ -43,16 +46,23 @@ class Access:
     """Resolves credentials. Other services add the kinds they keep: `access.accept("grant", self.by_access_token)`.
 
     Whoever ends or changes a credential publishes ("credentials", None) with what it is about: a `Credential`, or
-    ("user", id) or ("team", id) for all of theirs.
+    ("user", id) or ("team", id) for all of theirs. `reached`: from when on what is made or used lives.
     """
 
     def __init__(
-        self, db: Database, bus: Bus, *, clock: Callable[[], int] = now_ms, quotas: Quotas | None = None
+        self,
+        db: Database,
+        bus: Bus,
+        *,
+        clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
         self._bus = bus
         self._clock = clock
+        self._reached = reached or clock
         self._lookups: dict[CredentialKind, Lookup] = {}
         self._writers: dict[str, UnitMaker] = {}
         self._known: dict[str, tuple[Actor, int]] = {}  # digest: (actor, good until)
@@ -84,15 +94,28 @@ class Access:
             if digest in self._known:
                 self._known[digest] = (actor, until)
         if actor.credential is not None:
-            self._note(actor.credential, now, address, agent)
+            self._note(actor.credential, self._reached(), address, agent)
         return actor
 
-    def _note(self, credential: Credential, now: int, address: str | None, agent: str | None) -> None:
+    def _note(self, credential: Credential, at: int, address: str | None, agent: str | None) -> None:
         uses = self._used.setdefault(credential, {})
         uses.pop((address, agent), None)
         if len(uses) >= USES_KEPT:
             del uses[next(iter(uses))]
-        uses[address, agent] = (credential.id, now, address, agent)
+        uses[address, agent] = (credential.id, at, address, agent)
+
+    async def renewed(self, token: str, actor: Actor) -> Actor | None:
+        """The actor of an earlier answer as it is now; None: its credential is not good any more. While the database is
+        away it is good as far as that was known, and no longer."""
+        try:
+            return await self.authenticate(token, address=actor.address, agent=actor.agent)
+        except HubError as error:
+            log.warning("a credential could not be checked: %s", error)
+            return None if self.left_s(actor) == 0 else actor
+
+    def left_s(self, actor: Actor) -> float | None:
+        """Seconds until this actor's credential ends by itself, 0 when it has; None: it does not."""
+        return None if actor.ends_at is None else max(0.0, (actor.ends_at - self._clock()) / SECOND)
 
     async def _look_up(self, token: str, digest: str, now: int) -> tuple[Actor, int] | None:
         kind = credential_kind(token)
@@ -102,7 +125,8 @@ class Access:
         if found is None or (found.ends_at is not None and found.ends_at <= now):
             self._known.pop(digest, None)
             return None
-        known = (found.actor, min(now + CACHE_MS, found.ends_at or now + CACHE_MS))
+        actor = replace(found.actor, ends_at=found.ends_at)
+        known = (actor, min(now + CACHE_MS, found.ends_at or now + CACHE_MS))
         if before == self._forgotten:  # else a revocation came meanwhile, and what was read may be older
             if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
@@ -202,7 +226,9 @@ class Access:
         face: str,
         secret: str | None = None,
     ) -> dict[str, Any]:
-        """A new key, which acts as the caller's user; its `key` is shown this once. Raises Forbidden, Invalid."""
+        """A new key, which acts as the caller's user; its `key` is shown this once. One that is made with a key, or
+        by a program, has no later end than that, and ends with it. Raises Forbidden, Invalid, Unauthenticated (the
+        caller's credential has ended meanwhile)."""
         actor.require("admin")
         now = self._clock()
         if expires_at is not None and expires_at <= now:
@@ -218,8 +244,12 @@ class Access:
             scopes=" ".join(sorted(granted)),
             created_at=now,
             expires_at=expires_at,
+            parent_id=actor.id if actor.kind == "key" else None,
+            grant_id=_grant_of(actor),
         )
         async with self._db.transaction() as session:
+            ends_at = await _end_of(session, key)
+            key.expires_at = min((at for at in (expires_at, ends_at) if at is not None), default=None)
             await self._db.run(session, team_quotas.check(self._quotas, actor.team_id, "api_keys", now))
             session.add(key)
             await session.flush()
@@ -231,19 +261,27 @@ class Access:
         self, actor: Actor, key_id: int, *, name: str | None, scopes: list[str] | None, face: str
     ) -> dict[str, Any]:
         """Another name, or other scopes, at once. Raises Forbidden (the key, or the person it acts as, may do what the
-        caller may not), NotFound, Invalid."""
+        caller may not), NotFound, Invalid. Keys that were made with it lose the scopes that it loses."""
         actor.require("admin")
         now = self._clock()
+        changed = [key_id]
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
             await _check_over(session, actor, key)
             if name is not None:
                 key.name = name
             if scopes is not None:
-                key.scopes = " ".join(sorted(grantable(actor, scopes)))
+                granted = grantable(actor, scopes)
+                await _check_under(session, key, granted)
+                for one in (key, *(made := await teams.made_with(session, key.team_id, key_id=key_id))):
+                    one.scopes = " ".join(sorted(granted if one is key else granted & set(one.scopes.split())))
+                    session.add(one)
+                for one in made:
+                    await self._db.run(session, events.append(_event("key.updated", one, actor, face, now)))
+                changed += [one.id or 0 for one in made]
             session.add(key)
             await self._db.run(session, events.append(_event("key.updated", key, actor, face, now)))
-        self._revoked(actor, key_id)
+        self._revoked(actor, *changed)
         return describe_key(key)
 
     async def rotate_key(self, actor: Actor, key_id: int, *, face: str) -> dict[str, Any]:
@@ -260,8 +298,9 @@ class Access:
         self._revoked(actor, key_id)
         return describe_key(key) | {"key": secret}
 
-    async def revoke_key(self, actor: Actor, key_id: int, *, face: str) -> None:
-        """The key is dead on return, and every token that came of it. Raises Forbidden, NotFound."""
+    async def revoke_key(self, actor: Actor, key_id: int, *, face: str) -> int:
+        """The key is dead on return, and every token and key that came of it; answers how many keys were made with it.
+        Raises Forbidden, NotFound."""
         actor.require("admin")
         now = self._clock()
         async with self._db.transaction() as session:
@@ -270,16 +309,69 @@ class Access:
             session.add(key)
             await teams.forget_uses(session, key_id)
             await self._db.run(session, events.append(_event("key.revoked", key, actor, face, now)))
-        self._revoked(actor, key_id)
+            made = await teams.made_with(session, actor.team_id, key_id=key_id)
+            await revoke_made(self._db, session, made, now, actor=actor, face=face)
+        self._revoked(actor, key_id, *(one.id or 0 for one in made))
+        return len(made)
 
-    def _revoked(self, actor: Actor, key_id: int) -> None:
-        self._bus.publish(("credentials", None), Credential("key", key_id))
+    def _revoked(self, actor: Actor, *key_ids: int) -> None:
+        for key_id in key_ids:
+            self._bus.publish(("credentials", None), Credential("key", key_id))
         self._bus.publish(("events", actor.team_id))
 
 
+async def revoke_made(
+    db: Database, session: AsyncSession, made: Sequence[ApiKey], now: int, *, actor: Actor | None, face: str
+) -> None:
+    """End these keys, since what they were made with has ended. The caller says so on the bus."""
+    for key in made:
+        key.revoked_at = now
+        session.add(key)
+        await teams.forget_uses(session, key.id or 0)
+        data = key_facts(key) | {"reason": "maker_ended"}
+        await db.run(session, events.append(Event("key.revoked", key.team_id, now, data, actor=actor, face=face)))
+
+
+def _grant_of(actor: Actor) -> int | None:
+    credential = actor.credential
+    return credential.id if credential is not None and credential.kind == "grant" else None
+
+
+async def _end_of(session: AsyncSession, key: ApiKey) -> int | None:
+    """When what this key is made with ends by itself. Raises Unauthenticated when it has ended."""
+    if key.grant_id is not None:
+        ends_at = await oauth.ends_at(session, key.grant_id)
+        if ends_at is None:
+            raise Unauthenticated
+        return ends_at
+    if key.parent_id is None:
+        return None
+    try:
+        return (await teams.key(session, key.team_id, key.parent_id)).expires_at
+    except NotFound:
+        raise Unauthenticated from None
+
+
+async def _check_under(session: AsyncSession, key: ApiKey, scopes: frozenset[str]) -> None:
+    """Raise Forbidden where a key would get what the one that it was made with lacks."""
+    if key.parent_id is not None:
+        missing = sorted(scopes - set((await teams.key(session, key.team_id, key.parent_id)).scopes.split()))
+    else:
+        grant = await oauth.grant(session, key.grant_id) if key.grant_id is not None else None
+        missing = sorted(scopes - set(grant.scopes.split())) if grant is not None else []
+    if missing:
+        raise Forbidden(f"What this key was made with lacks: {', '.join(missing)}.", code="missing_scope")
+
+
 async def _check_over(session: AsyncSession, actor: Actor, key: ApiKey) -> None:
-    """Raise Forbidden unless the actor may act as this key does: whoever gives a key another secret holds it."""
+    """Raise Forbidden unless the actor may act as this key does: whoever gives a key another secret holds it. An actor
+    whose access ends reaches only itself and the keys that were made with it, which end with it."""
     grantable(actor, key.scopes.split())
+    if actor.passing and not (actor.kind == "key" and actor.id == key.id):
+        by_key = actor.id if actor.kind == "key" else None
+        made = await teams.made_with(session, key.team_id, key_id=by_key, grant_id=_grant_of(actor))
+        if key.id not in [one.id for one in made]:
+            actor.require_lasting()
     if key.user_id is not None and key.user_id != actor.user_id:
         require_over(actor, (await people.user(session, key.team_id, key.user_id)).role)
 
@@ -314,6 +406,7 @@ def key_actor(found: FoundKey | None) -> Found | None:
         role=user.role if user else None,
         plan=found.plan,
         credential=Credential("key", key.id),
+        passing=key.expires_at is not None,
     )
     return Found(actor, key.expires_at)
 
@@ -325,7 +418,8 @@ def _event(kind: str, key: ApiKey, actor: Actor, face: str, now: int) -> Event:
 def _use(key: ApiKey, unwritten: Sequence[Use]) -> None:
     """Show the newest use that is not written yet, if there is one."""
     if unwritten:
-        _, key.last_used_at, key.last_address, key.last_agent = unwritten[-1]
+        _, used_at, key.last_address, key.last_agent = unwritten[-1]
+        key.last_used_at = max(used_at, key.last_used_at or 0)
 
 
 def key_facts(key: ApiKey) -> dict[str, Any]:
@@ -340,6 +434,8 @@ def describe_key(key: ApiKey) -> dict[str, Any]:
         "prefix": key.prefix,
         "scopes": key.scopes.split(),
         "user_id": key.user_id,
+        "parent_id": key.parent_id,
+        "grant_id": key.grant_id,
         "created_at": rfc3339(key.created_at),
         "expires_at": rfc3339_or_none(key.expires_at),
         "last_used_at": rfc3339_or_none(key.last_used_at),

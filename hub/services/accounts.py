@@ -17,7 +17,7 @@ from hub.domain.pairing import Allowance
 from hub.domain.ratelimit import network
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.access import Access, Found
-from hub.services.oauth_clients import grant_facts
+from hub.services.oauth_clients import end_grant, grant_facts
 from hub.services.passwords import WAITING, Passwords, busy
 from hub.store import events, oauth, people, teams
 from hub.store.database import Database
@@ -63,6 +63,7 @@ class Accounts:
         logins_kept: int = LOGINS_KEPT,
         passwords: Passwords | None = None,
         clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
     ) -> None:
         self._db = db
         self._bus = bus
@@ -70,6 +71,7 @@ class Accounts:
         self._idle_ms = idle_days * DAY
         self._longest_ms = longest_days * DAY
         self._clock = clock
+        self._reached = reached or clock
         self._logins_kept = logins_kept
         self.passwords = passwords or Passwords()
         self._turns: dict[tuple[str, str | None], _Turn] = {}  # of tries under way, by account and network
@@ -211,7 +213,7 @@ class Accounts:
         login, user, team = found
         if user.locked_at is not None:
             return None
-        ends_at = min(login.expires_at, (login.last_used_at or login.created_at) + self._idle_ms)
+        ends_at = min(login.expires_at, max(login.last_used_at or 0, login.created_at) + self._idle_ms)
         return Found(user_actor(user, team, credential=Credential("login", login.id or 0)), ends_at)
 
     async def sweep(self, now: int) -> None:
@@ -221,12 +223,13 @@ class Accounts:
     async def _begin(self, session: Any, actor: Actor, face: str, now: int) -> str:
         """A login of this person: its token, `<id>|<secret>`."""
         secret = ids.login_secret()
+        made = self._reached()
         login = AccountToken(
             user_id=actor.id,
             team_id=actor.team_id,
             digest=ids.digest(secret),
-            created_at=now,
-            expires_at=now + self._longest_ms,
+            created_at=made,
+            expires_at=made + self._longest_ms,
             last_address=actor.address,
         )
         session.add(login)
@@ -274,7 +277,7 @@ async def end_access(
     await people.forget_places(session, user.id)
     await oauth.drop_codes(session, user.id)
     for grant, client, _ in await oauth.grants(session, user.team_id, user_id=user.id):
-        await oauth.end(session, grant, now)
+        await end_grant(db, session, grant, now, actor=actor, face=face)
         data = grant_facts(grant, client) | {"reason": "password_changed"}
         await db.run(session, events.append(Event("grant.revoked", user.team_id, now, data, actor=actor, face=face)))
     await session.flush()

@@ -50,6 +50,10 @@ class Age:
         """What is older than its days by this time may go. The wall clock's, and never one that is not believed."""
         return self._step().old_by(self._clock())
 
+    def reached(self) -> int:
+        """From what time on something that is made, or used, lives: see `Mark.reached`."""
+        return self._step().reached(self._clock())
+
     def parted(self) -> bool:
         """Whether the wall clock is far from where it must be by running time."""
         return self._step().parted(self._clock())
@@ -79,7 +83,8 @@ class Steady:
 
 
 class ClockWatch:
-    """Looks now and then for times that only a clock that was ahead can have set, whoever set them and whenever."""
+    """Looks now and then for times that only a clock that was ahead can have set, whoever set them and whenever. While
+    the clock is not `steady` it may be behind, and every time that was right looks like one of those."""
 
     def __init__(
         self,
@@ -88,9 +93,11 @@ class ClockWatch:
         webhooks: Deliveries,
         smtp: Mails,
         graces: Graces,
+        steady: Callable[[int], bool] = lambda now: True,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._db = db
+        self._steady = steady
         self._clock = clock
         longest_s = max(webhooks.retry_s, default=0) * (1 + JITTER)
         lease = lease_ms(smtp.timeout_s)
@@ -102,4 +109,6 @@ class ClockWatch:
         )
 
     async def set_right(self) -> None:
-        await self._db.write(store.set_right, self._waits, self._clock())
+        now = self._clock()
+        if self._steady(now):
+            await self._db.write(store.set_right, self._waits, now)

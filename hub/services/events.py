@@ -8,6 +8,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.events import number_of, scope_of
 from hub.domain.times import rfc3339
+from hub.services.access import concerns
 from hub.services.waiting import Patience
 from hub.store import events as store
 from hub.store.database import Database
@@ -45,7 +46,7 @@ class Events:
     ) -> dict[str, Any]:
         """Events past the cursor `after` (None: from the first, `latest`: from now on), oldest first, that the actor
         may see, of these `types` and of this player where given; waits up to `wait_s` for the first one,
-        and no longer than the hub runs.
+        and no longer than the hub runs, or until something happens to the actor's credential: then nothing is told.
 
         Answers {"data": [{"cursor", "event", "timestamp", "data"}], "meta": {"next"}}; `next` is the cursor to go on
         from, also when nothing came: one call looks at some thousand events at most.
@@ -56,7 +57,18 @@ class Events:
         log_id = await self.log_id()
         number = await self.newest() if after == "latest" else 0 if after is None else number_of(after, log_id)
         heard = asyncio.Event()
-        stop = self._bus.subscribe(("events", actor.team_id), lambda _: heard.set())
+        changed = False
+
+        def look(subject: Sequence[Any]) -> None:
+            nonlocal changed
+            if concerns(actor, *subject):
+                changed = True
+                heard.set()
+
+        stops = [
+            self._bus.subscribe(("events", actor.team_id), lambda _: heard.set()),
+            self._bus.subscribe(("credentials", None), look),
+        ]
         clock = asyncio.get_running_loop().time
         deadline = clock() + wait_s
         try:
@@ -66,6 +78,8 @@ class Events:
                     rows, looked = await store.chosen_after(
                         session, actor.team_id, number, limit, types=types, player_id=player_id
                     )
+                if changed:  # the caller asks again, as what it is now
+                    return {"data": [], "meta": {"next": f"{log_id}-{number}"}}
                 shown = [row for row in rows if scope_of(row.type) in actor.scopes]
                 nothing_new, number = looked == number, looked
                 if shown or clock() >= deadline or self._patience.over:
@@ -74,7 +88,8 @@ class Events:
                 if nothing_new:
                     await self._patience.set_within(heard, min(POLL_S, deadline - clock()))
         finally:
-            stop()
+            for stop in stops:
+                stop()
 
     async def log_id(self) -> str:
         if self._log_id is None:

@@ -60,6 +60,7 @@ class Members:
         Raises Forbidden (a role above the caller's), Invalid (the address has an account), TooMany (of those).
         """
         actor.require("admin")
+        actor.require_lasting()
         require_over(actor, role)
         email = plain_email(email)
         taken = [Spending(f"taken addresses of team {actor.team_id}", TAKEN_PER_TEAM)]
@@ -98,6 +99,8 @@ class Members:
         `change_me`. Raises Forbidden, NotFound, Conflict (the last owner), PreconditionFailed.
         """
         actor.require("admin")
+        if changes.keys() & {"role", "password", "reset_password"}:
+            actor.require_lasting()
         password = ids.one_time_password() if changes.get("reset_password") else changes.get("password")
         if password and user_id == actor.user_id:  # a key, or a program that was let in, must not become the account
             raise Forbidden("Change your own password at PATCH /api/v1/me.", code="own_password")

@@ -20,7 +20,7 @@ from hub.domain.oauth import Asked, Ticket
 from hub.domain.times import SECOND, now_ms, rfc3339
 from hub.services.access import Access, Found
 from hub.services.accounts import Accounts, user_actor
-from hub.services.oauth_clients import grant_facts
+from hub.services.oauth_clients import end_grant, grant_facts
 from hub.store import events, people
 from hub.store import oauth as store
 from hub.store.database import Database
@@ -58,6 +58,7 @@ class OAuth:
         public_url: str = "",
         *,
         clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
     ) -> None:
         self._db = db
         self._bus = bus
@@ -65,6 +66,7 @@ class OAuth:
         self._secret = hmac.new(secret.encode(), b"oauth", hashlib.sha256).digest()
         self._public_url = public_url.rstrip("/")
         self._clock = clock
+        self._reached = reached or clock
         access.accept("grant", self.by_access_token)
 
     def issuer(self, base_url: str) -> str:
@@ -204,7 +206,7 @@ class OAuth:
                 await session.flush()
                 row.grant_id = grant.id
                 session.add(row)
-                answer = self._pair(session, grant, frozenset(grant.scopes.split()), now)
+                answer = self._pair(session, grant, frozenset(grant.scopes.split()))
                 event = _event("grant.created", grant, client, now, user_actor(user, team), scopes=row.scopes.split())
                 await self._db.run(session, events.append(event))
         if not answer:
@@ -239,7 +241,7 @@ class OAuth:
                     raise BadRequest("A refresh gives no more than was granted.", code="invalid_scope")
                 token.used_at = now
                 session.add(token)
-                answer = self._pair(session, grant, wanted, now)
+                answer = self._pair(session, grant, wanted)
         if reused is not None:
             self._told(client.team_id, reused)
             raise _invalid("This refresh token was used before. Everything that came of its grant has ended.")
@@ -262,7 +264,7 @@ class OAuth:
             return None
         row, user, team = found
         whole = user_actor(user, team, credential=Credential("grant", row.grant_id))
-        return Found(replace(whole, scopes=whole.scopes & frozenset(row.scopes.split())), row.expires_at)
+        return Found(replace(whole, scopes=whole.scopes & frozenset(row.scopes.split()), passing=True), row.expires_at)
 
     async def _person(self, session: AsyncSession, user_id: int) -> tuple[User, Team]:
         found = await people.user_with_team(session, user_id)
@@ -270,10 +272,10 @@ class OAuth:
             raise _invalid("The account that allowed this is locked.")
         return found
 
-    def _pair(self, session: AsyncSession, grant: OAuthGrant, scopes: frozenset[str], now: int) -> dict[str, Any]:
+    def _pair(self, session: AsyncSession, grant: OAuthGrant, scopes: frozenset[str]) -> dict[str, Any]:
         """An access and a refresh token of the grant; the access token may have fewer scopes."""
         access, refresh = ids.new_secret(ids.ACCESS_TOKEN_PREFIX), ids.new_secret(ids.REFRESH_TOKEN_PREFIX)
-        told = " ".join(sorted(scopes))
+        told, now = " ".join(sorted(scopes)), self._reached()
         for kind, secret, text, lifetime in (
             ("access", access, told, rules.ACCESS_MS),
             ("refresh", refresh, grant.scopes, rules.REFRESH_MS),
@@ -333,13 +335,14 @@ class OAuth:
         actor: Actor | None = None,
         face: str = FACE,
     ) -> None:
-        await store.end(session, grant, now)
+        await end_grant(self._db, session, grant, now, actor=actor, face=face)
         event = _event("grant.revoked", grant, client, now, actor, face, reason=reason)
         await self._db.run(session, events.append(event))
 
     def _told(self, team_id: int, ended: OAuthGrant | None) -> None:
         if ended is not None and ended.id is not None:
             self._bus.publish(("credentials", None), Credential("grant", ended.id))
+            self._bus.publish(("credentials", None), ("user", ended.user_id))  # for keys that were made with it
         self._bus.publish(("events", team_id))
 
 

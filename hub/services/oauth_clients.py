@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
 from hub.domain import ids
@@ -11,8 +12,10 @@ from hub.domain.access import Actor, Credential, grantable
 from hub.domain.oauth import checked_redirect
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
+from hub.services.access import revoke_made
 from hub.services.changes import change, check_version
 from hub.store import oauth as store
+from hub.store import teams
 from hub.store.database import Database
 from hub.store.tables import OAuthClient, OAuthGrant
 
@@ -46,6 +49,7 @@ class OAuthClients:
     ) -> dict[str, Any]:
         """A client; a confidential one gets a `client_secret`, shown this once. Raises Forbidden, Invalid, Conflict."""
         actor.require("admin")
+        actor.require_lasting()
         secret = ids.new_secret(ids.CLIENT_SECRET_PREFIX) if confidential else None
         async with change(self._db, self._bus, actor, face, shown=False) as made:
             client = OAuthClient(
@@ -71,6 +75,7 @@ class OAuthClients:
         Raises Forbidden, NotFound, Invalid, PreconditionFailed.
         """
         actor.require("admin")
+        actor.require_lasting()
         async with change(self._db, self._bus, actor, face, shown=False) as made:
             client = await store.client(made.session, actor.team_id, number)
             check_version(client, version)
@@ -92,10 +97,21 @@ class OAuthClients:
             ended = [grant for grant, _, _ in await store.grants(made.session, actor.team_id, client_id=number)]
             for grant in ended:  # an event each: other nodes hear by them which tokens to forget
                 await made.say("grant.revoked", **grant_facts(grant, client), reason="client_deleted")
+                await end_grant(self._db, made.session, grant, made.now, actor=actor, face=face)
             await made.say("client.deleted", **_named(client))
             await made.session.delete(client)
         for grant in ended:
             self._bus.publish(("credentials", None), Credential("grant", grant.id or 0))
+            self._bus.publish(("credentials", None), ("user", grant.user_id))
+
+
+async def end_grant(
+    db: Database, session: AsyncSession, grant: OAuthGrant, now: int, *, actor: Actor | None, face: str
+) -> None:
+    """The grant is over, with its tokens and the keys that were made with it. The caller says so on the bus."""
+    await store.end(session, grant, now)
+    made = await teams.made_with(session, grant.team_id, grant_id=grant.id)
+    await revoke_made(db, session, made, now, actor=actor, face=face)
 
 
 def _written(redirect_uris: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from hub.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from hub.domain.presence import Graces
 from hub.domain.quotas import Quotas
 from hub.domain.ratelimit import network
-from hub.domain.text import is_seen
 from hub.domain.times import MINUTE, SECOND, now_ms, rfc3339
 from hub.services.licences import Licences
 from hub.services.players import new_player, player_event
@@ -45,6 +44,7 @@ class PairingService:
         quotas: Quotas | None = None,
         polling_grace: int = Graces().polling,
         clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
         new_code: Callable[[], str] = ids.user_code,
         new_invitation: Callable[[], str] = ids.invitation_code,
     ) -> None:
@@ -55,6 +55,7 @@ class PairingService:
         self._polling_grace = polling_grace
         self._public_url = public_url.rstrip("/")
         self._clock = clock
+        self._reached = reached or clock
         self._new_code = new_code
         self._new_invitation = new_invitation
         self._waiting: dict[str, asyncio.Event] = {}  # by digest of the device code
@@ -87,11 +88,11 @@ class PairingService:
             device_digest=ids.digest(device_code),
             user_digest="",
             hardware_id=hardware_id,
-            model=model,
-            host_name=host_name,
+            model=rules.told(model),
+            host_name=rules.told(host_name),
             address=place,
             created_at=now,
-            expires_at=now + rules.LIFETIME_S * SECOND,
+            expires_at=self._reached() + rules.LIFETIME_S * SECOND,
             interval_s=rules.INTERVAL_S,
         )
         if invitation is not None:
@@ -186,7 +187,7 @@ class PairingService:
             user_digest="",
             hardware_id="",
             created_at=now,
-            expires_at=now + rules.INVITATION_S * SECOND,
+            expires_at=self._reached() + rules.INVITATION_S * SECOND,
             interval_s=rules.INTERVAL_S,
             state="invited",
             player_id=player_id,
@@ -316,7 +317,7 @@ def _approved(player: Player, found: Pairing | PollingDevice, online: bool = Fal
 
 def _called(model: str | None) -> str:
     """What a player is called that nobody gave a name."""
-    return model if model is not None and is_seen(model) else "New player"
+    return rules.told(model) or "New player"
 
 
 def _describe(found: Pairing | PollingDevice) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from hub.bus.base import Bus
-from hub.domain import ids
+from hub.domain import ids, pairing
 from hub.domain import polling as rules
 from hub.domain.alerts import Raised
 from hub.domain.errors import NotFound
@@ -97,7 +97,7 @@ class Polling:
         device = PollingDevice(
             player_id=0,
             uuid=uuid,
-            model=model,
+            model=pairing.told(model),
             os_version=os_version,
             app_version=app_version,
             license_key=license_key,

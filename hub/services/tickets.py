@@ -38,6 +38,7 @@ class Tickets:
         quotas: Quotas | None = None,
         lifetime_s: int = 900,
         clock: Callable[[], int] = now_ms,
+        reached: Callable[[], int] | None = None,
     ) -> None:
         self._db = db
         self._quotas = quotas or Quotas()
@@ -46,6 +47,7 @@ class Tickets:
         self._public_url = public_url.rstrip("/")
         self._lifetime_ms = lifetime_s * SECOND
         self._clock = clock
+        self._reached = reached or clock
 
     async def issue(
         self,
@@ -83,7 +85,7 @@ class Tickets:
             actor_name=actor.name,
             face=face,
             created_at=now,
-            expires_at=now + self._lifetime_ms,
+            expires_at=self._reached() + self._lifetime_ms,
         )
         async with self._db.transaction() as session:
             if folder_id is not None and not await store.has_folder(session, actor.team_id, folder_id):

@@ -30,6 +30,7 @@ PLAYERS_A_PART = 500  # of a snapshot: some 100 KB, since libraries refuse messa
 MESSAGES_A_MINUTE = 600  # ten a second, more than a person with a mouse; past it 4029
 UNREAD_A_MINUTE = 20  # messages that cannot be read, as on the players' socket; then 4000
 COMMANDS_WAITING = 32  # of one connection; they are worked on one after the other
+END_WITHIN_S = 120.0  # before its end a credential has a timer of its own: twice the time between two checks
 INTERNAL_ERROR = 1011  # of RFC 6455
 FACE = "signalbox"
 
@@ -68,6 +69,8 @@ class OperatorConnection:
         self._serving: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: asyncio.TimerHandle | None = None
+        self._await_end()
 
     # From the transport
 
@@ -111,6 +114,7 @@ class OperatorConnection:
 
     def on_lost(self) -> None:
         self._closed = True
+        self._no_end()
         for task in self._tasks:
             task.cancel()
         self._operators.leave(self)
@@ -139,6 +143,7 @@ class OperatorConnection:
             self._closed = True
             self._operators.closed(code)
             self._seam.close(code, reason)
+            self._no_end()
             for task in self._tasks:
                 task.cancel()
 
@@ -182,21 +187,38 @@ class OperatorConnection:
             self.close(INTERNAL_ERROR, "the hub failed")
 
     async def _check(self) -> None:
-        try:
-            actor = await self._operators.actor(self._token, self._address)
-        except HubError as error:  # the database is away: asked again within a minute
-            log.warning("a credential could not be checked: %s", error)
-            return
+        actor = await self._operators.renewed(self._token, self.actor)
         if actor is None:
             self.close(CloseCode.REVOKED, "the credential is not good any more")
         else:
             self.actor = actor
+            self._await_end()
+
+    def _await_end(self) -> None:
+        """Be there when the credential ends. Later ends are looked for by the check of each minute, by which the clock
+        may have been put right."""
+        self._no_end()
+        left_s = self._operators.left_s(self.actor)
+        if left_s is not None and left_s <= END_WITHIN_S:
+            self._ending = asyncio.get_running_loop().call_later(left_s, self.check)
+
+    def _no_end(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+
+    async def _settled(self) -> None:
+        """What is asked after a change, or after the end, is judged by what the credential is then."""
+        if self._operators.left_s(self.actor) == 0:
+            self.check()
+        if self._checking is not None:
+            await asyncio.wait([self._checking])
 
     # The feed
 
     async def _serve(self, message: Subscribe) -> None:
         feed = self._operators.services.feed
         team_id = self.actor.team_id
+        await self._settled()
         try:
             self.actor.require("read:players")
             with feed.joined(team_id, self._tell, self._fell_behind) as listener:
@@ -260,8 +282,7 @@ class OperatorConnection:
     async def _work(self) -> None:
         while self._commands:
             message = self._commands.popleft()
-            if self._checking is not None:  # what is asked after a change is judged by the new rights
-                await asyncio.wait([self._checking])
+            await self._settled()
             try:
                 self._operators.count(self.actor, self._address)
                 self._say("accepted", ref=message.ref, **await self._send(message))

@@ -84,6 +84,13 @@ class Operators:
     async def actor(self, token: str, address: str | None) -> Actor | None:
         return await self.services.access.authenticate(token, address=address, agent="signalbox.operator.v1")
 
+    async def renewed(self, token: str, actor: Actor) -> Actor | None:
+        return await self.services.access.renewed(token, actor)
+
+    def left_s(self, actor: Actor) -> float | None:
+        """Seconds until the actor's credential ends by itself: see `Access.left_s`."""
+        return self.services.access.left_s(actor)
+
     def count(self, actor: Actor, address: str | None) -> None:
         """One request more of this caller. Raises TooMany when it is not its turn."""
         if retry_after := self._pace(actor, address):
@@ -109,7 +116,7 @@ class Operators:
         self._tell_latest()
 
     async def check(self) -> None:
-        """Credentials expire by themselves: look at all of them."""
+        """Look at all credentials again: a change may not have been heard of, and logins live by being used."""
         for connection in tuple(self._connections):
             connection.check()
 

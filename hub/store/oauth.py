@@ -3,7 +3,7 @@
 Writers take turns (`Database.transaction`), so what is read in a transaction stays true until its end.
 """
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -91,6 +91,14 @@ async def grant(session: AsyncSession, grant_id: int) -> OAuthGrant | None:
     """A grant that is still in force."""
     query = select(OAuthGrant).where(col(OAuthGrant.id) == grant_id, col(OAuthGrant.revoked_at).is_(None))
     return (await session.exec(query)).first()
+
+
+async def ends_at(session: AsyncSession, grant_id: int) -> int | None:
+    """When a grant that is in force is over unless its tokens are renewed; None: it is over."""
+    query = select(func.max(OAuthToken.expires_at)).join(OAuthGrant, col(OAuthGrant.id) == col(OAuthToken.grant_id))
+    return (
+        await session.exec(query.where(col(OAuthToken.grant_id) == grant_id, col(OAuthGrant.revoked_at).is_(None)))
+    ).first()
 
 
 async def end(session: AsyncSession, found: OAuthGrant, now: int) -> None:

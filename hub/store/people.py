@@ -14,22 +14,29 @@ Place = tuple[str | None, str | None]
 """From which address and with which User-Agent a credential is used."""
 
 Use = tuple[int, int, str | None, str | None]
-"""The latest use of a credential in one place: its id, the time, from which address, with which User-Agent."""
+"""The latest use of a credential in one place: its id, the time, from which address, with which User-Agent. The
+time that is kept never goes back: a clock that was wrong for a moment would make who is there look idle."""
 
 USES_KEPT = 10
 """Places whose latest use of one key is remembered; those of a key's own servers, and whoever should not have it."""
 
 _LOGIN_USED = Statement("""
-    UPDATE account_token SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
+    UPDATE account_token
+    SET last_used_at = CASE WHEN last_used_at > :at THEN last_used_at ELSE CAST(:at AS BIGINT) END,
+        last_address = :address, last_agent = :agent
+    WHERE id = :id""")
 _REMEMBER_PLACE = Statement("""
     INSERT INTO login_place (user_id, network, used_at)
     SELECT id, CAST(:network AS VARCHAR), CAST(:now AS BIGINT) FROM users WHERE id = :user_id
-    ON CONFLICT (user_id, network) DO UPDATE SET used_at = excluded.used_at""")
+    ON CONFLICT (user_id, network) DO UPDATE SET used_at = excluded.used_at
+    WHERE excluded.used_at > login_place.used_at""")
 _DROP_PLACES = Statement("""
     DELETE FROM login_place WHERE user_id = :user_id AND network NOT IN (
         SELECT network FROM login_place WHERE user_id = :user_id ORDER BY used_at DESC, network LIMIT :keep)""")
 _FORGET_PLACES = Statement("DELETE FROM login_place WHERE used_at < :before")
-_FORGET_LOGINS = Statement("DELETE FROM account_token WHERE expires_at < :now OR last_used_at < :idle_since")
+_FORGET_LOGINS = Statement("""
+    DELETE FROM account_token
+    WHERE expires_at < :now OR (last_used_at < :idle_since AND created_at < :idle_since)""")
 
 
 async def user(session: AsyncSession, team_id: int, user_id: int) -> User:

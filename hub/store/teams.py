@@ -13,12 +13,16 @@ from hub.store.statements import Statement, Unit
 from hub.store.tables import ApiKey, ApiKeyUse, Meta, Team, User
 
 _USED = Statement("""
-    UPDATE api_key SET last_used_at = :at, last_address = :address, last_agent = :agent WHERE id = :id""")
+    UPDATE api_key
+    SET last_used_at = CASE WHEN last_used_at > :at THEN last_used_at ELSE CAST(:at AS BIGINT) END,
+        last_address = :address, last_agent = :agent
+    WHERE id = :id""")
 _REMEMBER_USE = Statement("""
     INSERT INTO api_key_use (key_id, address, agent, used_at)
     SELECT id, CAST(:address AS VARCHAR), CAST(:agent AS VARCHAR), CAST(:at AS BIGINT) FROM api_key
     WHERE id = :id AND revoked_at IS NULL
-    ON CONFLICT (key_id, address, agent) DO UPDATE SET used_at = excluded.used_at""")
+    ON CONFLICT (key_id, address, agent) DO UPDATE SET used_at = excluded.used_at
+    WHERE api_key_use.used_at < excluded.used_at""")
 _DROP_USES = Statement("""
     DELETE FROM api_key_use WHERE key_id = :id AND (address, agent) NOT IN (
         SELECT address, agent FROM api_key_use WHERE key_id = :id ORDER BY used_at DESC, address, agent LIMIT :keep)""")
@@ -57,6 +61,18 @@ async def key(session: AsyncSession, team_id: int, key_id: int) -> ApiKey:
     found = (await session.exec(query.where(col(ApiKey.revoked_at).is_(None)))).first()
     if found is None:
         raise NotFound
+    return found
+
+
+async def made_with(
+    session: AsyncSession, team_id: int, *, key_id: int | None = None, grant_id: int | None = None
+) -> list[ApiKey]:
+    """The keys that were made with this key or grant, with those, and so on; revoked ones are left out."""
+    everything = await keys(session, team_id)
+    found = [key for key in everything if grant_id is not None and key.grant_id == grant_id]
+    found += [key for key in everything if key_id is not None and key.parent_id == key_id]
+    for maker in found:  # grows meanwhile: a key is younger than the one that it was made with
+        found += [key for key in everything if key.parent_id == maker.id]
     return found
 
 

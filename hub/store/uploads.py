@@ -27,11 +27,13 @@ _KEPT = Statement("SELECT id, blob, screenshot_id FROM upload WHERE key = :key")
 _SCREENSHOT = insert_into(Screenshot, without=("id",), returning="id")
 _OWN = Statement("UPDATE upload SET screenshot_id = :screenshot_id WHERE id = :id")
 _SEEN_AGAIN = Statement("""
-    UPDATE screenshot SET captured_at = :captured_at, stored_at = :now,
-           asset_id = (
-               SELECT a.id FROM asset a WHERE a.id = CAST(:asset_id AS BIGINT) AND a.team_id = screenshot.team_id),
-           asset_name = (
-               SELECT a.name FROM asset a WHERE a.id = CAST(:asset_id AS BIGINT) AND a.team_id = screenshot.team_id)
+    UPDATE screenshot
+    SET captured_at = :captured_at,
+        stored_at = CASE WHEN stored_at > :now THEN stored_at ELSE CAST(:now AS BIGINT) END,
+        asset_id = (
+            SELECT a.id FROM asset a WHERE a.id = CAST(:asset_id AS BIGINT) AND a.team_id = screenshot.team_id),
+        asset_name = (
+            SELECT a.name FROM asset a WHERE a.id = CAST(:asset_id AS BIGINT) AND a.team_id = screenshot.team_id)
     WHERE id = :screenshot_id AND captured_at < :captured_at""")
 _ASSET = Statement("SELECT id, name FROM asset WHERE id = :asset_id AND team_id = :team_id")
 _FORGET_SCREENSHOT = Statement("DELETE FROM screenshot WHERE id = :screenshot_id")

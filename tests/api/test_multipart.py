@@ -4,7 +4,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.api import downloads, multipart
@@ -252,12 +252,14 @@ def test_no_content_type_is_a_fault_of_ours(kind: str) -> None:
             pass
 
 
+@example("=?utf-8?q?invoice=2Eexe?=", "image/png")
 @given(st.text(max_size=300), st.sampled_from(["image/png", "text/html", "image/svg+xml", "video/mp4"]))
 def test_any_name_fits_into_a_header_and_what_runs_is_never_shown(name: str, mime: str) -> None:
     value = downloads.disposition(name, mime)
     assert value.isascii()
     assert value.isprintable()
     assert value.count('"') == 2
+    assert "=?" not in value
     assert value.startswith("inline" if mime in ("image/png", "video/mp4") else "attachment")
 
 

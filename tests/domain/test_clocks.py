@@ -80,3 +80,13 @@ def test_nothing_ends_just_after_a_pause_in_which_nothing_was_read() -> None:
     jumped = START + DAY
     assert not clock.steady(jumped + at, 2 * at)  # a jump is doubted for longer than a pause
     assert not clock.steady(jumped + at + HEARD_MS, 2 * at + HEARD_MS)
+
+
+@pytest.mark.parametrize(("off", "reached"), [(-31 * DAY, 0), (-2 * HOUR, 0), (-MINUTE, -MINUTE), (31 * DAY, 31 * DAY)])
+def test_the_time_that_has_come_is_the_marks_while_the_clock_is_far_behind(off: int, reached: int) -> None:
+    mark = Mark(START)
+    mark.step(START, 0)
+    mark.step(START + SECOND + off, SECOND)
+    assert mark.reached(START + SECOND + off) == START + SECOND + reached
+    mark.step(START + 2 * SECOND, SECOND)  # put right
+    assert mark.reached(START + 2 * SECOND) == START + 2 * SECOND

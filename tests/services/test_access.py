@@ -7,15 +7,15 @@ import pytest
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Credential
-from hub.domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from hub.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from hub.domain.presence import Graces
-from hub.domain.times import HOUR, SECOND, now_ms
+from hub.domain.times import HOUR, MINUTE, SECOND, now_ms, rfc3339
 from hub.services.access import Access, Found
 from hub.services.events import Events
 from hub.services.players import Players
 from hub.services.presence import PresenceService
 from hub.services.teams import prepare
-from hub.store import players, teams
+from hub.store import events, players, teams
 from hub.store.database import Database
 from hub.store.tables import User
 from tests.cast import player_of, team_owner
@@ -336,3 +336,88 @@ async def test_a_revoked_key_is_forgotten_with_its_uses(db: Database) -> None:
         await access.key(owner, made["id"])
     async with db.session() as session:
         assert await teams.uses(session, made["id"]) == []
+
+
+async def test_the_last_use_does_not_go_back_with_the_clock(db: Database) -> None:
+    ahead = 0
+    access, owner = Access(db, LocalBus(), clock=lambda: now_ms() + ahead), await team_owner(db, "team")
+    made = await access.create_key(owner, name="x", scopes=["webhooks"], expires_at=None, face="test")
+    await who(access, made["key"])
+    await access.flush()
+    [before] = await access.keys(owner)
+    ahead = -31 * 24 * HOUR
+    await who(access, made["key"])
+    await access.flush()
+    [after] = await access.keys(owner)
+    assert after["last_used_at"] == before["last_used_at"]
+
+
+async def test_a_key_that_is_made_with_a_key_has_no_later_end(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    soon, later = now_ms() + HOUR, now_ms() + 2 * HOUR
+    asked = {"name": "x", "scopes": ["admin", "webhooks"], "face": "test"}
+    lasting = await who(access, (await access.create_key(owner, expires_at=None, **asked))["key"])
+    ending = await who(access, (await access.create_key(lasting, expires_at=soon, **asked))["key"])
+    made = [await access.create_key(ending, expires_at=at, **asked) for at in (None, later, soon - MINUTE)]
+    assert [one["expires_at"] for one in made] == [rfc3339(soon), rfc3339(soon), rfc3339(soon - MINUTE)]
+    assert [(one["parent_id"], one["grant_id"]) for one in made] == [(ending.id, None)] * 3
+    again = await access.create_key(await who(access, made[0]["key"]), expires_at=None, **asked)
+    assert again["expires_at"] == rfc3339(soon)
+    assert (await access.create_key(lasting, expires_at=None, **asked))["expires_at"] is None
+
+
+async def test_what_was_made_with_a_key_ends_with_it_on_every_node(db: Database) -> None:
+    await prepare(db)
+    bus = LocalBus()
+    access, elsewhere = Access(db, LocalBus()), Access(db, bus)
+    follower, owner = Events(db, bus), await team_owner(db, "team")
+    await follower.follow()
+    asked = {"name": "x", "scopes": ["admin", "webhooks"], "expires_at": None, "face": "test"}
+    first, other = [await access.create_key(owner, **asked) for _ in range(2)]
+    second = await access.create_key(await who(access, first["key"]), **asked)
+    third = await access.create_key(await who(access, second["key"]), **asked)
+    line = [one["key"] for one in (first, second, third)]
+    assert all([await who(node, key) for node in (access, elsewhere) for key in line])
+    narrowed = await access.change_key(owner, first["id"], name=None, scopes=["webhooks"], face="test")
+    assert narrowed["scopes"] == ["webhooks"]
+    assert [(await who(access, key)).scopes for key in line] == [{"webhooks"}] * 3
+    with pytest.raises(Forbidden):
+        await access.change_key(owner, third["id"], name=None, scopes=["admin"], face="test")
+    assert await access.revoke_key(owner, first["id"], face="test") == 2
+    assert [await who(access, key) for key in line] == [None] * 3
+    await follower.follow()
+    assert [await who(elsewhere, key) for key in line] == [None] * 3
+    assert await who(access, other["key"]) is not None
+    assert [key["id"] for key in await access.keys(owner)] == [other["id"]]
+    async with db.session() as session:
+        told = [events.as_data(row) for row in await events.after(session, owner.team_id, 0, 99) if "revok" in row.type]
+    assert [(one["key_id"], one.get("reason")) for one in told] == [
+        (first["id"], None), (second["id"], "maker_ended"), (third["id"], "maker_ended")]  # fmt: skip
+
+
+async def test_a_key_that_ended_meanwhile_makes_none(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    asked = {"name": "x", "scopes": ["admin"], "expires_at": None, "face": "test"}
+    key = await access.create_key(owner, **asked)
+    held = await who(access, key["key"])  # a request that has begun
+    await access.revoke_key(owner, key["id"], face="test")
+    with pytest.raises(Unauthenticated):
+        await access.create_key(held, **asked)
+
+
+async def test_a_key_that_ends_becomes_no_key_that_does_not(db: Database) -> None:
+    access, owner = Access(db, LocalBus()), await team_owner(db, "team")
+    asked = {"name": "x", "scopes": ["admin"], "face": "test"}
+    lasting = await access.create_key(owner, expires_at=None, **asked)
+    ending = await access.create_key(owner, expires_at=now_ms() + HOUR, **asked)
+    actor = await who(access, ending["key"])
+    for attempt in (
+        access.rotate_key(actor, lasting["id"], face="test"),
+        access.change_key(actor, lasting["id"], name="Mine", scopes=None, face="test"),
+    ):
+        with pytest.raises(Forbidden) as refused:
+            await attempt
+        assert refused.value.code == "lasting_required"
+    made = await access.create_key(actor, expires_at=None, **asked)
+    for number in (made["id"], ending["id"]):
+        assert (await access.rotate_key(actor, number, face="test"))["expires_at"] == ending["expires_at"]

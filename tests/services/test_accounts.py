@@ -17,6 +17,7 @@ from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
 from hub.services.passwords import AT_ONCE, WAITING, Passwords
 from hub.services.teams import prepare
+from hub.store import people
 from hub.store.database import Database
 
 EMAIL, PASSWORD = "ada@example.com", "a long password"
@@ -382,3 +383,45 @@ async def test_so_many_networks_are_known_and_none_after_another_password(db: Da
     await set_password(db, EMAIL, PASSWORD)
     with pytest.raises(TooMany):
         await node.login(address=places[-1])
+
+
+@pytest.mark.parametrize("wrong", [-31 * DAY, -400 * DAY, 31 * DAY, 400 * DAY])
+async def test_a_clock_that_is_wrong_for_a_moment_ends_no_login(db: Database, wrong: int) -> None:
+    node = Node(db)
+    used, fresh, idle = await node.register(), await node.login(), await node.login()
+    assert await node.knows(used)
+    await node.access.flush()
+    node.clock.now += wrong
+    for token in (used, fresh):
+        await node.knows(token)
+    made = await node.login()  # as far as the clock was believed then: below
+    await node.access.flush()
+    node.clock.now -= wrong
+    later = Node(db)  # remembers nothing
+    later.clock.now = node.clock.now
+    await later.accounts.sweep(later.clock.now)
+    assert [await later.knows(token) for token in (used, fresh, idle)] == [True] * 3
+    assert await later.knows(made) == (wrong > 0)
+
+
+async def test_a_login_that_was_made_while_the_clock_was_behind_lives_from_the_time_that_has_come(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    right, node.clock.now = node.clock.now, node.clock.now - 400 * DAY
+    behind = Accounts(
+        db, node.bus, node.access, passwords=Passwords(node.hasher), clock=node.clock, reached=lambda: right
+    )
+    made = await behind.login(email=EMAIL, password=PASSWORD, address="192.0.2.1", face="adcast")
+    node.clock.now = right
+    assert await node.knows(made["token"])
+
+
+async def test_a_network_stays_known_when_the_clock_was_behind(db: Database) -> None:
+    node = Node(db)
+    await node.register()
+    node.clock.now -= 100 * DAY
+    await node.login()
+    node.clock.now += 100 * DAY
+    await node.accounts.sweep(node.clock.now)
+    async with db.session() as session:
+        assert await people.has_signed_in(session, EMAIL, "192.0.2.1")

@@ -12,7 +12,7 @@ from hub.domain import ids
 from hub.domain.events import Event
 from hub.domain.presence import Graces
 from hub.domain.times import DAY, HOUR, MINUTE, SECOND
-from hub.services.clock import ClockWatch
+from hub.services.clock import ClockWatch, Steady
 from hub.services.mails import Mailer
 from hub.services.teams import prepare
 from hub.store import deliveries, events
@@ -259,3 +259,31 @@ async def test_what_waits_as_its_rule_says_goes_on_waiting(team: Team) -> None:
     team.now += AHEAD
     await team.set_right()
     assert [getattr(await team.first(type(row)), column) for row, column in rows] == kept
+
+
+async def test_a_clock_that_is_behind_for_a_moment_changes_nothing(team: Team) -> None:
+    """The hub starts a month in the past, and the clock is put right a quarter of a minute later."""
+    lobby = await team.player("Lobby", online=False)
+    row = Command(
+        id=ids.command_id(), team_id=team.owner.team_id, player_id=lobby, command="identify", delivery="safe",
+        state="queued", finish_within_s=10, created_at=team.now, expires_at=team.now + MINUTE, due_at=team.now + MINUTE,
+        actor_kind="user", actor_id=1, actor_name="Owner", face="test",
+    )  # fmt: skip
+    await team.keep(row)
+    running = 0
+    steady = Steady(unsure=True, running=lambda: running)
+    watch = ClockWatch(
+        team.db, webhooks=WebhookSettings(), smtp=Smtp(), graces=Graces(), steady=steady, clock=team.clock
+    )
+    for after, moved in ((0, -31 * DAY), (10 * SECOND, 0), (5 * SECOND, 31 * DAY), (MINUTE, 0)):
+        running += after
+        team.now += after + moved
+        await watch.set_right()
+    kept = await team.first(Command)
+    assert (kept.created_at, kept.expires_at) == (row.created_at, row.expires_at)
+    team.now -= AHEAD  # the clock was ahead all the time, then: that is seen when it has stood for a while
+    for after in (0, 3 * MINUTE):
+        running += after
+        team.now += after
+        await watch.set_right()
+    assert (await team.first(Command)).created_at == team.now

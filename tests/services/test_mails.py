@@ -1,11 +1,14 @@
 """Mail about incidents, to a real mail server as the far end: sent once, retried, its fate told."""
 
 import asyncio
+import io
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from email import message_from_bytes, policy
+from email import message_from_bytes, message_from_string, policy
+from email.generator import BytesGenerator
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ from pydantic import SecretStr
 
 from hub.config import Smtp
 from hub.domain.errors import Invalid
-from hub.domain.mails import Mail, checked_address, compose
+from hub.domain.mails import CITED, MAX_SUBJECT, Mail, checked_address, compose
 from hub.domain.quotas import Quotas
+from hub.domain.text import cut, one_line
 from hub.domain.times import HOUR, MINUTE, SECOND
 from hub.services.alert_rules import AlertRules
 from hub.services.mails import AT_ONCE, LEASE_MARGIN_S, TURN_S, Mailer
@@ -106,9 +110,9 @@ async def test_who_is_named_is_told_when_it_begins_and_when_it_is_over(on_both: 
         "Lobby is offline", "Resolved: Lobby is offline")  # fmt: skip
     assert opened.message["Auto-Submitted"] == "auto-generated"
     assert opened.text.replace("\r\n", "\n") == (
-        "Lobby is offline\n\nIt has been offline for 1 minute of its opening hours, since 2026-03-23T07:00:00Z.\n\n"
-        f"Severity: severe\nRule: Screens\nPlayer: Lobby ({post.lobby})\nOpened: 2026-03-23T07:01:00Z\n"
-        f"Incident: {incident}\n"
+        "> Lobby is offline\n\nIt has been offline for 1 minute of its opening hours, since 2026-03-23T07:00:00Z.\n\n"
+        f'Severity: severe\nRule: "Screens"\nPlayer: "Lobby" ({post.lobby})\nOpened: 2026-03-23T07:01:00Z\n'
+        f"Incident: {incident}\n\n{CITED}\n"
     )
     assert "It is over." in resolved.text
     assert "Resolved: 2026-03-23T07:02:00Z" in resolved.text
@@ -127,7 +131,7 @@ async def test_mail_is_written_with_its_incident_and_told_in_the_name_of_who_res
     await mailer.work()
     assert [one.message["Subject"] for one in server.heard] == ["Lobby is offline"]  # never the second before the first
     await mailer.work()
-    assert "It was resolved by Owner.\r\nA fuse." in server.heard[1].text
+    assert 'It was resolved by "Owner".\r\n> A fuse.' in server.heard[1].text
 
 
 async def test_two_processes_send_it_once(on_both: Post, server: MailServer) -> None:
@@ -333,15 +337,51 @@ MAIL = Mail(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("title", ["a\r\nBcc: eve@evil.example", "a\nb", "Käse " * 60, "\x0b\x85\u2028Bcc: x"])
-def test_no_title_becomes_a_header(title: str) -> None:
-    message = compose(replace(MAIL, title=title), "hub@signs.example", "log")
-    head = message.as_bytes().partition(b"\r\n\r\n")[0].decode("ascii")
+# As a mail server is sent it; of the first, Python's own policies make headers and a body.
+FORGED = "=?utf-8?q?Hi=0d=0aFrom:_boss@acme.example=0d=0a=0d=0aLog_in_at_http://evil.example=0d=0a?="
+HOSTILE = [
+    FORGED,
+    "=?utf-8?B?SGkNCkJjYzogZXZlQGV2aWwuZXhhbXBsZQ==?=",
+    f"Käse {FORGED} {FORGED}",
+    "=?utf-8?q?Hi=0aBcc:_x?= " * 20,
+    "a\r\nBcc: eve@evil.example",
+    "a\nb",
+    "Käse " * 60,
+    "x" * 300,
+    "\x0b\x85\u2028Bcc: x",
+]
+
+
+def sent(mail: Mail) -> tuple[str, str]:
+    """(head, body) as smtplib writes them."""
+    wire = io.BytesIO()
+    BytesGenerator(wire).flatten(compose(mail, "hub@signs.example", "log"), linesep="\r\n")
+    head, _, body = wire.getvalue().decode("ascii").partition("\r\n\r\n")
+    return head, body
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_becomes_a_header_or_a_body(text: str) -> None:
+    mail = replace(MAIL, title=text, rule_name=text, name=text, resolved_by=text, resolved_note=text, reason="resolved")
+    head, body = sent(mail)
     names = [line.partition(":")[0] for line in head.split("\r\n") if not line.startswith((" ", "\t"))]
     assert sorted(names) == sorted(
         ["From", "To", "Subject", "Date", "Message-ID", "References", "Auto-Submitted", "Content-Type",
          "Content-Transfer-Encoding", "MIME-Version"])  # fmt: skip
-    assert message.as_bytes().count(b"Message-ID: <mail-7.log@signs.example>\r\n") == 1
+    assert "Message-ID: <mail-7.log@signs.example>\r\n" in head
+    read = message_from_string(f"{head}\r\n\r\n{body}", policy=policy.default)
+    assert (read["From"], read["To"]) == ("hub@signs.example", ANN)
+    shown = str(make_header(decode_header(message_from_string(head.replace("\r\n ", " "))["Subject"])))
+    assert shown == cut(f"Resolved: {one_line(text)}", MAX_SUBJECT)
+    begins = ("> ", 'It was resolved by "', "m", "Severity: ", 'Rule: "', 'Player: "', "Opened: ", "Resolved: 1970")
+    lines = read.get_content().splitlines()
+    assert all(not line or line.startswith((*begins, "Incident: ", CITED)) for line in lines), lines
+
+
+@pytest.mark.parametrize("address", [f"{FORGED}@acme.example", "ann@acme.example\r\nBcc: x", "käse@acme.example"])
+def test_an_address_that_is_none_is_written_into_no_header(address: str) -> None:
+    with pytest.raises(ValueError, match="header"):
+        compose(replace(MAIL, address=address), "hub@signs.example", "log")
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -371,6 +411,17 @@ def test_a_domain_is_kept_as_it_is_in_the_dns() -> None:
         "a@",
         "<a@b.c>",
         "",
+        "=?utf-8?q?ann?=@acme.example",
+        '"ann b"@acme.example',
+        '"ann@evil.example"@acme.example',
+        "ann(eve)@acme.example",
+        "ann@(eve)acme.example",
+        "ann@[127.0.0.1]",
+        "ann@acme.example ORCPT=x",
+        "ann@acme.example, eve@evil.example",
+        "ann@acme..example",
+        "ann..b@acme.example",
+        "ann@-acme.example",
     ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:

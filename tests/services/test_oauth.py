@@ -10,9 +10,9 @@ import pytest
 from hub.bus.local import LocalBus
 from hub.domain import ids
 from hub.domain.access import Actor, Credential
-from hub.domain.errors import BadRequest, Gone, HubError, Unauthenticated
+from hub.domain.errors import BadRequest, Forbidden, Gone, HubError, Unauthenticated
 from hub.domain.oauth import ACCESS_MS, CODE_KEPT_MS, CODE_MS, REFRESH_MS, TICKET_MS, Asked
-from hub.domain.times import now_ms
+from hub.domain.times import now_ms, rfc3339
 from hub.services.access import Access
 from hub.services.accounts import Accounts, set_password
 from hub.services.events import Events
@@ -312,3 +312,76 @@ async def test_two_nodes_never_both_take_one_code_or_one_refresh_token(stage: St
     renewed = await race(*(node.refresh(stage.client, refresh_token, None) for node in (stage.oauth, far)))
     assert await stage.scopes(renewed["access_token"]) is None
     await second.stop()
+
+
+async def test_a_refresh_while_the_clock_is_behind_does_not_end_the_grant(stage: Stage) -> None:
+    tokens = await stage.tokens()
+    behind = OAuth(
+        stage.db, stage.bus, stage.access, stage.accounts, "secret",
+        clock=lambda: stage.now - 2 * REFRESH_MS, reached=lambda: stage.now,
+    )  # fmt: skip
+    fresh = await behind.refresh(stage.client, tokens["refresh_token"], None)
+    assert await stage.scopes(fresh["access_token"]) == {"admin", "read:players"}
+    assert await stage.oauth.refresh(stage.client, fresh["refresh_token"], None)
+
+
+async def test_what_a_program_makes_ends_with_what_it_was_allowed(stage: Stage) -> None:
+    members = Members(stage.db, stage.bus, stage.accounts)
+    elsewhere, bus = stage.elsewhere()
+    await prepare(stage.db)
+    follower = Events(stage.db, bus)
+    await follower.follow()
+    asked: dict[str, Any] = {"name": "Kept", "scopes": ["admin"], "expires_at": None, "face": "test"}
+    lasting = await stage.access.create_key(stage.owner, **asked)
+    ways = ("end", "client", "password", "reuse")
+    for way in ways:
+        stage.client, stage.asked = await stage.registered(way)
+        tokens = await stage.tokens()
+        program = await stage.access.authenticate(tokens["access_token"], address=None, agent=None)
+        assert program is not None
+        assert program.credential is not None
+        key = await stage.access.create_key(program, **asked)
+        assert key["grant_id"] == program.credential.id
+        assert key["expires_at"] == rfc3339(stage.now + REFRESH_MS)
+        child = await stage.access.authenticate(key["key"], address=None, agent=None)
+        assert child is not None
+        again = await stage.access.create_key(child, **asked)
+        held = [key["key"], again["key"]]
+        for actor in (program, child):
+            person: dict[str, Any] = {"name": "Mole", "email": "mole@acme.example", "role": "owner", "face": "test"}
+            doing = [
+                members.create(actor, password="a long password", **person),
+                members.update(actor, stage.owner.id, {"role": "viewer"}, version=None, face="test"),
+                members.update(actor, stage.owner.id, {"password": "another one"}, version=None, face="test"),
+                members.update(actor, stage.owner.id, {"reset_password": True}, version=None, face="test"),
+                stage.access.rotate_key(actor, lasting["id"], face="test"),
+                stage.clients.create(
+                    actor, name="x", redirect_uris=[CALLBACK], scopes=["admin"], confidential=False, face="test"
+                ),
+                stage.clients.update(actor, stage.client.id or 0, {"name": "x"}, version=None, face="test"),
+            ]
+            for one in doing:
+                await refused("lasting_required", one, Forbidden)
+        assert [await stage.scopes(text, node) for text in held for node in (stage.access, elsewhere)] == [
+            {"admin"}
+        ] * 4
+        if way == "end":
+            await stage.oauth.end_grant(stage.owner, program.credential.id, face="test")
+        elif way == "client":
+            await stage.clients.delete(stage.owner, stage.client.id or 0, face="test")
+        elif way == "password":
+            await set_password(stage.db, "owner@acme.example", PASSWORD)
+            here = Events(stage.db, stage.bus)  # it was another process
+            here._followed = 0
+            await here.follow()
+        else:
+            await stage.oauth.refresh(stage.client, tokens["refresh_token"], None)
+            await refused("invalid_grant", stage.oauth.refresh(stage.client, tokens["refresh_token"], None))
+        await follower.follow()
+        assert [await stage.scopes(text, node) for text in held for node in (stage.access, elsewhere)] == [None] * 4, (
+            way
+        )
+        with pytest.raises(Unauthenticated):
+            await stage.access.create_key(program, **asked)
+    assert (await stage.told("key.revoked")) == ["maker_ended"] * 2 * len(ways)
+    assert await stage.scopes(lasting["key"]) == {"admin"}

@@ -211,7 +211,10 @@ async def test_of_many_requests_for_one_token_a_single_one_gets_it(stage: Stage)
 
 
 async def test_a_player_is_called_by_its_model_where_that_can_be_read(stage: Stage) -> None:
-    for model, name in (("Pi\u00a05", "Pi\u00a05"), ("\u3164 \u200b", "New player"), (None, "New player")):
+    for model, name in (
+        ("Pi\u00a05", "Pi\u00a05"), ("\u3164 \u200b", "New player"), (None, "New player"),
+        ("x" * 200, "x" * 60), ("Pi\u202e5\u200b \u2066!", "Pi 5 !"), ("\x1b[31mPi\r\nBcc: x", "[31mPi Bcc: x"),
+    ):  # fmt: skip
         asked = await stage.pairing.authorize("player", f"pi-{model}", model, None, HUB)
         await stage.approve(asked["user_code"])
         assert (await stage.players.listing(stage.owner))[0][-1]["name"] == name
@@ -503,3 +506,18 @@ async def test_a_deleted_player_takes_its_pairing_with_it(stage: Stage) -> None:
     await stage.approve(asked["user_code"], player_id=player.id)
     await stage.players.delete(stage.owner, player.id or 0, face="signalbox")
     assert await stage.told(asked) == "invalid_grant"
+
+
+async def test_codes_made_while_the_clock_is_behind_live_as_long_as_others(stage: Stage) -> None:
+    right, stage.now = stage.now, stage.now - 31 * DAY
+    player = await player_of(stage.db, stage.owner)
+    behind = PairingService(
+        stage.db, stage.bus, Licences(stage.db, stage.bus), clock=lambda: stage.now, reached=lambda: right
+    )
+    invited = await behind.invite(stage.owner, player.id or 0)
+    shown = await behind.authorize("player", "pi-1", None, None, HUB)
+    stage.now = right
+    await stage.approve(shown["user_code"])
+    assert await stage.poll(shown)
+    asked = await stage.pairing.authorize("player", "pi-2", None, None, HUB, invitation=invited["code"])
+    assert (await stage.poll(asked))["player_id"] == player.id

@@ -2,15 +2,20 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from hub.domain.times import SECOND, now_ms
 from hub.sockets import operator as connection_module
-from tests.harness import Hub, running_hub, settings
+from hub.store.tables import AccountToken
+from tests.harness import PASSWORD, Hub, running_hub, settings
 from tests.operator import Operator, operator
 from tests.waiting import PATIENCE_S
 
@@ -368,3 +373,67 @@ async def test_operators_are_sent_away_when_the_hub_stops(tmp_path: Path) -> Non
             one = await stack.enter_async_context(operator(hub.url, hub.key))
             await one.subscribe("players")
         assert await one.closed() == 4150
+
+
+async def ending(hub: Hub) -> dict[str, Any]:
+    """A key that ends within seconds: whole ones, at least one of which is left."""
+    ends_at = datetime.fromtimestamp(int(time.time()) + 3, UTC).isoformat()
+    body = {"name": "Guest", "scopes": ["read:players", "write:players"], "expires_at": ends_at}
+    made: dict[str, Any] = (await hub.client.post("/api/v1/api-keys", json=body)).json()["data"]
+    return made
+
+
+async def over(hub: Hub, token: str) -> None:
+    """Return when the credential has ended, as every call says."""
+    async with hub.as_(token) as client, asyncio.timeout(PATIENCE_S):
+        while (await client.get("/api/v1/me")).status_code == 200:
+            pass
+
+
+@pytest.mark.parametrize("kind", ["key", "jwt", "login"])
+async def test_a_credential_commands_until_its_end_and_no_longer(hub: Hub, kind: str) -> None:
+    player_id, _ = await hub.player()
+    token = (await ending(hub))["key"]
+    if kind == "jwt":
+        token = (await hub.client.post("/api/v1/authenticate", params={"apiKey": token})).json()["token"]
+    elif kind == "login":
+        body = {"email": "owner@example.com", "password": PASSWORD}
+        token = (await hub.client.post("/api/auth/login", json=body)).json()["token"]
+        async with hub.services.accounts._db.transaction() as session:
+            login = await session.get_one(AccountToken, int(token.partition("|")[0]))
+            login.expires_at = now_ms() + 2 * SECOND
+            session.add(login)
+    command = {"type": "command", "player_id": player_id, "command": "identify"}
+    async with operator(hub.url, token) as idle, operator(hub.url, token) as busy:
+        await idle.subscribe("players")
+        await busy.say(**command, ref="in time")
+        await busy.until("accepted")
+        await over(hub, token)
+        heard: list[dict[str, Any]] = []
+        with suppress(ConnectionClosed):
+            await busy.say(**command, ref="too late")
+            while True:
+                heard.append(await busy.hear())
+        await hub.client.patch(f"/api/v1/players/{player_id}", json={"name": "Renamed"})
+        assert [await one.closed() for one in (idle, busy)] == [4001, 4001]
+        assert [one for one in heard if one.get("ref") == "too late"] == []
+        with suppress(ConnectionClosed):
+            while True:
+                heard.append(await idle.hear())
+        assert [one["event"] for one in heard if one["type"] == "event"] == []
+    assert len((await hub.client.get("/api/v1/commands")).json()["data"]) == 1
+
+
+async def test_a_login_that_is_used_goes_on(hub: Hub) -> None:
+    """Its end by idleness moves with its use; a socket does not end at the one that was known when it began."""
+    body = {"email": "owner@example.com", "password": PASSWORD}
+    token = (await hub.client.post("/api/auth/login", json=body)).json()["token"]
+    player_id, _ = await hub.player()
+    async with operator(hub.url, token) as one:
+        await one.subscribe("players")
+        [connection] = hub.operators._connections
+        connection.actor = replace(connection.actor, ends_at=now_ms() - 1)
+        await one.say(type="command", ref="x", player_id=player_id, command="identify")
+        await one.until("accepted")
+        assert connection.actor.ends_at is not None
+        assert connection.actor.ends_at > now_ms()

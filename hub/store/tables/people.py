@@ -39,7 +39,8 @@ class User(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A key is kept as SHA-256. `scopes` are separated by spaces."""
+    """A key is kept as SHA-256. `scopes` are separated by spaces. `parent_id` is the key that it was made with,
+    `grant_id` the grant of a program: it ends with them."""
 
     __tablename__ = "api_key"
     id: int | None = c.key()
@@ -55,6 +56,8 @@ class ApiKey(SQLModel, table=True):
     last_used_at: int | None = c.maybe_time()
     last_address: str | None = None
     last_agent: str | None = None
+    parent_id: int | None = c.maybe_number()
+    grant_id: int | None = c.maybe_number()
 
 
 class ApiKeyUse(SQLModel, table=True):

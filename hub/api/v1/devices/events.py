@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from hub.api.answer import HEADERS, Answer
 from hub.api.auth import bearer
 from hub.api.endpoint import Call
-from hub.domain.errors import HubError, Invalid, Unavailable
+from hub.domain.errors import Invalid, Unavailable
 from hub.services.feed import Told
 from hub.services.waiting import set_within
 
@@ -83,6 +83,7 @@ class _Lines:
 
     def __init__(self, call: Call, token: str) -> None:
         self._services = call.services
+        self._access = call.services.access
         self._actor = call.actor
         self._token = token
         self._types = frozenset(call.query.event)
@@ -96,7 +97,7 @@ class _Lines:
         feed, team_id = self._services.feed, self._actor.team_id
         with (
             feed.joined(team_id, self._hear, self._end) as listener,
-            self._services.access.watched(self._actor, self._doubt),
+            self._access.watched(self._actor, self._doubt),
         ):
             await feed.ready(team_id)
             if number is None:
@@ -104,21 +105,26 @@ class _Lines:
             yield b": from here on\n\n"
             async for page in feed.past(team_id, number):
                 number = page[-1].number
+                if self._access.left_s(self._actor) == 0 and not await self._is_good():
+                    return
                 for told in page:
                     if line := self._line(told):
                         yield line
             listener.release(number)
             while True:
                 self._heard.clear()
-                if self._doubted and not await self._is_good():
+                left_s = self._access.left_s(self._actor)
+                if (self._doubted or left_s == 0) and not await self._is_good():
                     return
-                while self._waiting:
+                while self._waiting and self._access.left_s(self._actor) != 0:
                     if line := self._line(self._waiting.popleft()):
                         yield line
                 if self._ended:
                     return
-                if not await set_within(self._heard, KEEP_ALIVE_S):
-                    self._doubted = True  # it may have expired by itself
+                left_s = self._access.left_s(self._actor)  # as it is after a look
+                wait_s = KEEP_ALIVE_S if left_s is None else min(KEEP_ALIVE_S, left_s)
+                if not await set_within(self._heard, wait_s) and wait_s == KEEP_ALIVE_S:
+                    self._doubted = True  # a change may not have been heard of
                     yield b": still here\n\n"
 
     def _hear(self, told: Told) -> None:
@@ -139,12 +145,7 @@ class _Lines:
     async def _is_good(self) -> bool:
         """Whether the credential still is, and for what."""
         self._doubted = False
-        try:
-            actor = await self._services.access.authenticate(
-                self._token, address=self._actor.address, agent=self._actor.agent
-            )
-        except HubError:  # the database is away; the next comment asks again
-            return True
+        actor = await self._access.renewed(self._token, self._actor)
         self._actor = actor or self._actor
         return actor is not None
 

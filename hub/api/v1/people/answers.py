@@ -9,6 +9,8 @@ class Key(BaseModel):
     prefix: str
     scopes: list[str]
     user_id: int | None = Field(description="Whom the key acts as; it never holds more than their role gives.")
+    parent_id: int | None = Field(description="The key that it was made with, and ends with.")
+    grant_id: int | None = Field(description="What a person allowed to the program that made it; it ends with that.")
     created_at: str
     expires_at: str | None
     last_used_at: str | None

@@ -17,7 +17,10 @@ async def get_key(call: Call) -> Answer:
 
 
 async def create_key(call: Call) -> Answer:
-    """A new key, shown this once. It acts as the person who makes it; nobody grants what they lack."""
+    """A new key, shown this once. It acts as the person who makes it; nobody grants what they lack.
+
+    A key that is made with another key, or by a program, ends with that at the latest.
+    """
     body = call.body
     key = await call.services.access.create_key(
         call.actor, name=body.name, scopes=body.scopes, expires_at=body.expires_ms, face=face(call)
@@ -41,6 +44,7 @@ async def rotate_key(call: Call) -> Answer:
 
 
 async def revoke_key(call: Call) -> Answer:
-    """The key is dead at once."""
-    await call.services.access.revoke_key(call.actor, call.path["key_id"], face=face(call))
-    return done("Key revoked.")
+    """The key is dead at once, and so are all keys that were made with it; `message` says how many."""
+    made = await call.services.access.revoke_key(call.actor, call.path["key_id"], face=face(call))
+    besides = f", and {made} made with it" if made else ""
+    return done(f"Key revoked{besides}.")

@@ -1,8 +1,10 @@
 """The event log as a stream (text/event-stream), read as a browser's EventSource reads it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,48 @@ async def test_only_what_was_asked_for_and_may_be_seen_is_told(hub: Hub) -> None
         await hub.player("Third")
         await hub.client.delete(f"/api/v1/players/{player_id}")
         assert (await only.next())["event"] == "player.deleted"
+
+
+async def ending(hub: Hub) -> httpx2.AsyncClient:
+    """A caller whose key ends within seconds: whole ones, at least one of which is left."""
+    ends_at = datetime.fromtimestamp(int(time.time()) + 3, UTC).isoformat()
+    body = {"name": "Guest", "scopes": ["read:players"], "expires_at": ends_at}
+    return hub.as_((await hub.client.post("/api/v1/api-keys", json=body)).json()["data"]["key"])
+
+
+async def over(client: httpx2.AsyncClient) -> None:
+    """Return when the credential has ended, as every call says."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (await client.get("/api/v1/me")).status_code == 200:
+            pass
+
+
+async def test_nothing_is_told_after_the_end_of_a_key(hub: Hub) -> None:
+    async with await ending(hub) as guest, source(guest) as one:
+        waiting = asyncio.create_task(
+            guest.get("/api/v1/events", params={"after": "latest"}, headers={"Prefer": "wait=30"})
+        )
+        await over(guest)
+        await hub.player("Lobby")
+        with pytest.raises(StopAsyncIteration):
+            await one.next()
+        assert (await waiting).json()["data"] == []
+
+
+async def test_a_call_that_waits_is_told_nothing_after_a_revocation(hub: Hub) -> None:
+    body = {"name": "Guest", "scopes": ["read:players"]}
+    made = (await hub.client.post("/api/v1/api-keys", json=body)).json()["data"]
+    after = (await hub.client.get("/api/v1/events", params={"after": "latest"})).json()["meta"]["next"]
+    async with hub.as_(made["key"]) as guest:
+        waiting = asyncio.create_task(
+            guest.get("/api/v1/events", params={"after": after}, headers={"Prefer": "wait=30"})
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            while not hub.services.waits.taken:
+                await hub.client.get("/healthz")
+        await hub.client.delete(f"/api/v1/api-keys/{made['id']}")
+        await hub.player("Lobby")
+        assert (await waiting).json() == {"data": [], "meta": {"next": after}}
 
 
 async def test_a_revoked_key_ends_its_stream(hub: Hub) -> None:
