@@ -188,6 +188,7 @@ ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in 
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
 MAX_TTL_S = 7 * 86_400
 POLLED_WITHIN_S = 300  # a player that polls asks each minute or two: what is over before that would never reach it
+MAX_DETAIL_BYTES = 32_768  # of a result: 4 KiB of a program's output, each byte of which may be written as six
 MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
 
 
