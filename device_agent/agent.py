@@ -225,7 +225,7 @@ class Agent:
 
     def notice(self, name: str, data: dict[str, Any]) -> None:
         """Something happened on the device that the hub should hear of, now or at the next connection."""
-        event = DeviceEvent(name=name, data=data)
+        event = DeviceEvent(name=name, data=_brief(data))
         if not (self.link.connected and self.link.send(event)):
             self._events.append(event)
 
@@ -551,6 +551,11 @@ class Agent:
             await self.player.rename(name)
         except PlayerError as failure:
             log.warning("the new name is not shown yet: %s", failure.message)
+
+
+def _brief(data: dict[str, Any]) -> dict[str, Any]:
+    """With its texts cut, so that the hub takes it: two of them may be of nothing but escaped characters."""
+    return {key: value[:300] if isinstance(value, str) else value for key, value in data.items()}
 
 
 async def _survived(duty: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:

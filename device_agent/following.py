@@ -233,7 +233,7 @@ class Following:
             log.warning("asset %d (%s): %s", asset.id, asset.name, fault)
             if asset.id not in self._failed:
                 self._failed.add(asset.id)
-                self._notice("download.failed", {"asset_id": asset.id, "name": asset.name, "reason": str(fault)[:500]})
+                self._notice("download.failed", {"asset_id": asset.id, "name": asset.name, "reason": str(fault)})
             return fault.final
         self._changed()
         return True

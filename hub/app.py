@@ -194,7 +194,15 @@ async def running(
         await claim(db, blobs)
 
         bus = LocalBus()
-        presence = PresenceService(db, bus, NODE, graces)
+        quotas = settings.quotas.limits
+        presence = PresenceService(
+            db,
+            bus,
+            NODE,
+            graces,
+            lambda outcome: metrics.device_events.labels(outcome).inc(),
+            quotas=quotas,
+        )
         patience = Patience()
         commands = Commands(
             db,
@@ -206,7 +214,6 @@ async def running(
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
-        quotas = settings.quotas.limits
         intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
         content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads, quotas=quotas)
         alerts, releases = Alerts(db, bus, steady=steady, quotas=quotas), Releases(db, bus, quotas=quotas)

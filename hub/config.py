@@ -408,6 +408,7 @@ class QuotaSettings(Group):
     exports: PlanLimits = _quota("exports")
     mails_per_hour: PlanLimits = _quota("mails_per_hour")
     plays_per_day: PlanLimits = _quota("plays_per_day")
+    device_events_per_day: PlanLimits = _quota("device_events_per_day")
     uploads: PlanLimits = _quota("uploads")
     player_uploads: PlanLimits = _quota("player_uploads")
     operator_sockets: PlanLimits = _quota("operator_sockets")

@@ -64,6 +64,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.device_events = Counter(
+            "signalbox_device_events",
+            "Events that devices told, by outcome: stored, dropped.",
+            ["outcome"],
+            registry=self.registry,
+        )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

@@ -189,6 +189,7 @@ _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
 MAX_TTL_S = 7 * 86_400
 PLAY_DAYS = 8  # in which a `play` command may wait for its player and then last
 POLLED_WITHIN_S = 300  # a player that polls asks each minute or two: what is over before that would never reach it
+MAX_DETAIL_BYTES = 32_768  # of a result: 4 KiB of a program's output, each byte of which may be written as six
 MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
 
 

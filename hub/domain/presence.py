@@ -13,7 +13,9 @@ its epoch, so the late end of an old connection can never mark a newer one down.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+import orjson
 
 from hub.domain.commands import CATALOGUE
 from hub.domain.times import MINUTE, SECOND, is_due, is_recent, rfc3339
@@ -34,6 +36,12 @@ PICTURE = "~picture"
 """Among what a player reported: the latest that it noticed of its picture, and when. No setting is called so."""
 PICTURES: Mapping[str, bool] = {"picture.recovered": True, "picture.black": False, "picture.frozen": False}
 """What a device notices of its picture, and whether it changes then as it should."""
+
+NOTICED_A_DAY: Final = 1_000  # events of one device that are kept of one day (UTC): one each minute and a half
+SESSIONS_A_DAY: Final = 1_000  # rows of one player's connections that begin on one day (UTC)
+REPORTED_MOST: Final = 50  # settings of one player that are kept, the latest
+REPORTED_BYTES: Final = 16_384  # of them all as JSON; beyond it the latest are kept that fit
+FAILED_BYTES: Final = 8_192  # of what could not be applied, and why
 
 FLAP_WINDOW = 5 * MINUTE
 FLAP_CHANGES = 10  # more changes than this within the window: one `player.flapping`, single changes are held back
@@ -126,6 +134,28 @@ class Connected:
     live: Mapping[str, str]
     cancels: Sequence[str]
     quarantined: bool = False
+
+
+def fitting(values: Mapping[str, Any], most: int, size: int) -> dict[str, Any]:
+    """The first of the values that fit: at most `most` of them, and `size` bytes as JSON."""
+    kept: dict[str, Any] = {}
+    left = size - 2  # the braces
+    for name, value in values.items():
+        cost = len(orjson.dumps({name: value})) - 1  # without the braces, and with a comma
+        if len(kept) < most and cost <= left:
+            kept[name] = value
+            left -= cost
+    return kept
+
+
+def reported(before: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+    """What a player reported before, with the news in it: a bounded part, of which the hub's own notes (`~`) come
+    first, then the news."""
+    merged = {**news, **{name: value for name, value in before.items() if name not in news}}
+    notes = {name: value for name, value in merged.items() if name.startswith("~")}
+    return notes | fitting(
+        {name: value for name, value in merged.items() if name not in notes}, REPORTED_MOST, REPORTED_BYTES
+    )
 
 
 def connect(row: Presence, *, node: str, hardware_id: str, now: int, replaces: bool = True) -> Change:

@@ -101,6 +101,11 @@ QUOTAS: Final[Mapping[str, Quota]] = {
         "200 bytes of disk each while plays are kept; those beyond are not counted",
         passing=True, retry_after=3_600,
     ),
+    "device_events_per_day": Quota(
+        "events that devices tell on one day (UTC)", Limits(10_000, 100_000, 1_000_000, 5_000_000),
+        "up to 5 KB of disk each while events are kept; those beyond are dropped",
+        passing=True, retry_after=3_600,
+    ),
     # What is under way, counted in memory.
     "uploads": Quota(
         "files on their way in", Limits(6, 8, 12, 16), "a place among 32, and a mebibyte of memory", passing=True

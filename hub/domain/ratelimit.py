@@ -55,6 +55,10 @@ class Minute:
         self._left -= amount
         return self._left >= 0
 
+    def wait(self, now: float) -> float:
+        """Seconds until more may be used; 0 while something is left."""
+        return 0.0 if self._left > 0 else max(0.0, self._began + 60 - now)
+
 
 class Standing(NamedTuple):
     """Where a caller stands after a request: `reset` is when its bucket is full again (Unix seconds, rounded up),

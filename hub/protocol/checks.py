@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
-from hub.protocol.fields import MAX_OBJECT_DEPTH, MAX_SAFE_NUMBER, Many, Number, Text, Whole
+from hub.protocol.fields import MAX_OBJECT_DEPTH, MAX_SAFE_NUMBER, Bytes, Many, Number, Text, Whole
+from hub.protocol.json_text import dumps
 
 
 class Refused(Exception):
@@ -109,6 +110,18 @@ def _read_object(value: Any) -> Any:
             _check_json(value, MAX_OBJECT_DEPTH)
         return value
     raise Refused("must be a JSON object")
+
+
+def _read_small_object(limit: Bytes) -> Reader:
+    most = limit.max
+    rule = f"must be a JSON object of at most {most} bytes"
+
+    def read(value: Any) -> Any:
+        if len(dumps(_read_object(value)).encode()) > most:
+            raise Refused(rule)
+        return value
+
+    return read
 
 
 def _check_json(value: Any, levels: int) -> None:
@@ -245,7 +258,7 @@ def _reader(hint: Any) -> Reader:
     if origin is dict and isinstance(limit, Many):
         return _read_map(_reader(get_args(hint)[1]), limit)
     if hint == dict[str, Any]:
-        return _read_object
+        return _read_small_object(limit) if isinstance(limit, Bytes) else _read_object
     raise TypeError(f"no rule for a field of type {hint!r}")
 
 

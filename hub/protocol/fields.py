@@ -42,6 +42,13 @@ class Many:
     max: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A free JSON object of at most `max` bytes, written without spaces in UTF-8."""
+
+    max: int
+
+
 MAX_SAFE_NUMBER = 2**53 - 1
 """Beyond this magnitude, languages whose only number is a double read something else than was written (RFC 7493)."""
 
@@ -77,4 +84,7 @@ Percent = Annotated[int, Whole(0, 100)]
 Seconds = Annotated[int, Whole(0, 366 * 86_400)]
 
 JsonObject = dict[str, Any]
-"""Free JSON: numbers within MAX_SAFE_NUMBER, at most MAX_OBJECT_DEPTH deep, bounded in size by the frame alone."""
+"""Free JSON: numbers within MAX_SAFE_NUMBER, at most MAX_OBJECT_DEPTH deep, bounded in size by `Bytes` or the frame."""
+
+Noticed = Annotated[JsonObject, Bytes(4_096)]
+"""What belongs to an event of a device: some readings, a name and a reason. It is stored for as long as events are."""

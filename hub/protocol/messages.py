@@ -18,6 +18,7 @@ from hub.protocol.fields import (
     Label,
     Many,
     Name,
+    Noticed,
     Number,
     Percent,
     Prose,
@@ -197,7 +198,7 @@ class DeviceEvent:
 
     type: ClassVar[str] = "event"
     name: Code
-    data: JsonObject
+    data: Noticed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

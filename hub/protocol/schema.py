@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from hub.protocol.checks import model_fields
 from hub.protocol.codec import CHUNK_BYTES, HUB_TO_PLAYER, MAX_TEXT_BYTES, PLAYER_TO_HUB
-from hub.protocol.fields import MAX_SAFE_NUMBER, Many, Number, Text, Whole
+from hub.protocol.fields import MAX_SAFE_NUMBER, Bytes, Many, Number, Text, Whole
 from hub.protocol.messages import JournalEntry
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -172,9 +172,10 @@ def _field(hint: Any, parts: dict[str, Schema], refer: Refer) -> Schema:
                 "additionalProperties": _field(get_args(hint)[1], parts, refer),
                 "maxProperties": most,
             }
+    size = {"description": f"At most {limit.max} bytes as JSON text."} if isinstance(limit, Bytes) else {}
     ref = {"$ref": refer("Json")}
     parts.setdefault("Json", _JSON | {"items": ref, "additionalProperties": ref})
-    return {"type": "object", "propertyNames": {"pattern": _NO_NUL}, "additionalProperties": ref}
+    return {"type": "object", "propertyNames": {"pattern": _NO_NUL}, "additionalProperties": ref} | size
 
 
 def _part(cls: type[Any], parts: dict[str, Schema], refer: Refer) -> str:

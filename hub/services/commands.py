@@ -21,8 +21,10 @@ from hub.store.statements import Row
 from hub.store.tables import Command
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
-PROGRESS_LIMIT = 10_000  # commands whose progress is remembered; far more than run at once
-ENDED_LIMIT = 10_000  # commands that ended last or never ran there: nobody asks the database about them again
+PROGRESS_LIMIT = 64  # commands of one player whose progress is remembered; far more than run at once
+ENDED_LIMIT = (
+    10_000  # commands that ended last or never ran there: without a look into the database it is known of them
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Commands:
         self._patience = patience or Patience()
         self._clock = clock
         self._steady = steady
-        self._progress: dict[tuple[int, str], dict[str, Any]] = {}
+        self._progress: dict[int, dict[str, dict[str, Any]]] = {}  # by player and command
         self._asked: dict[tuple[int, str], dict[str, Any]] = {}  # whose rows are being read
         self._ended: dict[tuple[int, str], None] = {}
 
@@ -190,7 +192,7 @@ class Commands:
         own, progress = (player_id, command_id), {"percent": percent, "note": note}
         if own in self._ended:
             return
-        if own not in self._progress:
+        if command_id not in self._progress.get(player_id, ()):
             asked = own in self._asked
             self._asked[own] = progress
             if asked:
@@ -204,10 +206,11 @@ class Commands:
                 self._note_end(own)
             if own in self._ended:
                 return
-        self._progress.pop(own, None)
-        if len(self._progress) >= PROGRESS_LIMIT:
-            del self._progress[next(iter(self._progress))]  # the one that was quiet for longest
-        self._progress[own] = progress
+        of_player = self._progress.setdefault(player_id, {})
+        of_player.pop(command_id, None)
+        if len(of_player) >= PROGRESS_LIMIT:
+            del of_player[next(iter(of_player))]  # the one that was quiet for longest
+        of_player[command_id] = progress
         self._bus.publish(("progress", command_id), {"command_id": command_id, "player_id": player_id} | progress)
 
     async def record(self, player_id: int, outcome: Outcome) -> None:
@@ -228,7 +231,7 @@ class Commands:
             self._bus.publish(("command", command_id))
 
     def _story(self, row: Command) -> dict[str, Any]:
-        progress = None if row.state in rules.FINAL else self._progress.get((row.player_id, row.id))
+        progress = None if row.state in rules.FINAL else self._progress.get(row.player_id, {}).get(row.id)
         return describe(row) | {"progress": progress}
 
     # For the supervised loops ----------------------------------------------------------------------------------------
@@ -262,7 +265,11 @@ class Commands:
         self.published(row["team_id"])
 
     def _note_end(self, own: tuple[int, str]) -> None:
-        self._progress.pop(own, None)
+        player_id, command_id = own
+        if (of_player := self._progress.get(player_id)) is not None:
+            of_player.pop(command_id, None)
+            if not of_player:
+                del self._progress[player_id]
         self._ended.pop(own, None)
         if len(self._ended) >= ENDED_LIMIT:
             del self._ended[next(iter(self._ended))]

@@ -122,7 +122,7 @@ class _TeamFeed:
                     for listener in tuple(self.listeners):
                         listener.hear(told)
                 position = page[-1].number if page else position
-                more = len(page) == READ
+                more = bool(page)  # it may have ended early
             except HubError as error:
                 log.warning("the feed of team %d waits: %s", self._team_id, error)
             except Exception:  # those who listen depend on it
@@ -191,11 +191,10 @@ class Feed:
         """The team's events after `number` as far as they are written, page by page."""
         while page := await self.read(team_id, number):
             yield page
-            if len(page) < READ:
-                return
             number = page[-1].number
 
     async def read(self, team_id: int, number: int) -> list[Told]:
+        """Some of what follows on `number`; nothing: there is no more yet."""
         log_id = await self.events.log_id()
         async with self._db.session() as session:
             rows = await store.after(session, team_id, number, READ)

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
 from hub.domain import ids, wording
+from hub.domain import presence as rules
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
@@ -393,7 +394,7 @@ def _describe_detail(
     settings.pop("pin", None)
     status = found.status
     telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
-    reported = {**orjson.loads(status.reported), **heard.reported}
+    reported = rules.reported(orjson.loads(status.reported), heard.reported)
     failed = reported.pop(FAILED, {})
     reported.pop(PICTURE, None)
     if _polls(player):

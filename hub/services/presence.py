@@ -1,19 +1,25 @@
 """Connections coming and going, and what players report about themselves."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hub.bus.base import Bus
 from hub.domain import ids
+from hub.domain import presence as rules
 from hub.domain.clocks import BLIND_MS
 from hub.domain.errors import HubError
 from hub.domain.incidents import SKEW
 from hub.domain.presence import Connected, Device, Graces, Reason
-from hub.domain.times import SECOND, is_due, now_ms, parse, rfc3339
+from hub.domain.quotas import Quotas
+from hub.domain.times import DAY, SECOND, is_due, now_ms, parse, rfc3339
 from hub.store import presence as store
 from hub.store.database import Database
+from hub.store.presence import Noticed
+
+log = logging.getLogger(__name__)
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 SEEN_EVERY_MS = 60_000  # how stale a stored last-seen may get; the live one is in memory
@@ -47,15 +53,30 @@ class _Latest:
 
 
 class PresenceService:
-    """`node` names this hub process; `graces` are the settings' own."""
+    """`node` names this hub process; `graces` are the settings' own. `counted` is told of each event of a device
+    whether it was stored or dropped."""
 
-    def __init__(self, db: Database, bus: Bus, node: str, graces: Graces, *, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        node: str,
+        graces: Graces,
+        counted: Callable[[str], None] = lambda outcome: None,
+        *,
+        quotas: Quotas | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
         self.node = node
         self._clock = clock
         self._swept_at = clock()
         self._db = db
         self._bus = bus
         self._graces = graces
+        self._counted = counted
+        self._quotas = quotas or Quotas()
+        self._beyond: set[tuple[str, int]] = set()  # whose events of the day `_beyond_day` are too many
+        self._beyond_day = 0
         self._latest: dict[int, _Latest] = {}
         self._health: dict[int, tuple[bool, int]] = {}  # whether it answers pings, since when; where that has changed
         self._fresh: dict[int, dict[str, Any]] | None = None  # telemetry since the last `fresh`, by player
@@ -156,14 +177,34 @@ class PresenceService:
         """Keep the latest values; they are written with the next flush."""
         latest = self._latest.setdefault(player_id, _Latest(self._clock()))
         latest.telemetry.update(_with_skew(telemetry or {}, self._clock()))
-        latest.reported.update(reported or {})
+        latest.reported = rules.reported(latest.reported, reported or {})
         self._freshen(player_id, telemetry or {})
 
     async def noticed(self, player_id: int, name: str, data: Mapping[str, Any]) -> None:
-        """A device has noticed something by itself; `name` is one of DEVICE_TYPES."""
-        team_id = await self._db.write(store.noticed, player_id, name, dict(data), self._clock(), key=player_id)
-        if team_id is not None:
-            self._bus.publish(("events", team_id))
+        """A device has noticed something by itself; `name` is one of DEVICE_TYPES. What is beyond NOTICED_A_DAY, or
+        beyond the quota of its team, is dropped; the log says so once a day."""
+        now = self._clock()
+        if now // DAY != self._beyond_day:
+            self._beyond, self._beyond_day = set(), now // DAY
+        if ("player", player_id) in self._beyond:  # without a look into the database
+            if name in rules.PICTURES:
+                self.report(player_id, reported={rules.PICTURE: [rules.PICTURES[name], now]})
+            self._counted("dropped")
+            return
+        told: Noticed | None = await self._db.write(
+            store.noticed, player_id, name, dict(data), now, self._quotas, key=player_id
+        )
+        if told is None:
+            return
+        if told.outcome == "stored":
+            self._counted("stored")
+            self._bus.publish(("events", told.team_id))
+            return
+        self._counted("dropped")
+        who = ("player", player_id) if told.outcome == "beyond_player" else ("team", told.team_id)
+        if who not in self._beyond:
+            self._beyond.add(who)
+            log.warning("%s %d has told of too many events today; the others are dropped", *who)
 
     async def quarantine(self, player_id: int, reason: str) -> None:
         """Put a player out until somebody lifts it: its connection closes, and no other is let in."""
@@ -223,7 +264,8 @@ class PresenceService:
         if latest is None:
             return Heard()
         leaving = latest.leaving
-        return Heard(latest.address, {**leaving.telemetry, **latest.telemetry}, {**leaving.reported, **latest.reported})
+        telemetry = {**leaving.telemetry, **latest.telemetry}
+        return Heard(latest.address, telemetry, rules.reported(leaving.reported, latest.reported))
 
     async def flush(self, *, everything: bool = False) -> None:
         """Write what has gathered; last-seen times alone only when the stored ones have grown stale. What cannot be
@@ -252,7 +294,8 @@ class PresenceService:
         try:
             await self._db.write(store.report, player_id, telemetry, reported, now, key=player_id)
         except HubError:
-            latest.telemetry, latest.reported = telemetry | latest.telemetry, reported | latest.reported
+            latest.telemetry = telemetry | latest.telemetry
+            latest.reported = rules.reported(reported, latest.reported)
             raise
         finally:
             latest.leaving = Heard()

@@ -283,6 +283,7 @@ class Uploads:
             handle.team_id,
             handle.size,
             self._quotas,
+            self._clock(),
             key=handle.player_id,
         )
         if kept is not None:

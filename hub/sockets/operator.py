@@ -20,6 +20,7 @@ from hub.services.commands import Origin
 from hub.services.feed import RESUME_LIMIT, Told
 from hub.sockets.frames import framed
 from hub.sockets.operator_messages import Command, Ping, Subscribe, Unread, read, said
+from hub.sockets.transport import Budget
 
 if TYPE_CHECKING:
     from hub.sockets.operators import Operators
@@ -73,6 +74,10 @@ class OperatorConnection:
         self._await_end()
 
     # From the transport
+
+    def share(self, budget: Budget) -> Budget:
+        """Each has its own: what operators send is stored only as commands, which have the pace of their plan."""
+        return budget
 
     def on_text(self, data: bytes) -> None:
         if not self._messages.take(1, self._alive()):

@@ -22,7 +22,7 @@ from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam
 SWEEP_S = 1.0  # between two passes over all of them
 MOST = 1_000  # operators of one process; each costs a write for every event of its team
 PART_BYTES = 131_072  # of one `now`: half of the largest frame a player may send
-PROGRESS_MOST = 10_000  # commands whose progress waits to be told: within a second, of a whole fleet
+PROGRESS_MOST = 10_000  # commands of one team whose progress waits to be told: within a second, of a whole fleet
 
 Pace = Callable[[Actor, str | None], int]
 """Counts one request of this caller from this address, and answers the seconds to wait; 0: it is let in."""
@@ -56,7 +56,7 @@ class Operators:
         self._lapses = Lapses(SWEEP_S, asyncio.get_running_loop().time())
         self._pace = pace
         self._connections: set[OperatorConnection] = set()
-        self._progress: dict[str, dict[str, Any]] = {}
+        self._progress: dict[int, dict[str, dict[str, Any]]] = {}  # by team and command
         bus.subscribe(("credentials", None), self._credential_changed)
         bus.subscribe(("progress", None), self._progressed)
 
@@ -134,8 +134,12 @@ class Operators:
     # Latest values
 
     def _progressed(self, progress: dict[str, Any]) -> None:
-        if self._wanted("commands") and len(self._progress) < PROGRESS_MOST:
-            self._progress[progress["command_id"]] = progress
+        team_id = self.services.presence.team_of(progress["player_id"])
+        if team_id is None or team_id not in self._wanted("commands"):
+            return
+        of_team = self._progress.setdefault(team_id, {})
+        if len(of_team) < PROGRESS_MOST or progress["command_id"] in of_team:
+            of_team[progress["command_id"]] = progress
 
     def _wanted(self, topic: str) -> set[int]:
         return {one.actor.team_id for one in self._connections if topic in one.topics}
@@ -145,15 +149,11 @@ class Operators:
         watched = self._wanted("players")
         presence.listen(bool(watched))
         players = presence.fresh() if watched else {}
-        commands: dict[int, list[dict[str, Any]]] = {}
-        progress, self._progress = self._progress, {}
-        for told in progress.values():
-            if (team_id := presence.team_of(told["player_id"])) is not None:
-                commands.setdefault(team_id, []).append(told)
+        commands, self._progress = self._progress, {}
         for team_id in watched & players.keys():
             self._tell(team_id, "players", players[team_id])
         for team_id in self._wanted("commands") & commands.keys():
-            self._tell(team_id, "commands", commands[team_id])
+            self._tell(team_id, "commands", commands[team_id].values())
 
     def _tell(self, team_id: int, topic: str, values: Iterable[dict[str, Any]]) -> None:
         hearers = [one for one in self._connections if one.actor.team_id == team_id and topic in one.topics]

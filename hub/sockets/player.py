@@ -15,7 +15,7 @@ from hub.domain.analytics import Showing
 from hub.domain.commands import Outcome
 from hub.domain.errors import HubError
 from hub.domain.events import DEVICE_TYPES
-from hub.domain.presence import Connected, Device, Reason
+from hub.domain.presence import FAILED_BYTES, REPORTED_MOST, Connected, Device, Reason, fitting
 from hub.domain.times import SECOND, now_ms, parse, rfc3339_ms
 from hub.protocol import messages as m
 from hub.protocol.closecodes import CloseCode
@@ -36,6 +36,7 @@ from hub.protocol.session import (
 )
 from hub.services.presence import FAILED
 from hub.sockets.alerts import AlertBoard
+from hub.sockets.transport import Budget
 from hub.sockets.uploads import UploadDesk
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class PlayerConnection:
         self._alerts = AlertBoard()
 
     # From the transport
+
+    def share(self, budget: Budget) -> Budget:
+        """One budget counts for all connections of the player, one after the other."""
+        return self._registry.budgets.of(self.player_id, budget)
 
     def on_text(self, data: bytes) -> None:
         self.seen = True
@@ -308,7 +313,8 @@ class PlayerConnection:
         if hello.ip_address:
             services.presence.report(self.player_id, telemetry={"ip_address": hello.ip_address})
         if hello.settings or hello.revision:
-            services.presence.report(self.player_id, reported={**(hello.settings or {}), "revision": hello.revision})
+            had = {**_settings(hello.settings or {}), "revision": hello.revision}
+            services.presence.report(self.player_id, reported=had)
 
     def _welcome(self, connected: Connected, desired: Mapping[str, Any], alerts: list[m.Alert]) -> m.Welcome:
         settings = self._registry.settings
@@ -543,8 +549,15 @@ def _device(hello: m.Hello) -> Device:
 
 def _reported(report: m.SettingsReport) -> dict[str, Any]:
     """What it has, and what it could not apply; a report of the revision alone says nothing of settings."""
-    failed = {} if report.reported.keys() <= {"revision"} and not report.failed else {FAILED: report.failed or {}}
-    return {**report.reported, **failed}
+    if report.reported.keys() <= {"revision"} and not report.failed:
+        return _settings(report.reported)
+    reasons = {name: reason[:500] for name, reason in (report.failed or {}).items()}
+    return {**_settings(report.reported), FAILED: fitting(reasons, REPORTED_MOST, FAILED_BYTES)}
+
+
+def _settings(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Without names that the hub keeps notes under."""
+    return {name: value for name, value in told.items() if not name.startswith("~")}
 
 
 def _showing(play: m.Play) -> Showing:

@@ -20,6 +20,7 @@ from hub.protocol.session import Limits
 from hub.services.apart import Apart
 from hub.services.services import Services
 from hub.services.waiting import set_within
+from hub.sockets.budgets import Budgets
 from hub.sockets.lapses import Lapses
 from hub.sockets.player import PlayerConnection, Seam
 from hub.sockets.syncing import Syncing
@@ -30,6 +31,10 @@ DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its
 DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
 
 CONNECTIONS_MOST = 10  # of one player: the newest is let in, older ones take some seconds to end
+CONNECTIONS = Rule(
+    120, 1, 15_000_000
+)  # of one player: a bad network's at once, then four a minute, twice as many as one
+# that backs off to a minute makes; each is a row and an event or two
 STRANGERS = Rule(600, 10, 1_000_000)  # handshakes of a network that no good token is behind: a building's at once, then
 # ten a second; a look into the database takes about 1 ms
 KNOWN_MOST = 50_000  # tokens that were good, remembered by digest: some 8 MB
@@ -101,7 +106,9 @@ class Registry:
         self._allowed_at = time.monotonic()
         self._return = Return()
         self._strangers = Buckets(STRANGERS.fills_in_us)
-        self._known: dict[str, None] = {}  # the latest last
+        self._arrivals = Buckets(CONNECTIONS.fills_in_us)
+        self._known: dict[str, int] = {}  # their players; the latest last
+        self.budgets = Budgets()
         self._lapses = Lapses(SWEEP_S, time.monotonic())
         self._ended = asyncio.Event()
         self._apart = Apart("showing the alerts of")
@@ -133,10 +140,12 @@ class Registry:
         if self._of_player[player_id] >= CONNECTIONS_MOST:
             text = f"This player has {CONNECTIONS_MOST} connections already."
             raise TooMany(text, code="too_many_connections", retry_after=10)
-        self._know(digest)
+        self._know(digest, player_id)
+        self._check_pace(player_id)
         if not self._may_admit():
             raise self._paced()
         self._allowance -= 1
+        self._arrivals.take(player_id, CONNECTIONS, now_ms())
         self._of_player[player_id] += 1
         connection = PlayerConnection(self, seam, player_id, digest, address, time.monotonic())
         self._connections.add(connection)
@@ -150,8 +159,10 @@ class Registry:
         """
         digest = ids.digest(token) if token else ""
         stranger = digest not in self._known
-        if not stranger and not self._may_admit():
-            raise self._paced()
+        if not stranger:
+            self._check_pace(self._known[digest])
+            if not self._may_admit():
+                raise self._paced()
         caller, now = (bool(token), address and network(address)), now_ms()
         if stranger and (wait := self._strangers.take(caller, STRANGERS, now).retry_after):
             raise TooMany(retry_after=wait)
@@ -163,9 +174,19 @@ class Registry:
             self._strangers.give_back(caller)
         return found
 
-    def _know(self, digest: str) -> None:
+    def _check_pace(self, player_id: int) -> None:
+        """Raises TooMany for a player that has sent too much within this minute, or connects too often."""
+        if wait := self.budgets.wait(player_id, asyncio.get_running_loop().time()):
+            text = "This player has sent too much within a minute."
+            raise TooMany(text, code="sent_too_much", retry_after=math.ceil(wait))
+        now = now_ms()
+        if not self._arrivals.take(player_id, CONNECTIONS, now, cost=0).remaining:
+            wait = self._arrivals.take(player_id, CONNECTIONS, now).retry_after
+            raise TooMany("This player connects too often.", code="connects_too_often", retry_after=wait)
+
+    def _know(self, digest: str, player_id: int) -> None:
         self._known.pop(digest, None)
-        self._known[digest] = None
+        self._known[digest] = player_id
         if len(self._known) > KNOWN_MOST:
             del self._known[next(iter(self._known))]
 
@@ -199,6 +220,7 @@ class Registry:
             self._of_player[connection.player_id] -= 1
             if not self._of_player[connection.player_id]:
                 del self._of_player[connection.player_id]
+                self.budgets.rest(connection.player_id, asyncio.get_running_loop().time())
         if self._current.get(connection.player_id) is connection:
             del self._current[connection.player_id]
         if not self._connections:
@@ -270,6 +292,7 @@ class Registry:
         """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
         now = time.monotonic()
         self._excuse(now)
+        self.budgets.sweep(asyncio.get_running_loop().time())
         at = now_ms()
         saw = self.services.presence.saw
         for connection in tuple(self._connections):

@@ -16,6 +16,7 @@ import http
 import json
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
@@ -71,8 +72,24 @@ def end_output(transport: asyncio.Transport) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may arrive within a minute."""
+
+    frames: Minute
+    bytes: Minute
+    control: Minute
+
+    def wait(self, now: float) -> float:
+        """Seconds until something of each is left."""
+        return max(self.frames.wait(now), self.bytes.wait(now), self.control.wait(now))
+
+
 class Connection(Protocol):
     """What is above a socket."""
+
+    def share(self, budget: Budget) -> Budget:
+        """What counts from now on: the budget that this connection has together with others, or the new one."""
 
     def on_text(self, data: bytes) -> None: ...
     def on_binary(self, data: bytes) -> None: ...
@@ -100,14 +117,12 @@ class FrameSocket(asyncio.Protocol):
 
     __slots__ = (
         "_arrived",
-        "_bytes",
+        "_budget",
         "_closing",
         "_connection",
         "_connections",
-        "_control",
         "_door",
         "_ending",
-        "_frames",
         "_gone",
         "_holds",
         "_loop",
@@ -116,6 +131,7 @@ class FrameSocket(asyncio.Protocol):
         "_protocol",
         "_tasks",
         "_transport",
+        "_unheard",
         "_writable",
     )
 
@@ -134,9 +150,8 @@ class FrameSocket(asyncio.Protocol):
         self._connection: Connection | None = None
         self._arrived = b""  # and not parsed yet
         self._holds = _Hold(0)
-        self._frames = Minute(self.FRAMES_A_MINUTE)
-        self._bytes = Minute(self.BYTES_A_MINUTE)
-        self._control = Minute(CONTROL_A_MINUTE)
+        self._budget = Budget(Minute(self.FRAMES_A_MINUTE), Minute(self.BYTES_A_MINUTE), Minute(CONTROL_A_MINUTE))
+        self._unheard = Minute(UNHEARD_BYTES)
         self._over = False  # a limit was broken: nothing is heard any more
         self._closing = False  # we have said goodbye: what still comes is handled no more
         self._ending: asyncio.TimerHandle | None = None
@@ -274,7 +289,7 @@ class FrameSocket(asyncio.Protocol):
     def _take(self, piece: bytes) -> int:
         """The number of frames that have ended in this piece."""
         protocol, now = self._protocol, self._loop.time()
-        if not self._bytes.take(len(piece), now):
+        if not (self._unheard if self._over else self._budget.bytes).take(len(piece), now):
             self._excess(CloseCode.FLOODING, "too many bytes within a minute")
             self._hold(_Hold.OVER)
             return 0
@@ -285,9 +300,9 @@ class FrameSocket(asyncio.Protocol):
             self._asked(events)
             return 0
         control = sum(isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG) for event in events)
-        if not self._control.take(control, now):
+        if not self._budget.control.take(control, now):
             self._excess(CloseCode.FLOODING, "too many pings within a minute")
-        elif not self._frames.take(len(events), now):
+        elif not self._budget.frames.take(len(events), now):
             self._excess(CloseCode.FLOODING, "too many frames within a minute")
         elif protocol.most_pieces > PIECES:
             self._excess(CloseCode.FLOODING, "too many pieces of one message")
@@ -351,7 +366,6 @@ class FrameSocket(asyncio.Protocol):
         if self._over:
             return
         self._over = True
-        self._bytes = Minute(UNHEARD_BYTES)
         if self._connection is not None:
             self._connection.on_excess(code, reason)
         if self._protocol.state is OPEN:
@@ -390,7 +404,9 @@ class FrameSocket(asyncio.Protocol):
         if refusal is not None:
             self.close(REFUSALS.get(refusal.status, 1011), refusal.message)
         else:
+            assert connection is not None
             self._connection = connection
+            self._budget = connection.share(self._budget)
         self._release(_Hold.HANDSHAKE)
 
     def _answer(self, response: Response) -> None:

@@ -267,6 +267,12 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
             state, error_code, error_message = "failed", verdict.code, verdict.message
         elif verdict.unverified:
             detail = {**(detail or {}), evidence.UNVERIFIED: True}
+    kept = None if detail is None else orjson.dumps(detail).decode()
+    if kept is not None and len(kept.encode()) > rules.MAX_DETAIL_BYTES:
+        kept = None
+        if state == "succeeded":
+            state, error_code = "failed", "detail_too_large"
+            error_message = f"The result has a detail of over {rules.MAX_DETAIL_BYTES} bytes, which is not kept."
     late = row["state"] in rules.FINAL
     rows = yield _FINISH(
         id=outcome.id,
@@ -275,7 +281,7 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
         now=now,
         started_at=outcome.started_at,
         finished_at=now,
-        detail=None if detail is None else orjson.dumps(detail).decode(),
+        detail=kept,
         error_code=error_code,
         error_message=error_message,
         late=late,

@@ -12,6 +12,10 @@ from hub.domain.events import Event, names_of
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
 
+PAGE_BYTES = (
+    1_048_576  # of the data of a page's events, where it has more than one: some megabytes of memory for all of it
+)
+PART = 100  # events read at once while a page is gathered
 SCAN = 10_000  # events that one question looks through at most: some tens of milliseconds
 FLOOR = "log_floor"
 
@@ -68,16 +72,17 @@ async def log_id(session: AsyncSession) -> str:
 
 
 async def after(session: AsyncSession, team_id: int, number: int, limit: int) -> list[EventRow]:
-    """The team's events past `number`, oldest first."""
+    """The team's events past `number`, oldest first; no more than PAGE_BYTES of them."""
     query = select(EventRow).where(col(EventRow.team_id) == team_id, col(EventRow.id) > number)
-    return list((await session.exec(query.order_by(col(EventRow.id)).limit(limit))).all())
+    return (await _gather(session, query, limit))[0]
 
 
 async def chosen_after(
     session: AsyncSession, team_id: int, number: int, limit: int, *, types: Sequence[str], player_id: int | None
 ) -> tuple[list[EventRow], int]:
     """(events past `number` of these types and this player, oldest first; up to which number the log was looked
-    through). Looks at SCAN events at most, so that a rare type is found by several calls and not by a long one."""
+    through). Looks at SCAN events at most, so that a rare type is found by several calls and not by a long one; answers
+    no more than PAGE_BYTES."""
     past = select(EventRow.id).where(col(EventRow.team_id) == team_id, col(EventRow.id) > number)
     looked_at = past.order_by(col(EventRow.id)).limit(SCAN).subquery()
     upto = (await session.exec(select(func.max(looked_at.c.id)))).one() or number
@@ -88,8 +93,27 @@ async def chosen_after(
         query = query.where(col(EventRow.type).in_(types))
     if player_id is not None:
         query = query.where(col(EventRow.player_id) == player_id)
-    rows = list((await session.exec(query.order_by(col(EventRow.id)).limit(limit))).all())
-    return rows, (rows[-1].id or upto) if len(rows) == limit else upto
+    rows, all_of_them = await _gather(session, query, limit)
+    return rows, upto if all_of_them else rows[-1].id or upto
+
+
+async def _gather(session: AsyncSession, query: Any, limit: int) -> tuple[list[EventRow], bool]:
+    """(the first events of the query, as many as `limit` and PAGE_BYTES allow but one at least; whether those are
+    all)."""
+    rows: list[EventRow] = []
+    size = 0
+    while len(rows) < limit:
+        most = min(PART, limit - len(rows))
+        rest = query.where(col(EventRow.id) > rows[-1].id) if rows else query
+        part = (await session.exec(rest.order_by(col(EventRow.id)).limit(most))).all()
+        for row in part:
+            size += len(row.data)
+            if rows and size > PAGE_BYTES:
+                return rows, False
+            rows.append(row)
+        if len(part) < most:
+            return rows, True
+    return rows, False
 
 
 async def floor(session: AsyncSession) -> int:

@@ -2,7 +2,7 @@
 telemetry go to `player_status` in batches."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from sqlmodel import col, select
@@ -12,7 +12,10 @@ from hub.domain import presence as rules
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.domain.events import Event
 from hub.domain.presence import Change, Connected, Device, Graces, Presence, Reason
-from hub.store import commands, events
+from hub.domain.quotas import Quotas
+from hub.domain.times import DAY
+from hub.store import commands, daily, events
+from hub.store.quotas import plan_of
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Player, PresenceRow, Session
 
@@ -37,6 +40,11 @@ _WRITE = Statement("""
            session_id = :session_id
     WHERE player_id = :player_id AND epoch = :epoch_before RETURNING player_id""")
 _OPEN_SESSION = insert_into(Session)
+_SESSIONS = Statement("""
+    SELECT COUNT(*) AS number FROM player_session WHERE player_id = :player_id AND started_at >= :today""")
+_FORGET_LATEST = Statement("""
+    DELETE FROM player_session WHERE id = (
+        SELECT id FROM player_session WHERE player_id = :player_id ORDER BY epoch DESC LIMIT 1)""")
 _CLOSE_SESSION = Statement("""
     UPDATE player_session SET ended_at = :now, reason = :reason WHERE id = :id AND ended_at IS NULL""")
 _DESCRIBE = Statement("""
@@ -97,6 +105,8 @@ def connect(
     yield from _write(row, before, change, session_id, now, address, device.ip_address)
     if row["session_id"]:
         yield _CLOSE_SESSION(id=row["session_id"], now=now, reason="replaced")
+    if (yield _SESSIONS(player_id=player_id, today=now - now % DAY))[0]["number"] >= rules.SESSIONS_A_DAY:
+        yield _FORGET_LATEST(player_id=player_id)  # this one takes its place: that time counts as unconnected
     yield _OPEN_SESSION(
         id=session_id, player_id=player_id, epoch=change.row.epoch, node=node, address=address, started_at=now,
         ended_at=None, reason=None, boot_id=device.boot_id, agent_version=device.agent_version,
@@ -188,7 +198,7 @@ def report(player_id: int, telemetry: Mapping[str, Any], reported: Mapping[str, 
     found = yield _TELEMETRY(player_id=player_id)
     if found:
         merged = orjson.loads(found[0]["telemetry"]) | dict(telemetry)
-        settings = orjson.loads(found[0]["reported"]) | dict(reported)
+        settings = rules.reported(orjson.loads(found[0]["reported"]), reported)
         yield _KEEP_TELEMETRY(
             player_id=player_id,
             telemetry=orjson.dumps(merged).decode(),
@@ -213,15 +223,32 @@ def trust(player_id: int) -> Unit:
     yield _KEEP_HISTORY(player_id=player_id, history=_history(rules.trusted(_presence(found[0]))))
 
 
-def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
-    """Unit: log what a device noticed by itself. Answers its team, None when the player is gone."""
+class Noticed(NamedTuple):
+    """What became of the event of a device of this team. `beyond_player`, `beyond_team`: not kept, since it is beyond
+    NOTICED_A_DAY of the player or beyond the quota `device_events_per_day` of its team."""
+
+    team_id: int
+    outcome: Literal["stored", "beyond_player", "beyond_team"]
+
+
+def noticed(player_id: int, name: str, data: dict[str, Any], now: int, quotas: Quotas) -> Unit:
+    """Unit: log what a device noticed by itself, as far as player and team may have more of it on this day; what it is
+    the latest of is kept in any case. Answers `Noticed`, None when the player is gone."""
     found = yield _READ(player_id=player_id)
     if not found:
         return None
-    yield from events.append(_event(found[0], name, {"detail": data}, now))
+    team_id = found[0]["team_id"]
     if name in rules.PICTURES:
         yield from report(player_id, {}, {rules.PICTURE: [rules.PICTURES[name], now]}, now)
-    return found[0]["team_id"]
+    if (yield from daily.number(daily.PLAYER_EVENTS, player_id, now)) >= rules.NOTICED_A_DAY:
+        return Noticed(team_id, "beyond_player")
+    limit = quotas.limit("device_events_per_day", (yield from plan_of(team_id)))
+    if (yield from daily.number(daily.TEAM_EVENTS, team_id, now)) >= limit:
+        return Noticed(team_id, "beyond_team")
+    yield from daily.add(daily.PLAYER_EVENTS, player_id, now)
+    yield from daily.add(daily.TEAM_EVENTS, team_id, now)
+    yield from events.append(_event(found[0], name, {"detail": data}, now))
+    return Noticed(team_id, "stored")
 
 
 async def held(session: AsyncSession, node: str) -> list[tuple[int, int, int]]:

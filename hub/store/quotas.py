@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from hub.domain.quotas import Quotas
 from hub.domain.times import DAY
+from hub.store import daily
 from hub.store.statements import Statement, Unit
 
 _PLAN = Statement("SELECT plan FROM team WHERE id = :team_id")
@@ -50,6 +51,9 @@ _USED = {
         "AND dimension = 'team' AND dimension_id = :team_id AND quarter_at >= :today AND quarter_at < :tomorrow",
         what="COALESCE(SUM(plays), 0)",
     ),
+    "device_events_per_day": Statement(f"""
+        SELECT COALESCE(SUM(number), 0) AS used FROM daily_count
+        WHERE kind = '{daily.TEAM_EVENTS}' AND subject_id = :team_id AND day_at = :today"""),
 }
 COUNTED = frozenset(_USED)
 """The quotas that are counted here."""

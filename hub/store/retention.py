@@ -47,6 +47,10 @@ _FORGET = {
         DELETE FROM cap_message WHERE (team_id, source) IN (
             SELECT team_id, source FROM cap_message WHERE settled_at < :before ORDER BY settled_at LIMIT :limit)
         RETURNING source"""),
+    "daily counts": Statement("""
+        DELETE FROM daily_count WHERE (kind, subject_id) IN (
+            SELECT kind, subject_id FROM daily_count WHERE day_at < :before ORDER BY day_at LIMIT :limit)
+        RETURNING subject_id"""),
     "idempotency keys": Statement("""
         DELETE FROM idempotency_key WHERE (team_id, key) IN (
             SELECT team_id, key FROM idempotency_key WHERE created_at < :before LIMIT :limit)

@@ -13,7 +13,7 @@ from hub.domain.errors import Conflict, NotFound
 from hub.domain.events import Event
 from hub.domain.quotas import Limits, Quotas
 from hub.domain.times import rfc3339
-from hub.store import events
+from hub.store import daily, events
 from hub.store.quotas import plan_of
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import Command, Player, Screenshot, Team, Upload
@@ -47,6 +47,7 @@ _HEAVY = text("""
     ORDER BY u.player_id LIMIT 100""")
 _ROOM_LEFT = 0.75  # of what a player may have: what is stored beyond gives way to what comes until the next look
 MOST = 10_000  # uploads of one player: 250 pictures a day that somebody asked for stay for 30 days
+A_DAY = 5_000  # uploads of one player that are new on one day (UTC): a picture each 18 s, and an event of each
 OF_ONE_COMMAND = 10  # uploads of one kind: a command asks for one, and is tried again a few times at most
 
 
@@ -77,8 +78,11 @@ class Kept:
     screenshot_id: int | None
 
 
-def _check(quotas: Quotas, team_id: int, player_id: int, key: str, size: int, more: int) -> Unit:
+def _check(quotas: Quotas, team_id: int, player_id: int, key: str, size: int, more: int, now: int) -> Unit:
     """Unit: raise Conflict when `size` more bytes or `more` uploads do not fit."""
+    if (yield from daily.number(daily.UPLOADS, player_id, now)) + more > A_DAY:
+        text = f"At most {A_DAY:,} uploads of one player are taken on one day (UTC)."
+        raise Conflict(text, code="too_many_today")
     plan = yield from plan_of(team_id)
     purpose = key.rpartition("/")[0] + "/"
     stored = (yield _STORED(player_id=player_id, purpose=purpose, length=len(purpose)))[0]
@@ -90,11 +94,11 @@ def _check(quotas: Quotas, team_id: int, player_id: int, key: str, size: int, mo
         raise Conflict(text, code="too_many_stored")
 
 
-def find_or_check(key: str, player_id: int, team_id: int, size: int, quotas: Quotas) -> Unit:
+def find_or_check(key: str, player_id: int, team_id: int, size: int, quotas: Quotas, now: int) -> Unit:
     """Unit: what is kept under the key; without it None, and Conflict when the player has no room for it."""
     kept = yield from find(key)
     if kept is None:
-        yield from _check(quotas, team_id, player_id, key, size, 1)
+        yield from _check(quotas, team_id, player_id, key, size, 1, now)
     return kept
 
 
@@ -112,7 +116,8 @@ def record(new: NewUpload, now: int, quotas: Quotas) -> Unit:
     )  # fmt: skip
     if not ours:
         return (yield from find(new.key))
-    yield from _check(quotas, player["team_id"], new.player_id, new.key, 0, 0)
+    yield from daily.add(daily.UPLOADS, new.player_id, now)
+    yield from _check(quotas, player["team_id"], new.player_id, new.key, 0, 0, now)
     if new.kind != "screenshot":
         return Kept(new.id, new.blob, None)
     shown: dict[str, Any] = {"asset_id": None, "asset_name": None}

@@ -318,6 +318,15 @@ async def test_a_wrong_clock_is_noticed_and_decides_nothing(hub, start_agent, tm
         assert result.finished_at[:4] >= "2026"
 
 
+@pytest.mark.parametrize("text", ["x", "\u00fc", "\U0001f525", "\x01"])
+async def test_what_is_told_of_the_device_is_as_short_as_the_hub_takes_it(hub, start_agent, text):
+    async with start_agent() as agent:
+        connection = await hub.welcomed()
+        agent.notice("download.failed", {"asset_id": 7, "name": text * 255, "reason": text * 10_000})
+        event = await connection.hear(DeviceEvent, name="download.failed")
+        assert event.data == {"asset_id": 7, "name": text * 255, "reason": text * 300}
+
+
 async def test_what_happens_without_a_hub_is_told_later(hub, start_agent, pauses):
     hub.refusals.append((503, {}))
     async with start_agent(sleep=pauses) as agent:

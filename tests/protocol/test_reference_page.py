@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 
+from hub.domain.commands import MAX_DETAIL_BYTES
+from hub.domain.presence import FAILED_BYTES, NOTICED_A_DAY, REPORTED_BYTES, REPORTED_MOST
 from hub.protocol.checks import model_fields
 from hub.protocol.closecodes import REACTIONS, CloseCode
 from hub.protocol.codec import CHUNK_BYTES, HUB_TO_PLAYER, MAX_DEPTH, MAX_TEXT_BYTES, PLAYER_TO_HUB, decode
@@ -17,6 +19,7 @@ from hub.protocol.fields import (
     MAX_SAFE_NUMBER,
     SHA256_PATTERN,
     TIME_PATTERN,
+    Bytes,
     Many,
     Number,
     Text,
@@ -25,7 +28,9 @@ from hub.protocol.fields import (
 from hub.protocol.hub_session import ERROR_CODES
 from hub.protocol.messages import EVENT_NAMES, AgentInfo, ErrorInfo, JournalEntry, Play, PlayerInfo
 from hub.protocol.upload import MAX_UPLOAD_BYTES, UPLOAD_FAILURES
+from hub.sockets.registry import CONNECTIONS
 from hub.sockets.transport import CONTROL_A_MINUTE, PIECES, PlayerSocket
+from hub.store.uploads import A_DAY
 
 PAGE = (Path(__file__).parents[2] / "hub" / "docs" / "player-protocol.md").read_text()
 PARTS = (AgentInfo, PlayerInfo, JournalEntry, ErrorInfo, Play)
@@ -69,6 +74,8 @@ def told(hint: Any) -> str:
             return f"integer, {lowest} to {highest}"
         case Number(min=lowest, max=highest):
             return f"number, {lowest:g} to {highest:g}"
+        case Bytes(max=most):
+            return f"object of at most {most:,} bytes"
         case Many(max=most) if get_origin(hint) is list:
             return f"list of {told(get_args(hint)[0])}; at most {most}"
         case Many(max=most):
@@ -131,6 +138,9 @@ def test_the_known_events_are_listed() -> None:
     ("title", "words"),
     [
         ("## Frames", [f"{MAX_TEXT_BYTES:,} bytes", f"{MAX_DEPTH} levels"]),
+        ("### `result`", [f"{MAX_DETAIL_BYTES:,} bytes"]),
+        ("### `settings`", [f"latest {REPORTED_MOST}", f"{REPORTED_BYTES:,} bytes", f"{FAILED_BYTES:,} bytes"]),
+        ("### `event`", [f"{NOTICED_A_DAY:,} events"]),
         ("## Values", [ID_PATTERN, TIME_PATTERN, SHA256_PATTERN, f"{MAX_OBJECT_DEPTH} levels", "2^53 - 1"]),
         (
             "## Limits",
@@ -151,6 +161,9 @@ def test_the_known_events_are_listed() -> None:
                 f"{CHUNK_BYTES:,} bytes",
                 f"{MAX_UPLOAD_BYTES['screenshot']:,} bytes",
                 f"{MAX_UPLOAD_BYTES['logs']:,} bytes",
+                f"{CONNECTIONS.capacity} at once, then one each {CONNECTIONS.every_us // 1_000_000} s",
+                f"{NOTICED_A_DAY:,} events",
+                f"{A_DAY:,} new uploads",
             ],
         ),
     ],

@@ -97,10 +97,27 @@ async def test_remembered_progress_is_bounded_and_the_latest_stays(
     await service.progress(player_id, command_id, 20, None)
     await service.progress(player_id, others[2], 50, None)
     assert (await service.get(owner, command_id))["progress"] == {"percent": 20, "note": None}
-    assert len(service._progress) == 3
+    told = [(await service.get(owner, one))["progress"] for one in (command_id, *others)]
+    assert told.count(None) == 1
     for number in range(5):
         await service.progress(player_id, f"cmd_{number}", 50, None)
     assert len(service._ended) == 3
+
+
+async def test_no_players_progress_takes_the_place_of_anothers(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PROGRESS_LIMIT", 3)
+    owner, greedy = await team_owner(db, "team"), await team_owner(db, "greedy")
+    player_id = (await player_of(db, owner)).id or 0
+    theirs = (await player_of(db, greedy)).id or 0
+    service = Commands(db, LocalBus())
+    command_id = (await service.send(Origin(owner, "test"), player_id, "reboot"))["command_id"]
+    await service.progress(player_id, command_id, 50, "half")
+    for number in range(5):
+        other = (await service.send(Origin(greedy, "test"), theirs, "set_volume", {"volume": number}))["command_id"]
+        await db.write(store.acknowledge, theirs, other, now_ms())
+        await service.progress(theirs, other, 1, None)
+        await service.progress(theirs, f"cmd_{number}", 1, None)
+    assert (await service.get(owner, command_id))["progress"] == {"percent": 50, "note": "half"}
 
 
 async def test_a_clock_that_was_ahead_for_a_moment_expires_nothing(db: Database) -> None:

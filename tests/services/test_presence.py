@@ -8,17 +8,20 @@ import pytest
 
 from hub.bus.local import LocalBus
 from hub.domain import ids
+from hub.domain import presence as rules
 from hub.domain.access import Actor
 from hub.domain.errors import Unavailable
 from hub.domain.presence import Device, Graces, Reason
-from hub.domain.times import HOUR, MINUTE, SECOND, now_ms
+from hub.domain.times import DAY, HOUR, MINUTE, SECOND, now_ms
 from hub.services.players import Players
 from hub.services.presence import SWEEP_LIMIT, PresenceService
 from hub.store import events
 from hub.store import presence as store
+from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.statements import Statement, Unit
-from tests.cast import team_owner
+from tests.cast import player_of, team_owner
+from tests.quotas import all_plans
 
 DEVICE = Device("hw-1", "NUC", "12", None, "agent 1", "simulated", "1", ("reboot",))
 GRACES = Graces()
@@ -253,3 +256,48 @@ def status(player_id: int) -> Unit:
 def nothing() -> Unit:
     return None
     yield
+
+
+async def test_events_of_a_day_are_bounded_by_player_and_team_through_restarts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rules, "NOTICED_A_DAY", 3)
+    outcomes: list[str] = []
+
+    def start() -> PresenceService:
+        quotas = all_plans(device_events_per_day=5)
+        return PresenceService(
+            stage.db, stage.bus, "hub", GRACES, outcomes.append, quotas=quotas, clock=lambda: stage.now
+        )
+
+    async def tell(service: PresenceService, player_id: int, number: int) -> list[str]:
+        outcomes.clear()
+        for _ in range(number):
+            await service.noticed(player_id, "storage.low", {})
+        return list(outcomes)
+
+    first, second = await stage.player(), await stage.player()
+    other = await player_of(stage.db, await team_owner(stage.db, "other"))
+    service = start()
+    assert await tell(service, first, 5) == ["stored"] * 3 + ["dropped"] * 2
+    assert await tell(start(), first, 1) == ["dropped"]
+    assert await tell(service, second, 4) == ["stored"] * 2 + ["dropped"] * 2  # of the team
+    assert await tell(service, other.id or 0, 1) == ["stored"]
+    assert [record.args for record in caplog.records if record.name == "hub.services.presence"] == [
+        ("player", first), ("player", first), ("team", stage.owner.team_id),
+    ]  # fmt: skip
+    async with stage.db.session() as session:
+        used = await stage.db.run(session, team_quotas.usage(stage.owner.team_id, ["device_events_per_day"], stage.now))
+    assert used == {"device_events_per_day": 5}
+    stage.now += DAY
+    assert await tell(service, first, 4) == ["stored"] * 3 + ["dropped"]
+
+
+async def test_what_waits_for_the_database_is_as_small_as_what_is_stored(stage: Stage) -> None:
+    player_id = await stage.player()
+    for turn in range(20):
+        stage.service.report(player_id, reported={f"{turn}-{number}": "v" for number in range(rules.REPORTED_MOST)})
+    assert len(stage.service.heard(player_id).reported) == rules.REPORTED_MOST
+    await stage.service.flush()
+    told = await stage.players.get(stage.owner, player_id)
+    assert set(told["reported"]) == {f"19-{number}" for number in range(rules.REPORTED_MOST)}

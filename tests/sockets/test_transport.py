@@ -22,7 +22,7 @@ from hub.client_address import NO_PROXIES
 from hub.domain.errors import HubError, Unauthenticated
 from hub.protocol.closecodes import CloseCode
 from hub.sockets import transport
-from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket
+from hub.sockets.transport import Budget, FrameSocket, OperatorSocket, PlayerSocket
 from tests.waiting import PATIENCE_S
 
 KINDS = pytest.mark.parametrize("kind", [PlayerSocket, OperatorSocket])
@@ -51,6 +51,9 @@ class Above:
         if self.refusal is not None:
             raise self.refusal
         return self
+
+    def share(self, budget: Budget) -> Budget:
+        return budget
 
     def on_text(self, data: bytes) -> None:
         self.heard.append(data.decode())

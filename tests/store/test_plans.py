@@ -16,6 +16,7 @@ STATEMENTS = {
     if isinstance(value, Statement)
 }
 WHOLE_TABLE = {"presence_AWAIT"}  # a row a player: when the hub starts, or a fleet is let in slowly
+ONE_DAY = {"presence_SESSIONS"}  # of one player, which has 1,000 rows of a day at most
 HISTORY = ("ix_command_player", "ix_command_team", "ix_session_player", "ix_event_team")
 
 
@@ -33,4 +34,5 @@ def test_a_statement_finds_its_rows_without_walking_over_the_past(connection: sq
     plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", values)]
     if name not in WHOLE_TABLE:
         assert not [step for step in plan if step.startswith("SCAN")], plan
-    assert not [step for step in plan if any(index in step for index in HISTORY)], plan
+    if name not in ONE_DAY:
+        assert not [step for step in plan if any(index in step for index in HISTORY)], plan

@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 from hub.store.tables.analytics import Downtime, Export, Play, PlaySum
 from hub.store.tables.commands import Batch, Command, IdempotencyKey
 from hub.store.tables.content import Asset, Folder, StoredFile, UploadTicket
-from hub.store.tables.events import Delivery, EventRow, Limit, Subscription, Webhook
+from hub.store.tables.events import DailyCount, Delivery, EventRow, Limit, Subscription, Webhook
 from hub.store.tables.incidents import AlertRule, AlertRuleTarget, Incident, IncidentMail
 from hub.store.tables.people import (
     AccountToken,
@@ -57,6 +57,7 @@ __all__ = [
     "Campaign",
     "CapMessage",
     "Command",
+    "DailyCount",
     "Delivery",
     "Downtime",
     "EventRow",

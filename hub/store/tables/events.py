@@ -1,6 +1,6 @@
 """The event log and who is told of it; allowances."""
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from hub.store.tables import columns as c
@@ -83,6 +83,16 @@ class Delivery(SQLModel, table=True):
         c.index_where("ix_delivery_failed", "webhook_id", "event_id", where="state = 'failed'"),
         c.index_where("ix_delivery_next", "webhook_id", "next_at", "id", where="next_at IS NOT NULL"),
     )
+
+
+class DailyCount(SQLModel, table=True):
+    """How often something of this kind has happened to a player or a team on the day that began at `day_at` (UTC)."""
+
+    __tablename__ = "daily_count"
+    kind: str = Field(primary_key=True)
+    subject_id: int = Field(sa_column=Column(c.Id, primary_key=True, autoincrement=False))
+    day_at: int = c.time(index=True)
+    number: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class Limit(SQLModel, table=True):

@@ -19,8 +19,8 @@ from tests.whole_hub import WholeHub, whole_hub
 
 Client = httpx2.AsyncClient
 
-MEASURED = {"player_bytes", "mails_per_hour", "plays_per_day", "uploads", "player_uploads", "operator_sockets",
-            "event_streams", "waiting_requests", "deliveries"}  # fmt: skip
+MEASURED = {"player_bytes", "mails_per_hour", "plays_per_day", "device_events_per_day", "uploads", "player_uploads",
+            "operator_sockets", "event_streams", "waiting_requests", "deliveries"}  # fmt: skip
 """Tested where they are: in tests of uploads, mails, plays, webhooks and sockets."""
 
 
@@ -86,7 +86,7 @@ UNCOUNTED = {
     "play": "plays_per_day bounds those of each day, forgotten after days",
     "command": "the unfinished ones of each player are bounded, the others forgotten after days",
     "idempotency_key": "as many as requests, forgotten after a day",
-    "event": "as many as requests and players' messages, forgotten after days",
+    "event": "as many as requests; device_events_per_day bounds those of devices; forgotten after days",
     "webhook_subscription": "names of events of a webhook",
     "incident": "one a rule and player, forgotten after days",
     "account_token": "a hundred of each person",
