@@ -66,6 +66,7 @@ class Commands:
         self._progress: dict[tuple[int, str], dict[str, Any]] = {}
         self._asked: dict[tuple[int, str], dict[str, Any]] = {}  # whose rows are being read
         self._ended: dict[tuple[int, str], None] = {}
+        bus.subscribe(("settled", None), self.settled)
 
     async def send(
         self,
@@ -213,18 +214,25 @@ class Commands:
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
         player repeats what it was not thanked for."""
-        row: Row | None = await self._db.write(store.record, player_id, outcome, self._clock(), key=player_id)
-        if row is not None:
+        recorded: tuple[Row, bool] | None = await self._db.write(
+            store.record, player_id, outcome, self._clock(), key=player_id
+        )
+        if recorded is not None:
+            row, strays = recorded
             self.settled(row)
+            if strays:
+                self._bus.publish(("player", player_id), "settings")
 
     async def reconcile(
         self, player_id: int, epoch: int, *, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str]
     ) -> None:
         """Apply the comparison, for the connection of this epoch."""
-        await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, self._clock(), key=player_id)
-        for command_id in lost:
-            self._note_end((player_id, command_id))
-        for command_id in (*acked, *lost):
+        over: list[Row] = await self._db.write(
+            store.reconcile, player_id, epoch, requeue, acked, lost, self._clock(), key=player_id
+        )
+        for row in over:
+            self.settled(row)
+        for command_id in acked:
             self._bus.publish(("command", command_id))
 
     def _story(self, row: Command) -> dict[str, Any]:

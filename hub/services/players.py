@@ -17,7 +17,7 @@ from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
-from hub.store import events, presence
+from hub.store import commands, events, presence, wishes
 from hub.store import players as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -25,6 +25,7 @@ from hub.store.layouts import layout_of
 from hub.store.ownership import of_team
 from hub.store.players import Found
 from hub.store.schedules import forget_target
+from hub.store.statements import Row
 from hub.store.tables import Layout, Location, Player, PlayerGroup, Screenshot
 from hub.store.tables import Session as SessionRow
 from hub.store.teams import touch_content
@@ -113,6 +114,7 @@ class Players:
         """
         actor.require("write:players")
         now = now_ms()
+        over: list[Row] = []
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
             if version is not None and version != player.version:
@@ -138,7 +140,8 @@ class Players:
             if "timezone" in changes:
                 player.timezone = None if changes["timezone"] is None else checked_zone_name(changes["timezone"])
             if "settings" in changes:
-                player.settings = _desired(player, changes["settings"])
+                settings = _wish(player, changes["settings"])
+                over = await self._db.run(session, commands.overrule(player_id, settings, now))
             shown = bool(changes.keys() & SHOWN)
             if shown:
                 await touch_content(session, actor.team_id)
@@ -156,6 +159,7 @@ class Players:
             self._bus.publish(("player", player_id), "quarantined")
         if "settings" in changes:
             self._bus.publish(("player", player_id), "settings")
+        self._tell_over(over)
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
         if shown:
@@ -257,6 +261,7 @@ class Players:
         """
         actor.require("write:players")
         now = now_ms()
+        over: list[Row] = []
         async with self._db.transaction() as session:
             group = await store.group(session, actor.team_id, group_id)
             if version is not None and version != group.version:
@@ -270,9 +275,11 @@ class Players:
                 await self._fill_group(session, actor, group, changes["player_ids"])
             told = await store.members(session, group_id) if "settings" in changes else []
             for player in await store.some(session, told):
-                player.settings = _desired(player, changes["settings"])
+                _wish(player, changes["settings"])
                 player.version += 1
                 player.updated_at = now
+            if told:
+                over = await self._db.run(session, commands.overrule_in_group(group_id, _set(changes["settings"]), now))
             await touch_content(session, actor.team_id)
             group.version += 1
             session.add(group)
@@ -280,6 +287,7 @@ class Players:
             await self._db.run(session, events.append(_group_event("group.updated", group, actor, face, now)))
         for player_id in told:
             self._bus.publish(("player", player_id), "settings")
+        self._tell_over(over)
         self._bus.publish(("events", actor.team_id))
         self._bus.publish(("content", actor.team_id))
         return await self._group_detail(actor, group_id)
@@ -298,6 +306,10 @@ class Players:
         self._bus.publish(("content", actor.team_id))
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _tell_over(self, commands: Sequence[Row]) -> None:
+        for row in commands:
+            self._bus.publish(("settled", row["id"]), row)
 
     async def _detail(self, actor: Actor, player_id: int) -> dict[str, Any]:
         heard = self._presence.heard(player_id)
@@ -426,10 +438,19 @@ def _describe_detail(
     }
 
 
-def _desired(player: Player, settings: Mapping[str, Any]) -> str:
-    """The settings that the player should have, with these changed; a pin is that of the lock."""
-    unlocked = {"pin": None} if settings.get("locked") is False else {}
-    return orjson.dumps(orjson.loads(player.settings) | dict(settings) | unlocked).decode()
+def _wish(player: Player, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the player wished to have these settings, younger than all that was asked for before. Answers what is set
+    by it."""
+    changes = _set(settings)
+    player.settings = orjson.dumps(orjson.loads(player.settings) | changes).decode()
+    player.wishes += 1
+    player.wished = wishes.marked(player.wished, changes, player.wishes)
+    return changes
+
+
+def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change of these settings sets: a pin is that of the lock."""
+    return dict(settings) | ({"pin": None} if settings.get("locked") is False else {})
 
 
 def _fact(value: bool | None, since: int | None) -> dict[str, Any]:
