@@ -15,7 +15,7 @@ from hub.domain.errors import Invalid
 from hub.domain.events import Event
 from hub.domain.quotas import Quotas
 from hub.domain.times import is_due, now_ms, rfc3339, rfc3339_or_none
-from hub.store import events, people, players, teams
+from hub.store import events, pairing, people, players, teams
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.people import Use
@@ -216,6 +216,8 @@ class Access:
             if name is not None:
                 key.name = name
             if scopes is not None:
+                if set(key.scopes.split()) - set(scopes):
+                    await pairing.void_of(session, credential=Credential("key", key_id))
                 key.scopes = " ".join(sorted(grantable(actor, scopes)))
             session.add(key)
             await self._db.run(session, events.append(_event("key.updated", key, actor, face, now)))
@@ -232,18 +234,20 @@ class Access:
             secret = ids.new_secret(ids.API_KEY_PREFIX)
             key.prefix, key.digest = ids.visible_part(secret), ids.digest(secret)
             session.add(key)
+            await pairing.void_of(session, credential=Credential("key", key_id))
             await self._db.run(session, events.append(_event("key.rotated", key, actor, face, now)))
         self._revoked(actor, key_id)
         return describe_key(key) | {"key": secret}
 
     async def revoke_key(self, actor: Actor, key_id: int, *, face: str) -> None:
-        """The key is dead on return, and every token that came of it. Raises Forbidden, NotFound."""
+        """The key is dead on return, and every token and pairing code that came of it. Raises Forbidden, NotFound."""
         actor.require("admin")
         now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
             key.revoked_at = now
             session.add(key)
+            await pairing.void_of(session, credential=Credential("key", key_id))
             await self._db.run(session, events.append(_event("key.revoked", key, actor, face, now)))
         self._revoked(actor, key_id)
 

@@ -17,7 +17,7 @@ from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
-from hub.store import commands, events, presence, wishes
+from hub.store import commands, events, pairing, presence, wishes
 from hub.store import players as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -131,6 +131,8 @@ class Players:
             if lifted:
                 player.quarantined_at = player.quarantine_reason = player.quarantined_by = None
                 await self._db.run(session, presence.trust(player_id))
+            if changes.get("quarantined"):  # once more, perhaps: codes that were opened since are not meant either
+                await self._db.run(session, pairing.void(player_id))
             if "group_ids" in changes:
                 await self._join_groups(session, actor, player_id, changes["group_ids"])
             for name, table in (("location_id", Location), ("layout_id", Layout)):
@@ -180,7 +182,7 @@ class Players:
         self._bus.publish(("events", actor.team_id))
 
     async def issue_token(self, actor: Actor, player_id: int, *, face: str) -> str:
-        """A new token for the player, shown this once; the old one is dead and its connection closed.
+        """A new token for the player, shown this once; the old one is dead, its connection closed, its codes void.
 
         Raises Forbidden, NotFound.
         """
@@ -191,6 +193,7 @@ class Players:
             player = await store.get(session, actor.team_id, player_id)
             give_token(player, secret, now)
             session.add(player)
+            await self._db.run(session, pairing.void(player_id))
             await self._db.run(session, presence.trust(player_id))
             await self._db.run(session, events.append(player_event("token.issued", player, actor, face, now)))
         self._bus.publish(("player", player_id), "revoked")
@@ -198,13 +201,14 @@ class Players:
         return secret
 
     async def revoke_token(self, actor: Actor, player_id: int, *, face: str) -> None:
-        """The player's token is dead and its connection closed. Raises Forbidden, NotFound."""
+        """The player's token is dead, its connection closed, its codes void. Raises Forbidden, NotFound."""
         actor.require("admin")
         now = now_ms()
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
             player.token_digest = player.token_prefix = player.token_issued_at = None
             session.add(player)
+            await self._db.run(session, pairing.void(player_id))
             await self._db.run(session, events.append(player_event("token.revoked", player, actor, face, now)))
         self._bus.publish(("player", player_id), "revoked")
         self._bus.publish(("events", actor.team_id))

@@ -12,7 +12,7 @@ from hub.domain import presence as rules
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.domain.events import Event
 from hub.domain.presence import Change, Connected, Device, Graces, Presence, Reason
-from hub.store import commands, events
+from hub.store import commands, events, pairing
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Player, PresenceRow, Session
 
@@ -91,6 +91,7 @@ def connect(
     change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now, replaces=replaces)
     if change.cloned:
         yield _QUARANTINE(player_id=player_id, now=now, reason="cloned")
+        yield from pairing.void(player_id)
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"quarantined": True, "reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
@@ -203,6 +204,7 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     if not found or found[0]["quarantined_at"] is not None:
         return None
     yield _QUARANTINE(player_id=player_id, now=now, reason=reason)
+    yield from pairing.void(player_id)
     yield from events.append(_event(found[0], "player.quarantined", {"quarantined": True, "reason": reason}, now))
     return found[0]["team_id"]
 

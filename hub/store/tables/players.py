@@ -150,7 +150,8 @@ class Upload(SQLModel, table=True):
 
 
 class Pairing(SQLModel, table=True):
-    """A device authorization (RFC 8628) in progress. Codes are kept as SHA-256."""
+    """A device authorization (RFC 8628) in progress. Codes are kept as SHA-256. `user_id` and `credential` (`key 7`)
+    are of who invited or approved: what they have opened ends with them."""
 
     __tablename__ = "pairing"
     id: int | None = c.key()
@@ -166,6 +167,8 @@ class Pairing(SQLModel, table=True):
     polled_at: int | None = c.maybe_time()
     state: str = "pending"
     player_id: int | None = c.ref("player.id", nullable=True)
+    user_id: int | None = c.maybe_number()
+    credential: str | None = None
 
 
 class Location(SQLModel, table=True):
