@@ -180,8 +180,6 @@ class PairingService:
         NotFound, Unavailable.
         """
         actor.require(scope)
-        async with self._db.session() as session:
-            await players.get(session, actor.team_id, player_id)
         now = self._clock()
         new = Pairing(
             device_digest=ids.digest(ids.device_code()),  # nobody has this one: the device gets its own
@@ -196,7 +194,7 @@ class PairingService:
         )
         codes = [self._new_invitation() for _ in range(CODE_ATTEMPTS)]
         digests = [ids.digest(rules.read_code(code)) for code in codes]
-        number: int = await self._db.write(store.invite, new, digests)
+        number: int = await self._db.write(store.invite, new, actor.team_id, digests)
         return {"code": codes[number], "expires_at": rfc3339(new.expires_at)}
 
     async def inspect(self, actor: Actor, user_code: str) -> dict[str, Any]:

@@ -318,16 +318,15 @@ class Players:
     async def _detail(self, actor: Actor, player_id: int) -> dict[str, Any]:
         heard = self._presence.heard(player_id)
         async with self._db.session() as session:
-            player = await store.get(session, actor.team_id, player_id)
-            found = await store.find(session, actor.team_id, player_id=player_id)
+            found = await store.one(session, actor.team_id, player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
-            layout = await layout_of(session, player, found[0].group_ids)
-            link = await session.get(SessionRow, found[0].presence.session_id or "")
-        detail = _describe_detail(player, found[0], heard, screenshot, layout)
-        detail["presence"] = self._facts(found[0], heard, link, detail["connected"])
+            layout = await layout_of(session, found.player, found.group_ids)
+            link = await session.get(SessionRow, found.presence.session_id or "")
+        detail = _describe_detail(found.player, found, heard, screenshot, layout)
+        detail["presence"] = self._facts(found, heard, link, detail["connected"])
         if self._programs is not None:
             detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
-        return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
+        return self._describe(found) | detail | {"suspect": self._presence.is_suspect(player_id)}
 
     def _facts(self, found: Found, heard: Heard, link: SessionRow | None, connected: bool) -> dict[str, Any]:
         """Presence as three facts, each with its time: none of them follows from another."""

@@ -17,6 +17,7 @@ from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.events import Event
 from hub.domain.times import SECOND
 from hub.store import events, wishes
+from hub.store.failures import deleted_meanwhile
 from hub.store.statements import Row, Rows, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
 
@@ -225,11 +226,11 @@ def can(capabilities: str | None, name: str) -> bool:
 
 def queue(command: Draft, spec: rules.Spec, actor: Actor | None, now: int) -> Unit:
     """Store the row and its event; older queued ones of the kind give way to it, and what waits to set the same
-    settings. Raises NotFound."""
+    settings. Raises Unavailable when the player is gone."""
     if spec.setting is not None:
         command.wish = yield from wishes.count(command.player_id)
         if command.wish is None:
-            raise NotFound
+            raise deleted_meanwhile()
         if command.state == "queued":
             waiting = yield _WAITING(player_id=command.player_id)
             yield from _overrule(waiting, spec.setting.names, now, newer=command.id)

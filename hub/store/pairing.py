@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import pairing as rules
 from hub.domain.access import Actor, Credential
-from hub.domain.errors import TooMany, Unavailable
+from hub.domain.errors import NotFound, TooMany, Unavailable
 from hub.domain.events import Event
 from hub.domain.pairing import Allowance
 from hub.domain.times import SECOND
@@ -48,6 +48,7 @@ _DECIDE = Statement("""
     UPDATE pairing SET state = :state, player_id = :player_id, user_id = :user_id, credential = :credential
     WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING id""")
 _TAKE_BACK = Statement("DELETE FROM pairing WHERE state = 'invited' AND player_id = :player_id")
+_PLAYER = Statement("SELECT id FROM player WHERE id = :player_id AND team_id = :team_id")
 _VOID = Statement("DELETE FROM pairing WHERE state IN ('invited', 'approved') AND player_id = :player_id")
 _ACCEPT = Statement("""
     UPDATE pairing SET state = 'approved', device_digest = :device_digest, hardware_id = :hardware_id, model = :model,
@@ -144,9 +145,11 @@ def _insert(new: Pairing, user_digests: Sequence[str]) -> Unit:
     raise Unavailable("No free code was found.", code="no_free_code", retry_after=1)
 
 
-def invite(new: Pairing, user_digests: Sequence[str]) -> Unit:
-    """Unit: open a code that a device may bring to become this player; an earlier one of the player gives way to it.
-    Answers which of `user_digests` it got. Raises Unavailable."""
+def invite(new: Pairing, team_id: int, user_digests: Sequence[str]) -> Unit:
+    """Unit: open a code that a device may bring to become this player of the team; an earlier one of the player gives
+    way to it. Answers which of `user_digests` it got. Raises NotFound, Unavailable."""
+    if not (yield _PLAYER(player_id=new.player_id, team_id=team_id)):
+        raise NotFound
     yield _TAKE_BACK(player_id=new.player_id)
     return (yield from _insert(new, user_digests))
 
