@@ -9,7 +9,7 @@ import orjson
 
 from hub.bus.base import Bus
 from hub.domain import commands as rules
-from hub.domain import ids
+from hub.domain import ids, masking
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Invalid, NotFound, Unavailable
@@ -64,6 +64,7 @@ class Commands:
         self._clock = clock
         self._steady = steady
         self._progress: dict[tuple[int, str], dict[str, Any]] = {}
+        self._secrets: dict[tuple[int, str], frozenset[str]] = {}  # that must not come back in a note, by the same
         self._asked: dict[tuple[int, str], dict[str, Any]] = {}  # whose rows are being read
         self._ended: dict[tuple[int, str], None] = {}
         bus.subscribe(("settled", None), self.settled)
@@ -188,7 +189,9 @@ class Commands:
     async def progress(self, player_id: int, command_id: str, percent: int | None, note: str | None) -> None:
         """How far a command is, in the words of this player: a latest value, kept in memory and lost with it. Told only
         if the command is the player's own, and only until it ends; the first word on each is held against its row."""
-        own, progress = (player_id, command_id), {"percent": percent, "note": note}
+        own = (player_id, command_id)
+        progress: dict[str, Any] = {"percent": percent, "note": note}
+        secrets = self._secrets.get(own, frozenset())
         if own in self._ended:
             return
         if own not in self._progress:
@@ -198,16 +201,22 @@ class Commands:
                 return
             try:
                 async with self._db.session() as session:
-                    runs = await store.runs(session, player_id, command_id)
+                    payload = await store.running(session, player_id, command_id)
             finally:
                 progress = self._asked.pop(own)  # the latest word: more may have come meanwhile
-            if not runs:
+            if payload is None:
                 self._note_end(own)
-            if own in self._ended:
+            if payload is None or own in self._ended:
                 return
+            if secrets := masking.secrets_in(orjson.loads(payload)):
+                self._secrets[own] = secrets
+        if progress["note"] is not None:
+            progress["note"] = masking.masked_text(progress["note"], secrets)
         self._progress.pop(own, None)
         if len(self._progress) >= PROGRESS_LIMIT:
-            del self._progress[next(iter(self._progress))]  # the one that was quiet for longest
+            quiet = next(iter(self._progress))  # for longest
+            del self._progress[quiet]
+            self._secrets.pop(quiet, None)
         self._progress[own] = progress
         self._bus.publish(("progress", command_id), {"command_id": command_id, "player_id": player_id} | progress)
 
@@ -271,6 +280,7 @@ class Commands:
 
     def _note_end(self, own: tuple[int, str]) -> None:
         self._progress.pop(own, None)
+        self._secrets.pop(own, None)
         self._ended.pop(own, None)
         if len(self._ended) >= ENDED_LIMIT:
             del self._ended[next(iter(self._ended))]
@@ -320,17 +330,17 @@ def new_row(
 
 
 def describe(row: Command) -> dict[str, Any]:
-    """A command as the API tells it. A PIN is a secret and not told."""
+    """A command as the API tells it. A PIN is a secret and not told, in nobody's words."""
     payload = orjson.loads(row.payload)
-    if "pin" in payload:
-        payload["pin"] = "****"
-    error = {"code": row.error_code, "message": row.error_message} if row.error_code else None
+    secrets = masking.secrets_in(payload)
+    message = None if row.error_message is None else masking.masked_text(row.error_message, secrets)
+    error = {"code": row.error_code, "message": message} if row.error_code else None
     return {
         "id": row.id,
         "player_id": row.player_id,
         "batch_id": row.batch_id,
         "command": row.command,
-        "payload": payload,
+        "payload": masking.masked(payload),
         "status": row.state,
         "created_at": rfc3339(row.created_at),
         "expires_at": rfc3339_or_none(row.expires_at),
@@ -339,7 +349,7 @@ def describe(row: Command) -> dict[str, Any]:
         "started_at": rfc3339_or_none(row.started_at),
         "finished_at": rfc3339_or_none(row.finished_at),
         "cancel_requested_at": rfc3339_or_none(row.cancel_requested_at),
-        "detail": orjson.loads(row.detail) if row.detail else None,
+        "detail": masking.masked(orjson.loads(row.detail), secrets) if row.detail else None,
         "error": error,
         "late": row.late,
         "superseded_by": row.superseded_by,

@@ -7,7 +7,7 @@ import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
-from hub.domain import ids
+from hub.domain import ids, masking
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
 from hub.domain.events import Event
@@ -406,6 +406,7 @@ def _describe_detail(
     player: Player, found: Found, heard: Heard, screenshot: Screenshot | None, layout: Layout | None
 ) -> dict[str, Any]:
     settings = orjson.loads(player.settings)
+    secrets = masking.secrets_in(settings)
     settings.pop("pin", None)
     status = found.status
     telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
@@ -429,8 +430,8 @@ def _describe_detail(
         "player": {"kind": player.player_kind, "version": player.player_version} if player.player_kind else None,
         "capabilities": orjson.loads(player.capabilities) if player.capabilities else None,
         "settings": settings,
-        "reported": reported,
-        "settings_failed": failed,
+        "reported": masking.masked(reported, secrets),
+        "settings_failed": masking.masked(failed, secrets),
         "telemetry": telemetry,
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
         "connection_address": address,

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import commands as rules
-from hub.domain import evidence
+from hub.domain import evidence, masking
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
@@ -306,6 +306,9 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
             state, error_code, error_message = "failed", verdict.code, verdict.message
         elif verdict.unverified:
             detail = {**(detail or {}), evidence.UNVERIFIED: True}
+    secrets = masking.secrets_in(payload)
+    if spec.setting is not None and spec.setting.names & masking.SECRET_NAMES:
+        secrets |= masking.secrets_in((yield from wishes.settings(player_id)))
     late = row["state"] in rules.FINAL
     rows = yield _FINISH(
         id=outcome.id,
@@ -314,9 +317,9 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
         now=now,
         started_at=outcome.started_at,
         finished_at=now,
-        detail=None if detail is None else orjson.dumps(detail).decode(),
+        detail=None if detail is None else orjson.dumps(masking.masked(detail, secrets)).decode(),
         error_code=error_code,
-        error_message=error_message,
+        error_message=None if error_message is None else masking.masked_text(error_message, secrets),
         late=late,
     )
     if not rows:
@@ -468,10 +471,10 @@ async def get(session: AsyncSession, team_id: int, command_id: str) -> Command |
     return (await session.exec(query)).first()
 
 
-async def runs(session: AsyncSession, player_id: int, command_id: str) -> bool:
-    """Whether the command is this player's and has not ended."""
-    query = select(Command.id).where(col(Command.id) == command_id, col(Command.player_id) == player_id)
-    return (await session.exec(query.where(col(Command.state).in_(rules.LIVE)))).first() is not None
+async def running(session: AsyncSession, player_id: int, command_id: str) -> str | None:
+    """The payload of the command, if it is this player's and has not ended."""
+    query = select(Command.payload).where(col(Command.id) == command_id, col(Command.player_id) == player_id)
+    return (await session.exec(query.where(col(Command.state).in_(rules.LIVE)))).first()
 
 
 async def listing(

@@ -8,6 +8,7 @@ import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.domain import masking
 from hub.domain import presence as rules
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.domain.events import Event
@@ -220,7 +221,8 @@ def noticed(player_id: int, name: str, data: dict[str, Any], now: int) -> Unit:
     found = yield _READ(player_id=player_id)
     if not found:
         return None
-    yield from events.append(_event(found[0], name, {"detail": data}, now))
+    detail = masking.masked(data, masking.secrets_in(orjson.loads(found[0]["settings"])))
+    yield from events.append(_event(found[0], name, {"detail": detail}, now))
     if name in rules.PICTURES:
         yield from report(player_id, {}, {rules.PICTURE: [rules.PICTURES[name], now]}, now)
     return found[0]["team_id"]

@@ -30,6 +30,12 @@ def follow(player_id: int, changes: Mapping[str, object], number: int | None) ->
     return True
 
 
+def settings(player_id: int) -> Unit:
+    """Unit: what the player should have, empty when there is no such player."""
+    rows = yield _READ(player_id=player_id)
+    return orjson.loads(rows[0]["settings"]) if rows else {}
+
+
 def overruled(player_id: int, changes: Mapping[str, object], number: int | None) -> Unit:
     """Unit: whether a younger wish is about any of these settings."""
     rows = yield _READ(player_id=player_id)
