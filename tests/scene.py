@@ -1,12 +1,12 @@
 """One of everything that a team can have, made through the API, and its ids put into the document's examples."""
 
-import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from hub.store.database import Database
+from hub.store.tables import Incident, OAuthGrant
 from tests.whole_hub import WholeHub
 
 FAR_OFF = {"is_active": False, "start_date": "2099-01-01", "end_date": "2099-12-31"}
@@ -74,7 +74,7 @@ def put_in(example: Any, names: dict[str, Any], name: str = "") -> Any:
     return names[name] if name in names and type(example) is type(names[name]) else example
 
 
-async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn: int = 0) -> Scene:
+async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, turn: int = 0) -> Scene:
     async def made(path: str, **body: Any) -> Any:
         answer = await owner.post(f"/api/v1/{path}", json=body)
         assert answer.is_success, answer.text
@@ -136,14 +136,14 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn
         holiday_id=await new("holidays", name="Acme day", date=f"2099-12-{25 - turn}"),
         alert_id=await new("alerts", title="Acme", message="Acme", player_ids=[player_id], starts_at="2099-01-01"),
         rule_id=(rule_id := await new("alert-rules", name="Acme rule", kind="picture_black", everyone=True)),
-        incident_id=found(folder, player_id, rule_id, hub.owner.team_id),
+        incident_id=await found(hub.db, player_id, rule_id, hub.owner.team_id),
         release_id=await new(
             "releases", version_name=f"9.{turn}", url="https://acme.example.com/player.apk", sha256="0" * 64
         ),
         licence_id=await new("licences", note="Acme"),
         user_id=user_id,
         client_number=client_number,
-        grant_id=granted(folder, client_number, user_id, hub.owner.team_id),
+        grant_id=await granted(hub.db, client_number, user_id, hub.owner.team_id),
         hangar_key=f"acme-hangar-{turn}",
         spare_code=await code(),
         pairing_code=polling.json()["pairing_code"],
@@ -152,25 +152,22 @@ async def set_scene(hub: WholeHub, owner: httpx2.AsyncClient, folder: Path, turn
     )
 
 
-def found(folder: Path, player_id: int, rule_id: int, team_id: int) -> int:
+async def found(db: Database, player_id: int, rule_id: int, team_id: int) -> int:
     """An incident as the watch over players leaves it; how one opens is tested elsewhere."""
-    with sqlite3.connect(folder / "hub.db", timeout=10) as database:
-        row = database.execute(
-            """INSERT INTO incident (team_id, rule_id, player_id, rule_name, kind, severity, title, message, measured,
-                                     status, began_at, opened_at)
-            VALUES (?, ?, ?, 'Acme rule', 'picture_black', 'minor', 'Acme', 'Acme', '{}', 'open', 1, 1)""",
-            (team_id, rule_id, player_id),
-        )
-        assert row.lastrowid is not None
-        return row.lastrowid
+    words = {"rule_name": "Acme rule", "kind": "picture_black", "severity": "minor", "title": "Acme", "message": "Acme"}
+    incident = Incident(
+        team_id=team_id, rule_id=rule_id, player_id=player_id, status="open", began_at=1, opened_at=1, **words
+    )
+    async with db.transaction() as session:
+        session.add(incident)
+    assert incident.id is not None
+    return incident.id
 
 
-def granted(folder: Path, client_number: int, user_id: int, team_id: int) -> int:
+async def granted(db: Database, client_number: int, user_id: int, team_id: int) -> int:
     """A grant as a person's consent leaves it; how consent is given is tested elsewhere."""
-    with sqlite3.connect(folder / "hub.db", timeout=10) as database:
-        row = database.execute(
-            "INSERT INTO oauth_grant (client_id, user_id, team_id, scopes, created_at) VALUES (?, ?, ?, ?, 1)",
-            (client_number, user_id, team_id, "read:players"),
-        )
-        assert row.lastrowid is not None
-        return row.lastrowid
+    grant = OAuthGrant(client_id=client_number, user_id=user_id, team_id=team_id, scopes="read:players", created_at=1)
+    async with db.transaction() as session:
+        session.add(grant)
+    assert grant.id is not None
+    return grant.id

@@ -92,6 +92,7 @@ class WholeHub:
         self._reference = Reference(self.table)
         self.owner = owner
         self.stranger = stranger
+        self.db: Database = self.services.players._db
         self._clients: list[httpx2.AsyncClient] = []
         self._address: str | None = None  # where it is served
 

@@ -18,7 +18,7 @@ A result implies an acknowledgement. A result that comes late is the truth and r
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -38,6 +38,9 @@ RESULTS = ("succeeded", "failed", "rejected", "cancelled")
 
 JOURNAL_LOST = "journal_lost"
 """Error code of a command that was acknowledged and then missing from the player's journal."""
+
+SUPERSEDED = "superseded"
+"""Error code of a command that was cancelled because what it was to set was set anew."""
 
 MOVES: dict[str, dict[str, str]] = {
     # move: {from: to}
@@ -141,7 +144,8 @@ class Spec:
     evidence          keys that the `detail` of a success must carry
     judge             whether they show what the success claims; None: nobody but the device can tell
     look_up           what the judge needs of the database
-    setting           its success becomes the player's desired setting, so that a reconnect does not undo it
+    setting           its success becomes the player's desired setting, so that a reconnect does not undo it; a younger
+                      wish about one of its settings makes it pointless
     """
 
     name: str
@@ -154,7 +158,18 @@ class Spec:
     aliases: tuple[str, ...] = ()
     judge: Judge | None = None
     look_up: Lookup | None = None
-    setting: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    setting: "Setting | None" = None
+
+
+class Setting:
+    """Desired settings as they follow from a payload: by name a key of the payload, or the value itself."""
+
+    def __init__(self, *, keys: Mapping[str, str] = {}, values: Mapping[str, Any] = {}) -> None:
+        self.names = frozenset({*keys, *values})
+        self._keys, self._values = keys, values
+
+    def __call__(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._values, **{name: payload[key] for name, key in self._keys.items()}}
 
 
 _CATALOGUE = (
@@ -167,15 +182,15 @@ _CATALOGUE = (
     Spec("take_screenshot", ScreenshotPayload, "safe", 30, 60, ("screenshot_id", "sha256", "source", "captured_at"),
          aliases=("screenshot",), judge=evidence.photographed, look_up="screenshot"),
     Spec("set_volume", VolumePayload, "idempotent", 300, 60, ("volume",), judge=evidence.volume_set,
-         setting=lambda payload: {"volume": payload["volume"]}),
+         setting=Setting(keys={"volume": "volume"})),
     Spec("set_display", DisplayPayload, "idempotent", 300, 60, ("on",), judge=evidence.display_set,
-         setting=lambda payload: {"display_on": payload["on"]}),
+         setting=Setting(keys={"display_on": "on"})),
     Spec("play", PlayPayload, "idempotent", 60, 60, ("current_content",), judge=evidence.plays, look_up="name"),
     Spec("identify", IdentifyPayload, "safe", 30, 60, ("shown",), judge=evidence.identified),
     Spec("lock", LockPayload, "idempotent", 86_400, 60, ("locked",), judge=evidence.locked,
-         setting=lambda payload: {"locked": True, "pin": payload["pin"]}),
+         setting=Setting(keys={"pin": "pin"}, values={"locked": True})),
     Spec("unlock", Nothing, "idempotent", 86_400, 60, ("locked",), judge=evidence.unlocked,
-         setting=lambda payload: {"locked": False, "pin": None}),
+         setting=Setting(values={"locked": False, "pin": None})),
     Spec("clear_cache", Nothing, "idempotent", 300, 60, ("bytes_freed",), judge=evidence.freed),
     Spec("collect_logs", LogsPayload, "safe", 120, 300, ("upload_id",), judge=evidence.collected, look_up="logs"),
     Spec("update_agent", UpdatePayload, "once", 3600, 1800, ("version_before", "version_after"), scope="admin",
@@ -183,6 +198,7 @@ _CATALOGUE = (
 )  # fmt: skip
 
 CATALOGUE: dict[str, Spec] = {spec.name: spec for spec in _CATALOGUE}
+SETTERS: tuple[str, ...] = tuple(spec.name for spec in _CATALOGUE if spec.setting is not None)
 ALIASES: dict[str, str] = {alias: spec.name for spec in _CATALOGUE for alias in spec.aliases}
 
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_-]{0,39}")
@@ -231,6 +247,12 @@ def check_payload(spec: Spec, payload: Mapping[str, Any] | None) -> dict[str, An
 def supersedes(spec: Spec) -> bool:
     """Whether a newer queued command of this kind makes older queued ones pointless."""
     return spec.delivery == "idempotent" and not spec.name.startswith("custom:")
+
+
+def setters_of(settings: Iterable[str]) -> frozenset[str]:
+    """The commands that set one of these settings."""
+    wanted = frozenset(settings)
+    return frozenset(name for name in SETTERS if (setting := CATALOGUE[name].setting) and setting.names & wanted)
 
 
 @dataclass(frozen=True, slots=True)

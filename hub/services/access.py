@@ -16,7 +16,7 @@ from hub.domain.errors import Forbidden, HubError, Invalid, NotFound, Unauthenti
 from hub.domain.events import Event
 from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND, is_due, now_ms, rfc3339, rfc3339_or_none
-from hub.store import events, oauth, people, players, teams
+from hub.store import events, oauth, pairing, people, players, teams
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.people import USES_KEPT, Place, Use
@@ -274,7 +274,12 @@ class Access:
                 granted = grantable(actor, scopes)
                 await _check_under(session, key, granted)
                 for one in (key, *(made := await teams.made_with(session, key.team_id, key_id=key_id))):
-                    one.scopes = " ".join(sorted(granted if one is key else granted & set(one.scopes.split())))
+                    had, one.scopes = (
+                        one.scopes,
+                        " ".join(sorted(granted if one is key else granted & set(one.scopes.split()))),
+                    )
+                    if set(had.split()) - set(one.scopes.split()):
+                        await pairing.void_of(session, credential=Credential("key", one.id or 0))
                     session.add(one)
                 for one in made:
                     await self._db.run(session, events.append(_event("key.updated", one, actor, face, now)))
@@ -294,13 +299,14 @@ class Access:
             secret = ids.new_secret(ids.API_KEY_PREFIX)
             key.prefix, key.digest = ids.visible_part(secret), ids.digest(secret)
             session.add(key)
+            await pairing.void_of(session, credential=Credential("key", key_id))
             await self._db.run(session, events.append(_event("key.rotated", key, actor, face, now)))
         self._revoked(actor, key_id)
         return describe_key(key) | {"key": secret}
 
     async def revoke_key(self, actor: Actor, key_id: int, *, face: str) -> int:
-        """The key is dead on return, and every token and key that came of it; answers how many keys were made with it.
-        Raises Forbidden, NotFound."""
+        """The key is dead on return, and every token, pairing code and key that came of it; answers how many keys were
+        made with it. Raises Forbidden, NotFound."""
         actor.require("admin")
         now = self._clock()
         async with self._db.transaction() as session:
@@ -308,6 +314,7 @@ class Access:
             key.revoked_at = now
             session.add(key)
             await teams.forget_uses(session, key_id)
+            await pairing.void_of(session, credential=Credential("key", key_id))
             await self._db.run(session, events.append(_event("key.revoked", key, actor, face, now)))
             made = await teams.made_with(session, actor.team_id, key_id=key_id)
             await revoke_made(self._db, session, made, now, actor=actor, face=face)

@@ -19,7 +19,7 @@ from hub.domain.times import DAY, MINUTE, SECOND, now_ms
 from hub.services.access import Access, Found
 from hub.services.oauth_clients import end_grant, grant_facts
 from hub.services.passwords import WAITING, Passwords, busy
-from hub.store import events, oauth, people, teams
+from hub.store import events, oauth, pairing, people, teams
 from hub.store.database import Database
 from hub.store.pairing import Spending, refund, spend
 from hub.store.statements import Unit
@@ -270,11 +270,13 @@ async def end_access(
     actor: Actor | None = None,
     face: str,
 ) -> None:
-    """The person's password is another one: end the logins (but one) and the OAuth grants that the old one opened.
+    """The person's password is another one: end the logins (but one), the OAuth grants and the pairing codes that the
+    old one opened.
     The caller says of the person that they changed, by which every node forgets what it remembers of them."""
     assert user.id is not None
     await people.end_logins(session, user.id, but=but_login)
     await people.forget_places(session, user.id)
+    await pairing.void_of(session, user_id=user.id)
     await oauth.drop_codes(session, user.id)
     for grant, client, _ in await oauth.grants(session, user.team_id, user_id=user.id):
         await end_grant(db, session, grant, now, actor=actor, face=face)

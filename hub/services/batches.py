@@ -1,6 +1,5 @@
 """One command to a group: members frozen at creation, paced, stopped after too many failures, or tried dry."""
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ from hub.domain import commands as rules
 from hub.domain import ids
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Replay
-from hub.domain.errors import HubError, Invalid, NotFound, Unavailable
+from hub.domain.errors import HubError, Invalid, NotFound
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.commands import Commands, Origin, new_row
@@ -128,12 +127,9 @@ class Batches:
             "commands": [{"player_id": row.player_id, "command_id": row.id} for row in rows],
             "skipped": skipped,
         }
-        try:
-            replay: Replay | None = await self._db.write(
-                store.create, batch, rows, spec, actor, now, idempotency, orjson.dumps(answer).decode(), self._quotas
-            )
-        except sqlite3.IntegrityError:
-            raise Unavailable("The group changed at the same moment.", code="moved", retry_after=1) from None
+        replay: Replay | None = await self._db.write(
+            store.create, batch, rows, spec, actor, now, idempotency, orjson.dumps(answer).decode(), self._quotas
+        )
         if replay is not None:
             return cast("dict[str, Any]", orjson.loads(replay.answer))
         if held:

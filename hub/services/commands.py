@@ -9,7 +9,7 @@ import orjson
 
 from hub.bus.base import Bus
 from hub.domain import commands as rules
-from hub.domain import ids
+from hub.domain import ids, masking
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Invalid, NotFound, Unavailable
@@ -66,8 +66,10 @@ class Commands:
         self._clock = clock
         self._steady = steady
         self._progress: dict[int, dict[str, dict[str, Any]]] = {}  # by player and command
+        self._secrets: dict[tuple[int, str], frozenset[str]] = {}  # that must not come back in a note, by the same
         self._asked: dict[tuple[int, str], dict[str, Any]] = {}  # whose rows are being read
         self._ended: dict[tuple[int, str], None] = {}
+        bus.subscribe(("settled", None), self.settled)
 
     async def send(
         self,
@@ -189,7 +191,9 @@ class Commands:
     async def progress(self, player_id: int, command_id: str, percent: int | None, note: str | None) -> None:
         """How far a command is, in the words of this player: a latest value, kept in memory and lost with it. Told only
         if the command is the player's own, and only until it ends; the first word on each is held against its row."""
-        own, progress = (player_id, command_id), {"percent": percent, "note": note}
+        own = (player_id, command_id)
+        progress: dict[str, Any] = {"percent": percent, "note": note}
+        secrets = self._secrets.get(own, frozenset())
         if own in self._ended:
             return
         if command_id not in self._progress.get(player_id, ()):
@@ -199,35 +203,48 @@ class Commands:
                 return
             try:
                 async with self._db.session() as session:
-                    runs = await store.runs(session, player_id, command_id)
+                    payload = await store.running(session, player_id, command_id)
             finally:
                 progress = self._asked.pop(own)  # the latest word: more may have come meanwhile
-            if not runs:
+            if payload is None:
                 self._note_end(own)
-            if own in self._ended:
+            if payload is None or own in self._ended:
                 return
+            if secrets := masking.secrets_in(orjson.loads(payload)):
+                self._secrets[own] = secrets
+        if progress["note"] is not None:
+            progress["note"] = masking.masked_text(progress["note"], secrets)
         of_player = self._progress.setdefault(player_id, {})
         of_player.pop(command_id, None)
         if len(of_player) >= PROGRESS_LIMIT:
-            del of_player[next(iter(of_player))]  # the one that was quiet for longest
+            quiet = next(iter(of_player))  # for longest
+            del of_player[quiet]
+            self._secrets.pop((player_id, quiet), None)
         of_player[command_id] = progress
         self._bus.publish(("progress", command_id), {"command_id": command_id, "player_id": player_id} | progress)
 
     async def record(self, player_id: int, outcome: Outcome) -> None:
         """The player's word on a command, durable on return. A result that settles nothing any more is fine: the
         player repeats what it was not thanked for."""
-        row: Row | None = await self._db.write(store.record, player_id, outcome, self._clock(), key=player_id)
-        if row is not None:
+        recorded: tuple[Row, bool] | None = await self._db.write(
+            store.record, player_id, outcome, self._clock(), key=player_id
+        )
+        if recorded is not None:
+            row, strays = recorded
             self.settled(row)
+            if strays:
+                self._bus.publish(("player", player_id), "settings")
 
     async def reconcile(
         self, player_id: int, epoch: int, *, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str]
     ) -> None:
         """Apply the comparison, for the connection of this epoch."""
-        await self._db.write(store.reconcile, player_id, epoch, requeue, acked, lost, self._clock(), key=player_id)
-        for command_id in lost:
-            self._note_end((player_id, command_id))
-        for command_id in (*acked, *lost):
+        over: list[Row] = await self._db.write(
+            store.reconcile, player_id, epoch, requeue, acked, lost, self._clock(), key=player_id
+        )
+        for row in over:
+            self.settled(row)
+        for command_id in acked:
             self._bus.publish(("command", command_id))
 
     def _story(self, row: Command) -> dict[str, Any]:
@@ -270,6 +287,7 @@ class Commands:
             of_player.pop(command_id, None)
             if not of_player:
                 del self._progress[player_id]
+        self._secrets.pop(own, None)
         self._ended.pop(own, None)
         if len(self._ended) >= ENDED_LIMIT:
             del self._ended[next(iter(self._ended))]
@@ -319,17 +337,17 @@ def new_row(
 
 
 def describe(row: Command) -> dict[str, Any]:
-    """A command as the API tells it. A PIN is a secret and not told."""
+    """A command as the API tells it. A PIN is a secret and not told, in nobody's words."""
     payload = orjson.loads(row.payload)
-    if "pin" in payload:
-        payload["pin"] = "****"
-    error = {"code": row.error_code, "message": row.error_message} if row.error_code else None
+    secrets = masking.secrets_in(payload)
+    message = None if row.error_message is None else masking.masked_text(row.error_message, secrets)
+    error = {"code": row.error_code, "message": message} if row.error_code else None
     return {
         "id": row.id,
         "player_id": row.player_id,
         "batch_id": row.batch_id,
         "command": row.command,
-        "payload": payload,
+        "payload": masking.masked(payload),
         "status": row.state,
         "created_at": rfc3339(row.created_at),
         "expires_at": rfc3339_or_none(row.expires_at),
@@ -338,7 +356,7 @@ def describe(row: Command) -> dict[str, Any]:
         "started_at": rfc3339_or_none(row.started_at),
         "finished_at": rfc3339_or_none(row.finished_at),
         "cancel_requested_at": rfc3339_or_none(row.cancel_requested_at),
-        "detail": orjson.loads(row.detail) if row.detail else None,
+        "detail": masking.masked(orjson.loads(row.detail), secrets) if row.detail else None,
         "error": error,
         "late": row.late,
         "superseded_by": row.superseded_by,

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.bus.base import Bus
 from hub.domain import ids
-from hub.domain.access import Actor, require_over
+from hub.domain.access import ROLES, Actor, require_over
 from hub.domain.errors import Conflict, Forbidden, Invalid
 from hub.domain.playback import checked_zone_name
 from hub.domain.quotas import Quotas
@@ -26,7 +26,7 @@ from hub.services.accounts import (
 from hub.services.changes import Change, change, check_version
 from hub.store import people, teams
 from hub.store.database import Database
-from hub.store.pairing import Spending, refund, spend
+from hub.store.pairing import Spending, refund, spend, void_of
 from hub.store.tables import User
 
 
@@ -95,8 +95,9 @@ class Members:
         """Change `name`, `role`, `locked`, `password`, or `reset_password` (to one that is in the answer, this once).
 
         Keys and logins of the person hold what the new role gives from now on; a locked person's are dead while the
-        lock lasts. A new password ends the person's logins and what they allowed to programs; one's own is changed by
-        `change_me`. Raises Forbidden, NotFound, Conflict (the last owner), PreconditionFailed.
+        lock lasts. Pairing codes that they opened are void with a lock or a lesser role. A new password ends the
+        person's logins and what they allowed to programs; one's own is changed by `change_me`. Raises Forbidden,
+        NotFound, Conflict (the last owner), PreconditionFailed.
         """
         actor.require("admin")
         if changes.keys() & {"role", "password", "reset_password"}:
@@ -112,10 +113,13 @@ class Members:
             if changes.get("role", user.role) != user.role:
                 require_over(actor, changes["role"])
                 await _keep_an_owner(made.session, user)
+                if ROLES[user.role] - ROLES[changes["role"]]:
+                    await void_of(made.session, user_id=user_id)
                 user.role = changes["role"]
             if "locked" in changes and changes["locked"] != (user.locked_at is not None):
                 if changes["locked"]:
                     await _keep_an_owner(made.session, user)
+                    await void_of(made.session, user_id=user_id)
                 user.locked_at = made.now if changes["locked"] else None
             if password_hash is not None:
                 user.password_hash = password_hash
@@ -126,8 +130,8 @@ class Members:
         return _describe(user) | ({"password": password} if changes.get("reset_password") else {})
 
     async def delete(self, actor: Actor, user_id: int, *, face: str) -> None:
-        """The person is gone, and every key and login of theirs is dead. Raises Forbidden, NotFound, Conflict (the last
-        owner)."""
+        """The person is gone; every key, login and open pairing code of theirs is dead. Raises Forbidden, NotFound,
+        Conflict (the last owner)."""
         actor.require("admin")
         async with self._change(actor, face) as made:
             user = await people.user(made.session, actor.team_id, user_id)
@@ -137,6 +141,7 @@ class Members:
                 key.revoked_at = made.now
                 made.session.add(key)
                 await made.say("key.revoked", **key_facts(key))
+            await void_of(made.session, user_id=user_id)
             await made.session.flush()
             await made.session.delete(user)
             await made.say("member.deleted", **person(user))

@@ -96,6 +96,7 @@ class OAuthClients:
             client = await store.client(made.session, actor.team_id, number)
             ended = [grant for grant, _, _ in await store.grants(made.session, actor.team_id, client_id=number)]
             for grant in ended:  # an event each: other nodes hear by them which tokens to forget
+                await store.end(made.session, grant, made.now)
                 await made.say("grant.revoked", **grant_facts(grant, client), reason="client_deleted")
                 await end_grant(self._db, made.session, grant, made.now, actor=actor, face=face)
             await made.say("client.deleted", **_named(client))

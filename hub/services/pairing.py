@@ -21,7 +21,7 @@ from hub.store import events, players, polling, presence
 from hub.store import pairing as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
-from hub.store.pairing import Paired, Spending
+from hub.store.pairing import By, Paired, Spending
 from hub.store.tables import Pairing, Player, PollingDevice
 
 CODE_ATTEMPTS = 5  # user codes tried; with every code open that may be, one in 40,000 is taken
@@ -176,11 +176,11 @@ class PairingService:
 
     async def invite(self, actor: Actor, player_id: int, *, scope: str = "admin") -> dict[str, Any]:
         """A code with which one device becomes this player, whoever brings it within a day: {"code", "expires_at"}. An
-        earlier one is void then. `scope`: as for `Players.create`. Raises Forbidden, NotFound, Unavailable.
+        earlier one is void then, and this one with a quarantine of the player, a new token of it or the end of its
+        token, and when the actor may not give it any more. `scope`: as for `Players.create`. Raises Forbidden,
+        NotFound, Unavailable.
         """
         actor.require(scope)
-        async with self._db.session() as session:
-            await players.get(session, actor.team_id, player_id)
         now = self._clock()
         new = Pairing(
             device_digest=ids.digest(ids.device_code()),  # nobody has this one: the device gets its own
@@ -191,10 +191,11 @@ class PairingService:
             interval_s=rules.INTERVAL_S,
             state="invited",
             player_id=player_id,
+            **By.of(actor)._asdict(),
         )
         codes = [self._new_invitation() for _ in range(CODE_ATTEMPTS)]
         digests = [ids.digest(rules.read_code(code)) for code in codes]
-        number: int = await self._db.write(store.invite, new, digests)
+        number: int = await self._db.write(store.invite, new, actor.team_id, digests)
         return {"code": codes[number], "expires_at": rfc3339(new.expires_at)}
 
     async def inspect(self, actor: Actor, user_code: str) -> dict[str, Any]:
@@ -229,7 +230,7 @@ class PairingService:
             else:
                 player = await players.get(session, actor.team_id, player_id)
                 event = player_event("player.updated", player, actor, face, now, changed=["device"])
-            if not await self._db.run(session, store.decide(found.id or 0, "approved", player.id, now)):
+            if not await self._db.run(session, store.decide(found.id or 0, "approved", player.id, By.of(actor), now)):
                 raise _decided()
             await self._db.run(session, events.append(event))
         self._bus.publish(("events", actor.team_id))
@@ -243,7 +244,7 @@ class PairingService:
         if isinstance(found, PollingDevice):
             refused = await self._db.write(polling.refuse, found.player_id, key="polling")
         else:
-            refused = await self._db.write(store.decide, found.id, "denied", None, self._clock())
+            refused = await self._db.write(store.decide, found.id, "denied", None, By.of(actor), self._clock())
         if not refused:
             raise _decided()
         if isinstance(found, Pairing):

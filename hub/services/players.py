@@ -7,7 +7,7 @@ import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.bus.base import Bus
-from hub.domain import ids, wording
+from hub.domain import ids, masking, wording
 from hub.domain import presence as rules
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound, PreconditionFailed
@@ -19,7 +19,7 @@ from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
-from hub.store import events, presence
+from hub.store import commands, events, pairing, presence, wishes
 from hub.store import players as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -27,6 +27,7 @@ from hub.store.layouts import layout_of
 from hub.store.ownership import of_team
 from hub.store.players import Found
 from hub.store.schedules import forget_target
+from hub.store.statements import Row
 from hub.store.tables import Layout, Location, Player, PlayerGroup, Screenshot
 from hub.store.tables import Session as SessionRow
 from hub.store.teams import touch_content
@@ -115,6 +116,7 @@ class Players:
         """
         actor.require("write:players")
         now = now_ms()
+        over: list[Row] = []
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
             if version is not None and version != player.version:
@@ -131,6 +133,8 @@ class Players:
             if lifted:
                 player.quarantined_at = player.quarantine_reason = player.quarantined_by = None
                 await self._db.run(session, presence.trust(player_id))
+            if changes.get("quarantined"):  # once more, perhaps: codes that were opened since are not meant either
+                await self._db.run(session, pairing.void(player_id))
             if "group_ids" in changes:
                 await self._join_groups(session, actor, player_id, changes["group_ids"])
             for name, table in (("location_id", Location), ("layout_id", Layout)):
@@ -140,7 +144,8 @@ class Players:
             if "timezone" in changes:
                 player.timezone = None if changes["timezone"] is None else checked_zone_name(changes["timezone"])
             if "settings" in changes:
-                player.settings = _desired(player, changes["settings"])
+                settings = _wish(player, changes["settings"])
+                over = await self._db.run(session, commands.overrule(player_id, settings, now))
             shown = bool(changes.keys() & SHOWN)
             if shown:
                 await touch_content(session, actor.team_id)
@@ -158,6 +163,7 @@ class Players:
             self._bus.publish(("player", player_id), "quarantined")
         if changes.keys() & {"settings", "name"}:
             self._bus.publish(("player", player_id), "settings")
+        self._tell_over(over)
         if lifted:
             self._bus.publish(("trusted", player_id), player_id)
         if shown:
@@ -178,7 +184,7 @@ class Players:
         self._bus.publish(("events", actor.team_id))
 
     async def issue_token(self, actor: Actor, player_id: int, *, face: str) -> str:
-        """A new token for the player, shown this once; the old one is dead and its connection closed.
+        """A new token for the player, shown this once; the old one is dead, its connection closed, its codes void.
 
         Raises Forbidden, NotFound.
         """
@@ -189,6 +195,7 @@ class Players:
             player = await store.get(session, actor.team_id, player_id)
             give_token(player, secret, now)
             session.add(player)
+            await self._db.run(session, pairing.void(player_id))
             await self._db.run(session, presence.trust(player_id))
             await self._db.run(session, events.append(player_event("token.issued", player, actor, face, now)))
         self._bus.publish(("player", player_id), "revoked")
@@ -196,13 +203,14 @@ class Players:
         return secret
 
     async def revoke_token(self, actor: Actor, player_id: int, *, face: str) -> None:
-        """The player's token is dead and its connection closed. Raises Forbidden, NotFound."""
+        """The player's token is dead, its connection closed, its codes void. Raises Forbidden, NotFound."""
         actor.require("admin")
         now = now_ms()
         async with self._db.transaction() as session:
             player = await store.get(session, actor.team_id, player_id)
             player.token_digest = player.token_prefix = player.token_issued_at = None
             session.add(player)
+            await self._db.run(session, pairing.void(player_id))
             await self._db.run(session, events.append(player_event("token.revoked", player, actor, face, now)))
         self._bus.publish(("player", player_id), "revoked")
         self._bus.publish(("events", actor.team_id))
@@ -258,6 +266,7 @@ class Players:
         """
         actor.require("write:players")
         now = now_ms()
+        over: list[Row] = []
         async with self._db.transaction() as session:
             group = await store.group(session, actor.team_id, group_id)
             if version is not None and version != group.version:
@@ -271,9 +280,11 @@ class Players:
                 await self._fill_group(session, actor, group, changes["player_ids"])
             told = await store.members(session, group_id) if "settings" in changes else []
             for player in await store.some(session, told):
-                player.settings = _desired(player, changes["settings"])
+                _wish(player, changes["settings"])
                 player.version += 1
                 player.updated_at = now
+            if told:
+                over = await self._db.run(session, commands.overrule_in_group(group_id, _set(changes["settings"]), now))
             await touch_content(session, actor.team_id)
             group.version += 1
             session.add(group)
@@ -281,6 +292,7 @@ class Players:
             await self._db.run(session, events.append(_group_event("group.updated", group, actor, face, now)))
         for player_id in told:
             self._bus.publish(("player", player_id), "settings")
+        self._tell_over(over)
         self._bus.publish(("events", actor.team_id))
         self._bus.publish(("content", actor.team_id))
         return await self._group_detail(actor, group_id)
@@ -300,19 +312,22 @@ class Players:
 
     # ------------------------------------------------------------------------------------------------------------------
 
+    def _tell_over(self, commands: Sequence[Row]) -> None:
+        for row in commands:
+            self._bus.publish(("settled", row["id"]), row)
+
     async def _detail(self, actor: Actor, player_id: int) -> dict[str, Any]:
         heard = self._presence.heard(player_id)
         async with self._db.session() as session:
-            player = await store.get(session, actor.team_id, player_id)
-            found = await store.find(session, actor.team_id, player_id=player_id)
+            found = await store.one(session, actor.team_id, player_id)
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
-            layout = await layout_of(session, player, found[0].group_ids)
-            link = await session.get(SessionRow, found[0].presence.session_id or "")
-        detail = _describe_detail(player, found[0], heard, screenshot, layout)
-        detail["presence"] = self._facts(found[0], heard, link, detail["connected"])
+            layout = await layout_of(session, found.player, found.group_ids)
+            link = await session.get(SessionRow, found.presence.session_id or "")
+        detail = _describe_detail(found.player, found, heard, screenshot, layout)
+        detail["presence"] = self._facts(found, heard, link, detail["connected"])
         if self._programs is not None:
             detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
-        return self._describe(found[0]) | detail | {"suspect": self._presence.is_suspect(player_id)}
+        return self._describe(found) | detail | {"suspect": self._presence.is_suspect(player_id)}
 
     def _facts(self, found: Found, heard: Heard, link: SessionRow | None, connected: bool) -> dict[str, Any]:
         """Presence as three facts, each with its time: none of them follows from another."""
@@ -391,6 +406,7 @@ def _describe_detail(
     player: Player, found: Found, heard: Heard, screenshot: Screenshot | None, layout: Layout | None
 ) -> dict[str, Any]:
     settings = orjson.loads(player.settings)
+    secrets = masking.secrets_in(settings)
     settings.pop("pin", None)
     status = found.status
     telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
@@ -418,8 +434,8 @@ def _describe_detail(
         "player": {"kind": player.player_kind, "version": player.player_version} if player.player_kind else None,
         "capabilities": orjson.loads(player.capabilities) if player.capabilities else None,
         "settings": settings,
-        "reported": reported,
-        "settings_failed": failed,
+        "reported": masking.masked(reported, secrets),
+        "settings_failed": masking.masked(failed, secrets),
         "telemetry": telemetry,
         "telemetry_at": rfc3339_or_none(status.telemetry_at),
         "connection_address": address,
@@ -430,10 +446,19 @@ def _describe_detail(
     }
 
 
-def _desired(player: Player, settings: Mapping[str, Any]) -> str:
-    """The settings that the player should have, with these changed; a pin is that of the lock."""
-    unlocked = {"pin": None} if settings.get("locked") is False else {}
-    return orjson.dumps(orjson.loads(player.settings) | dict(settings) | unlocked).decode()
+def _wish(player: Player, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the player wished to have these settings, younger than all that was asked for before. Answers what is set
+    by it."""
+    changes = _set(settings)
+    player.settings = orjson.dumps(orjson.loads(player.settings) | changes).decode()
+    player.wishes += 1
+    player.wished = wishes.marked(player.wished, changes, player.wishes)
+    return changes
+
+
+def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change of these settings sets: a pin is that of the lock."""
+    return dict(settings) | ({"pin": None} if settings.get("locked") is False else {})
 
 
 def _fact(value: bool | None, since: int | None) -> dict[str, Any]:

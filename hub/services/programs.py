@@ -151,7 +151,7 @@ class Programs:
             raise Invalid.field("at", "must be a time of the last year or the next ten")
         async with self._db.session() as session:
             await players.get(session, actor.team_id, player_id)
-            status = (await players.find(session, actor.team_id, player_id=player_id))[0].status
+            status = (await players.one(session, actor.team_id, player_id)).status
         team, here = await self._worlds.of(actor.team_id, player_id)
         sky = self._worlds.sky(team, here)
         found = await self._worlds.turns().through(explaining(team.world, team.screens[player_id], at, sky))

@@ -1,7 +1,7 @@
 """Commands in the database. Every move is one conditional update, followed by its event in the same transaction; an
 update that changed no row is followed by nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,21 +10,22 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import commands as rules
-from hub.domain import evidence
+from hub.domain import evidence, masking
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable, sentence
 from hub.domain.events import Event
 from hub.domain.times import SECOND
-from hub.store import asked, events
-from hub.store.statements import Row, Statement, Unit, columns, insert_into
+from hub.store import asked, events, wishes
+from hub.store.failures import deleted_meanwhile
+from hub.store.statements import Row, Rows, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
 
 MAX_ID = 2**63 - 1
 MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
 
 _ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
-    sent_at, acked_at, error_code, cancel_requested_at, epoch"""
+    sent_at, acked_at, error_code, cancel_requested_at, epoch, wish"""
 
 UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
@@ -46,6 +47,17 @@ _SUPERSEDE = partial(f"""
     WHERE state = 'queued' AND id IN (
         SELECT id FROM command WHERE player_id = :player_id AND {UNFINISHED} AND command = :command)
     RETURNING {_ROW}""")
+_OVERRULE = Statement(f"""
+    UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
+           due_at = NULL, error_code = '{rules.SUPERSEDED}', error_message = 'What it was to set was set anew.'
+    WHERE id = :id AND state IN ('held', 'queued') RETURNING {_ROW}""")
+_SETTERS = "', '".join(rules.SETTERS)
+_WAITING = partial(f"""
+    SELECT id, command FROM command WHERE player_id = :player_id AND {UNFINISHED} AND command IN ('{_SETTERS}')
+        AND state IN ('held', 'queued') ORDER BY id""")
+_WAITING_IN_GROUP = partial(f"""
+    SELECT id, command FROM command WHERE player_id IN (SELECT player_id FROM group_member WHERE group_id = :group_id)
+        AND {UNFINISHED} AND command IN ('{_SETTERS}') AND state IN ('held', 'queued') ORDER BY id""")
 _KEEP_KEY = Statement("""
     INSERT INTO idempotency_key (team_id, key, request, status, answer, created_at)
     VALUES (:team_id, :key, :request, :status, :answer, :now) ON CONFLICT DO NOTHING RETURNING team_id""")
@@ -71,7 +83,8 @@ _FINISH = Statement(f"""
     WHERE id = :id AND version = :version RETURNING {_ROW}""")
 _REQUEUE = Statement("""
     UPDATE command SET state = 'queued', version = version + 1, node = NULL, epoch = NULL
-    WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch RETURNING id""")
+    WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch
+    RETURNING id, command, payload, wish""")
 _CALL_OFF = Statement(f"""
     UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL,
            cancel_requested_at = NULL
@@ -114,8 +127,6 @@ _ASSET = Statement("SELECT id FROM asset WHERE id = :id AND team_id = :team_id A
 _ITEM = Statement("""
     SELECT i.id FROM playlist_item i JOIN asset a ON a.id = i.asset_id
     WHERE i.playlist_id = :id AND a.team_id = :team_id AND a.name = :name LIMIT 1""")
-_SETTINGS = Statement("SELECT settings FROM player WHERE id = :player_id")
-_KEEP_SETTINGS = Statement("UPDATE player SET settings = :settings WHERE id = :player_id")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +155,7 @@ class Draft:
     address: str | None
     version: int = 1
     late: bool = False
+    wish: int | None = None
 
 
 _DRAFTED = tuple(field.name for field in fields(Draft))
@@ -215,8 +227,16 @@ def can(capabilities: str | None, name: str) -> bool:
 
 
 def queue(command: Draft, spec: rules.Spec, actor: Actor | None, now: int) -> Unit:
-    """Store the row and its event; older queued ones of the kind give way to it."""
-    if command.state == "queued" and rules.supersedes(spec):
+    """Store the row and its event; older queued ones of the kind give way to it, and what waits to set the same
+    settings. Raises Unavailable when the player is gone."""
+    if spec.setting is not None:
+        command.wish = yield from wishes.count(command.player_id)
+        if command.wish is None:
+            raise deleted_meanwhile()
+        if command.state == "queued":
+            waiting = yield _WAITING(player_id=command.player_id)
+            yield from _overrule(waiting, spec.setting.names, now, newer=command.id)
+    elif command.state == "queued" and rules.supersedes(spec):
         older = yield _SUPERSEDE(newer=command.id, player_id=command.player_id, command=command.command, now=now)
         for row in older:
             yield from events.append(finished(row, "cancelled", now, superseded_by=command.id))
@@ -224,6 +244,26 @@ def queue(command: Draft, spec: rules.Spec, actor: Actor | None, now: int) -> Un
     yield _INSERT(**values)
     if command.state == "queued":
         yield from events.append(event("command.queued", values, "queued", now, actor=actor, face=command.face))
+
+
+def overrule(player_id: int, settings: Iterable[str], now: int) -> Unit:
+    """Unit: these settings of the player are other ones now: what waits to set them is over. Answers the rows."""
+    return (yield from _overrule((yield _WAITING(player_id=player_id)), settings, now))
+
+
+def overrule_in_group(group_id: int, settings: Iterable[str], now: int) -> Unit:
+    """Unit: the same for all members of a group."""
+    return (yield from _overrule((yield _WAITING_IN_GROUP(group_id=group_id)), settings, now))
+
+
+def _overrule(waiting: Rows, settings: Iterable[str], now: int, newer: str | None = None) -> Unit:
+    pointless, over = rules.setters_of(settings), []
+    for one in waiting:
+        if one["command"] in pointless:
+            over += yield _OVERRULE(id=one["id"], newer=newer, now=now)
+    for row in over:
+        yield from events.append(finished(row, "cancelled", now, error=rules.SUPERSEDED, superseded_by=newer))
+    return over
 
 
 def claim(player_id: int, node: str, epoch: int, room: int, now: int) -> Unit:
@@ -247,8 +287,9 @@ def acknowledge(player_id: int, command_id: str, now: int) -> Unit:
 
 
 def record(player_id: int, outcome: Outcome, now: int) -> Unit:
-    """Unit: settle a command by the player's word. Answers the final row (a mapping), or None if it settled nothing:
-    unknown, or settled before."""
+    """Unit: settle a command by the player's word. Answers (the final row, whether the device may have other settings
+    than those that are wished for, since a younger wish is about them); None if it settled nothing: unknown, or settled
+    before."""
     found = yield _READ(id=outcome.id, player_id=player_id)
     if not found:
         return None
@@ -267,7 +308,10 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
             state, error_code, error_message = "failed", verdict.code, verdict.message
         elif verdict.unverified:
             detail = {**(detail or {}), evidence.UNVERIFIED: True}
-    kept = None if detail is None else orjson.dumps(detail).decode()
+    secrets = masking.secrets_in(payload)
+    if spec.setting is not None and spec.setting.names & masking.SECRET_NAMES:
+        secrets |= masking.secrets_in((yield from wishes.settings(player_id)))
+    kept = None if detail is None else orjson.dumps(masking.masked(detail, secrets)).decode()
     if kept is not None and len(kept.encode()) > rules.MAX_DETAIL_BYTES:
         kept = None
         if state == "succeeded":
@@ -283,17 +327,18 @@ def record(player_id: int, outcome: Outcome, now: int) -> Unit:
         finished_at=now,
         detail=kept,
         error_code=error_code,
-        error_message=error_message,
+        error_message=None if error_message is None else masking.masked_text(error_message, secrets),
         late=late,
     )
     if not rows:
         raise Unavailable("The command moved at the same moment.", code="moved", retry_after=1)
-    if state == "succeeded" and spec.setting is not None:
-        settings = orjson.loads((yield _SETTINGS(player_id=player_id))[0]["settings"])
-        settings.update(spec.setting(payload))
-        yield _KEEP_SETTINGS(player_id=player_id, settings=orjson.dumps(settings).decode())
+    strays = False
+    if spec.setting is not None and state == "succeeded":
+        strays = not (yield from wishes.follow(player_id, spec.setting(payload), row["wish"]))
+    elif spec.setting is not None and state == "failed":  # half done, perhaps
+        strays = yield from wishes.overruled(player_id, spec.setting(payload), row["wish"])
     yield from events.append(finished(rows[0], state, now, late=late, error=error_code))
-    return rows[0]
+    return rows[0], strays
 
 
 def _judge(spec: rules.Spec, payload: dict[str, Any], row: Row, outcome: Outcome, now: int) -> Unit:
@@ -335,19 +380,28 @@ def _named(payload: dict[str, Any]) -> tuple[Statement, int] | None:
 def reconcile(
     player_id: int, epoch: int, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str], now: int
 ) -> Unit:
-    """Unit: apply what the journal of a connecting player says of its unfinished commands."""
+    """Unit: apply what the journal of a connecting player says of its unfinished commands. Answers the rows that are
+    over."""
+    over: list[Row] = []
     for command_id in requeue:
         # What never arrived and is not wanted any more is over; everything else goes out again.
         called_off = yield _CALL_OFF(id=command_id, player_id=player_id, epoch=epoch, now=now)
         for row in called_off:
             yield from events.append(finished(row, "cancelled", now))
-        if not called_off:
-            yield _REQUEUE(id=command_id, player_id=player_id, epoch=epoch)
+        over += called_off
+        for row in (yield _REQUEUE(id=command_id, player_id=player_id, epoch=epoch)):
+            setting = rules.lookup(row["command"]).setting
+            if setting is not None:
+                changes = setting(orjson.loads(row["payload"]))
+                if (yield from wishes.overruled(player_id, changes, row["wish"])):
+                    over += yield from _overrule([row], setting.names, now)
     for command_id in acked:
         yield from acknowledge(player_id, command_id, now)
     for command_id in lost:
         for row in (yield _LOSE(id=command_id, player_id=player_id, epoch=epoch, now=now)):
             yield from events.append(finished(row, "failed", now, error=rules.JOURNAL_LOST))
+            over.append(row)
+    return over
 
 
 def reject_unsupported(player_id: int, capabilities: Sequence[str], now: int) -> Unit:
@@ -425,10 +479,10 @@ async def get(session: AsyncSession, team_id: int, command_id: str) -> Command |
     return (await session.exec(query)).first()
 
 
-async def runs(session: AsyncSession, player_id: int, command_id: str) -> bool:
-    """Whether the command is this player's and has not ended."""
-    query = select(Command.id).where(col(Command.id) == command_id, col(Command.player_id) == player_id)
-    return (await session.exec(query.where(col(Command.state).in_(rules.LIVE)))).first() is not None
+async def running(session: AsyncSession, player_id: int, command_id: str) -> str | None:
+    """The payload of the command, if it is this player's and has not ended."""
+    query = select(Command.payload).where(col(Command.id) == command_id, col(Command.player_id) == player_id)
+    return (await session.exec(query.where(col(Command.state).in_(rules.LIVE)))).first()
 
 
 async def listing(

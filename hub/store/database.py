@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain.errors import CannotStart, Unavailable
-from hub.store.failures import described, is_outage, warn
+from hub.store.failures import deleted_meanwhile, described, is_orphan, is_outage, warn
 from hub.store.postgres import CONNECT_S, connect, place_of, reach
 from hub.store.sole import FileSole, PostgresSole, Sole
 from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SqliteFile, uri_of
@@ -162,7 +162,8 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session for writing: committed at the end of the block, rolled back if it raises. IntegrityError passes."""
+        """A session for writing: committed at the end of the block, rolled back if it raises. IntegrityError passes,
+        but for what refers to a row that is gone: that is Unavailable."""
         async with (
             self._writer_errors(),
             self._writer.turn(),
@@ -196,7 +197,9 @@ class Database:
         """Whatever a driver can raise, in every way but the writer's own: see `failures`."""
         try:
             yield
-        except IntegrityError:
+        except IntegrityError as error:
+            if is_orphan(error):
+                raise deleted_meanwhile() from error
             raise
         except (Exception, asyncio.CancelledError) as error:
             if not is_outage(error):

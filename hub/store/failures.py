@@ -9,11 +9,14 @@ import time
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from hub.domain.errors import Unavailable
+
 log = logging.getLogger(__name__)
 
 AGAIN_S = 1.0  # between two lines on an outage: one says as much as the hundred callers that it hits at once
 
 _DRIVERS = frozenset({"asyncpg", "aiosqlite", "uvloop"})
+_ORPHAN = "23503"  # PostgreSQL's foreign_key_violation
 _FAULTS = frozenset({"22", "23", "42"})
 """Classes of PostgreSQL's error codes that speak against the statement: its data, a constraint, its words. All others
 are of the server and the way to it: connection, rolled back, read only, resources, an administrator, the system."""
@@ -42,6 +45,26 @@ def is_outage(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is not None and task.cancelling() == 0
     return isinstance(error, Exception) and not isinstance(error, ValueError) and _raised_in(error) in _DRIVERS
+
+
+def is_orphan(error: BaseException | None) -> bool:
+    """Whether a row was refused for what it refers to, which is not there: callers look before they store, so it was
+    deleted in between."""
+    if isinstance(error, DBAPIError):
+        return error.orig is not None and (is_orphan(error.orig) or is_orphan(error.orig.__cause__))
+    if isinstance(error, sqlite3.IntegrityError):
+        return error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+    return _sqlstate(error) == _ORPHAN
+
+
+def deleted_meanwhile() -> Unavailable:
+    """What the caller is told then: the same call again is told what is missing."""
+    return Unavailable("Something that this is about was deleted at the same moment.", code="moved", retry_after=1)
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    asyncpg = sys.modules.get("asyncpg")
+    return str(error.sqlstate) if asyncpg is not None and isinstance(error, asyncpg.PostgresError) else None
 
 
 def _raised_in(error: Exception) -> str | None:

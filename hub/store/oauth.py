@@ -7,7 +7,9 @@ from sqlalchemy import delete, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.domain.access import Credential
 from hub.domain.errors import NotFound
+from hub.store.pairing import void_of
 from hub.store.statements import Statement, Unit
 from hub.store.tables import OAuthClient, OAuthCode, OAuthGrant, OAuthToken, Team, User
 
@@ -102,11 +104,12 @@ async def ends_at(session: AsyncSession, grant_id: int) -> int | None:
 
 
 async def end(session: AsyncSession, found: OAuthGrant, now: int) -> None:
-    """The grant is over and its tokens are gone."""
+    """The grant is over; its tokens are gone, and pairing codes that were opened by it are void."""
     found.revoked_at = now
     session.add(found)
     await session.flush()
     await session.exec(delete(OAuthToken).where(col(OAuthToken.grant_id) == found.id))
+    await void_of(session, credential=Credential("grant", found.id or 0))
 
 
 async def drop_codes(session: AsyncSession, user_id: int) -> None:

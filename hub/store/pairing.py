@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from hub.domain import pairing as rules
-from hub.domain.errors import TooMany, Unavailable
+from hub.domain.access import Actor, Credential
+from hub.domain.errors import NotFound, TooMany, Unavailable
 from hub.domain.events import Event
 from hub.domain.pairing import Allowance
 from hub.domain.times import SECOND
@@ -43,9 +45,11 @@ _SHOWN_BY_POLLING = Statement("""
     SELECT player_id FROM polling_device
     WHERE pairing_code = :code AND team_id IS NULL AND code_expires_at > :now""")
 _DECIDE = Statement("""
-    UPDATE pairing SET state = :state, player_id = :player_id
+    UPDATE pairing SET state = :state, player_id = :player_id, user_id = :user_id, credential = :credential
     WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING id""")
 _TAKE_BACK = Statement("DELETE FROM pairing WHERE state = 'invited' AND player_id = :player_id")
+_PLAYER = Statement("SELECT id FROM player WHERE id = :player_id AND team_id = :team_id")
+_VOID = Statement("DELETE FROM pairing WHERE state IN ('invited', 'approved') AND player_id = :player_id")
 _ACCEPT = Statement("""
     UPDATE pairing SET state = 'approved', device_digest = :device_digest, hardware_id = :hardware_id, model = :model,
            address = :address, expires_at = :expires_at
@@ -85,6 +89,17 @@ class Spending(NamedTuple):
 
     name: str
     allowance: Allowance
+
+
+class By(NamedTuple):
+    """Who opened a code to a player, as it is kept."""
+
+    user_id: int | None
+    credential: str | None
+
+    @classmethod
+    def of(cls, actor: Actor) -> "By":
+        return cls(actor.user_id, _name(actor.credential))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +145,11 @@ def _insert(new: Pairing, user_digests: Sequence[str]) -> Unit:
     raise Unavailable("No free code was found.", code="no_free_code", retry_after=1)
 
 
-def invite(new: Pairing, user_digests: Sequence[str]) -> Unit:
-    """Unit: open a code that a device may bring to become this player; an earlier one of the player gives way to it.
-    Answers which of `user_digests` it got. Raises Unavailable."""
+def invite(new: Pairing, team_id: int, user_digests: Sequence[str]) -> Unit:
+    """Unit: open a code that a device may bring to become this player of the team; an earlier one of the player gives
+    way to it. Answers which of `user_digests` it got. Raises NotFound, Unavailable."""
+    if not (yield _PLAYER(player_id=new.player_id, team_id=team_id)):
+        raise NotFound
     yield _TAKE_BACK(player_id=new.player_id)
     return (yield from _insert(new, user_digests))
 
@@ -179,16 +196,32 @@ async def is_pending(session: AsyncSession, device_digest: str, now: int) -> boo
     return (await session.exec(query)).first() is not None
 
 
-def decide(pairing_id: int, state: str, player_id: int | None, now: int) -> Unit:
+def decide(pairing_id: int, state: str, player_id: int | None, by: By, now: int) -> Unit:
     """Unit: approve (with a player) or deny. Answers whether there was still something to decide."""
-    decided = yield _DECIDE(id=pairing_id, state=state, player_id=player_id, now=now)
+    decided = yield _DECIDE(id=pairing_id, state=state, player_id=player_id, now=now, **by._asdict())
     return bool(decided)
+
+
+def void(player_id: int) -> Unit:
+    """Unit: no code that was opened for this player until now gives its token to anybody."""
+    yield _VOID(player_id=player_id)
+
+
+async def void_of(session: AsyncSession, *, user_id: int | None = None, credential: Credential | None = None) -> None:
+    """What this person, or whoever held this credential, has opened for a device is void."""
+    of = col(Pairing.credential) == _name(credential) if credential else col(Pairing.user_id) == user_id
+    await session.exec(delete(Pairing).where(of, col(Pairing.state).in_(("invited", "approved"))))
+
+
+def _name(credential: Credential | None) -> str | None:
+    return None if credential is None else f"{credential.kind} {credential.id}"
 
 
 def redeem(device_digest: str, token_digest: str, token_prefix: str, now: int) -> Unit:
     """Unit: give the player of an approved code its new token, once. Answers `Paired`, or the refusal as a word.
 
-    The device starts afresh: what an earlier one could do, and why its token was quarantined, says nothing about it.
+    The device starts afresh: what an earlier one could do, and why its token was quarantined, says nothing about it. A
+    quarantine voids the codes of before it, so whoever approved this device knew of it.
     """
     redeemed = yield _REDEEM(device_digest=device_digest, now=now)
     if not redeemed:
@@ -216,6 +249,7 @@ def redeem(device_digest: str, token_digest: str, token_prefix: str, now: int) -
         hardware_id=device["hardware_id"],
         model=device["model"],
     )
+    yield from void(player_id)
     yield _NEW_DEVICE(player_id=player_id)
     player = players[0]
     data = {

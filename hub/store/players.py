@@ -94,6 +94,14 @@ async def find(
     ]
 
 
+async def one(session: AsyncSession, team_id: int, player_id: int) -> Found:
+    """The same of one player. Raises NotFound."""
+    found = await find(session, team_id, player_id=player_id)
+    if not found:  # deleted at this moment, perhaps: on PostgreSQL each question sees what is there by then
+        raise NotFound
+    return found[0]
+
+
 async def count(
     session: AsyncSession,
     team_id: int,

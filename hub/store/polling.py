@@ -14,7 +14,7 @@ from hub.domain import ids
 from hub.domain import polling as rules
 from hub.domain.errors import Forbidden, Invalid, TooMany, Unavailable
 from hub.domain.ratelimit import network
-from hub.store import events, presence
+from hub.store import events, presence, wishes
 from hub.store.commands import UNFINISHED, finished, partial
 from hub.store.pairing import Spending, check, spend
 from hub.store.statements import Row, Statement, Unit, columns
@@ -69,7 +69,7 @@ _HELD = Statement("SELECT held FROM polling_device WHERE player_id = :player_id"
 _KEEP_HELD = Statement("UPDATE polling_device SET held = :held WHERE player_id = :player_id")
 _FETCHED = Statement("UPDATE polling_device SET revision = :revision, held = :held WHERE player_id = :player_id")
 
-_COMMAND = "id, team_id, player_id, batch_id, command, payload, state"
+_COMMAND = "id, team_id, player_id, batch_id, command, payload, state, wish"
 _UNPROVED = Statement(f"""
     SELECT id, command, payload, detail FROM command
     WHERE player_id = :player_id AND id >= :first AND state = 'delivered'
@@ -85,9 +85,8 @@ _NOTE = Statement("UPDATE command SET detail = :detail WHERE id = :id")
 _PROVE = Statement(f"""
     UPDATE command SET state = 'succeeded', version = version + 1, finished_at = :now, detail = :detail
     WHERE id = :id AND player_id = :player_id AND state = 'delivered' RETURNING {_COMMAND}""")
-_SETTINGS = Statement("""
-    SELECT settings FROM player WHERE id = :player_id AND uuid IS NOT NULL AND token_digest IS NULL""")
-_KEEP_SETTINGS = Statement("UPDATE player SET settings = :settings WHERE id = :player_id")
+_POLLS = Statement("""
+    SELECT id FROM player WHERE id = :player_id AND uuid IS NOT NULL AND token_digest IS NULL""")
 
 
 def _reservation(sqlite: str) -> Statement:
@@ -322,16 +321,15 @@ def _first(now: int) -> str:
 def _desire(player_id: int, row: Row) -> Unit:
     spec = catalogue.lookup(row["command"])
     if spec.setting is not None:
-        yield from desire(player_id, spec.setting(orjson.loads(row["payload"])))
+        yield from wishes.follow(player_id, spec.setting(orjson.loads(row["payload"])), row["wish"])
 
 
 def desire(player_id: int, changes: Mapping[str, Any]) -> Unit:
     """Unit: change the settings that a polling player should have. Answers whether it is one that polls."""
-    found = yield _SETTINGS(player_id=player_id)
-    if not found:
+    if not (yield _POLLS(player_id=player_id)):
         return False
-    settings = orjson.loads(found[0]["settings"]) | dict(changes)
-    yield _KEEP_SETTINGS(player_id=player_id, settings=orjson.dumps(settings).decode())
+    number = yield from wishes.count(player_id)
+    yield from wishes.follow(player_id, changes, number)
     return True
 
 

@@ -8,13 +8,14 @@ import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from hub.domain import masking
 from hub.domain import presence as rules
 from hub.domain.errors import Forbidden, Unauthenticated, Unavailable
 from hub.domain.events import Event
 from hub.domain.presence import Change, Connected, Device, Graces, Presence, Reason
 from hub.domain.quotas import Quotas
 from hub.domain.times import DAY
-from hub.store import commands, daily, events
+from hub.store import commands, daily, events, pairing
 from hub.store.quotas import plan_of
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Player, PresenceRow, Session
@@ -99,6 +100,7 @@ def connect(
     change = rules.connect(before, node=node, hardware_id=device.hardware_id, now=now, replaces=replaces)
     if change.cloned:
         yield _QUARANTINE(player_id=player_id, now=now, reason="cloned")
+        yield from pairing.void(player_id)
         for kind in ("player.cloned", "player.quarantined"):
             yield from events.append(_event(row, kind, {"quarantined": True, "reason": "cloned"}, now))
         return Connected(player_id, row["team_id"], row["name"], session_id, before.epoch, {}, {}, (), quarantined=True)
@@ -213,6 +215,7 @@ def quarantine(player_id: int, reason: str, now: int) -> Unit:
     if not found or found[0]["quarantined_at"] is not None:
         return None
     yield _QUARANTINE(player_id=player_id, now=now, reason=reason)
+    yield from pairing.void(player_id)
     yield from events.append(_event(found[0], "player.quarantined", {"quarantined": True, "reason": reason}, now))
     return found[0]["team_id"]
 
@@ -247,7 +250,8 @@ def noticed(player_id: int, name: str, data: dict[str, Any], now: int, quotas: Q
         return Noticed(team_id, "beyond_team")
     yield from daily.add(daily.PLAYER_EVENTS, player_id, now)
     yield from daily.add(daily.TEAM_EVENTS, team_id, now)
-    yield from events.append(_event(found[0], name, {"detail": data}, now))
+    detail = masking.masked(data, masking.secrets_in(orjson.loads(found[0]["settings"])))
+    yield from events.append(_event(found[0], name, {"detail": detail}, now))
     return Noticed(team_id, "stored")
 
 

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from hub.domain.errors import HubError, Unavailable
-from hub.store.failures import is_outage, warn
+from hub.store.failures import deleted_meanwhile, is_orphan, is_outage, warn
 from hub.store.postgres import CONNECT_S, connect
 from hub.store.sole import PostgresSole
 from hub.store.sqlite import SqliteFile
@@ -71,6 +71,8 @@ class _Turn:
 
 def _told(error: BaseException) -> BaseException:
     """What a caller is told: the database's own failures are the hub's, everything else stays what it is."""
+    if is_orphan(error):
+        return deleted_meanwhile()
     if is_outage(error):
         return Unavailable(retry_after=1)
     return error
@@ -275,7 +277,7 @@ class SqliteWriter:
                 work.answer = stop.value
         except Exception as error:
             work.error = _told(error)
-            if work.error is not error:
+            if is_outage(error):
                 warn(error)
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction (disk full): so must the batch
@@ -381,13 +383,13 @@ class PostgresWriter:
     def _fail(self, works: list[_Work], error: BaseException) -> None:
         import asyncpg
 
-        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-            error = sqlite3.IntegrityError(str(error))  # one name for both databases
-        elif is_outage(error):
+        if is_outage(error):
             warn(error)
-            error = Unavailable(retry_after=1)
+        told = _told(error)
+        if isinstance(told, asyncpg.IntegrityConstraintViolationError):
+            told = sqlite3.IntegrityError(str(error))  # one name for both databases
         for work in works:
-            work.error = copy(error)  # each is raised in a place of its own
+            work.error = copy(told)  # each is raised in a place of its own
 
     async def _attempt(self, batch: list[_Work]) -> BaseException | None:
         """Run the batch in one transaction. Answers what went wrong, if anything; none of it is stored then. When there

@@ -121,7 +121,7 @@ async def test_no_request_is_answered_otherwise_than_the_document_says(tmp_path:
         hub.served() as url,
     ):
         owner = await hub.as_owner()
-        scene = await set_scene(hub, owner, tmp_path)
+        scene = await set_scene(hub, owner)
         await hub.connect(scene.player_id)
         token = await hub.services.players.issue_token(hub.owner, scene.player_id, face="signalbox")
         key = owner.headers["authorization"].removeprefix("Bearer ")

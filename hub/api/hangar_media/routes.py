@@ -19,7 +19,7 @@ ENTRIES = (
     Endpoint("GET", "/v1/screens", screens.list_screens, summary="List screens", scope="read:players", **SCREENS,
              query=bodies.Pages, answers={200: Many[a.Screen]}),
     Endpoint("POST", "/v1/screens", screens.create_screen, summary="Create a screen", scope=screens.SCOPE, **SCREENS,
-             body=bodies.NewScreen, answers={201: One[a.ScreenPairing]}),
+             body=bodies.NewScreen, answers={201: One[a.ScreenPairing]}, errors=(404,)),
     Endpoint("GET", SCREEN, screens.get_screen, summary="Get a screen", scope="read:players", **SCREENS,
              answers={200: One[a.Screen]}),
     Endpoint("PUT", SCREEN, screens.change_screen, summary="Change a screen", scope=screens.SCOPE, **SCREENS,

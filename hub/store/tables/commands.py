@@ -1,6 +1,6 @@
 """Commands, and the batches that carry one to many players."""
 
-from sqlalchemy import Column, ForeignKey, Index
+from sqlalchemy import BigInteger, Column, ForeignKey, Index
 from sqlmodel import Field, SQLModel
 
 from hub.store.tables import columns as c
@@ -29,7 +29,8 @@ class Batch(SQLModel, table=True):
 
 
 class Command(SQLModel, table=True):
-    """One row per player and command. `due_at` is the next instant at which time alone moves it."""
+    """One row per player and command. `due_at` is the next instant at which time alone moves it, `wish` the number of
+    what it asks for in the player's settings."""
 
     __tablename__ = "command"
     id: str = Field(primary_key=True)
@@ -57,6 +58,7 @@ class Command(SQLModel, table=True):
     cancel_requested_at: int | None = c.maybe_time()
     superseded_by: str | None = None
     late: bool = False
+    wish: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     actor_kind: str
     actor_id: int
     actor_name: str

@@ -1,6 +1,6 @@
 """Players, their groups, what is known of them, and how they came in."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from hub.store.tables import columns as c
@@ -19,7 +19,8 @@ class PlayerGroup(SQLModel, table=True):
 class Player(SQLModel, table=True):
     """A screen with its computer. `settings` is what it should have, `capabilities` what its last hello offered
     (null before the first hello: anything may be queued for it). `quarantined_by` is the name of a person or a key,
-    null for the hub itself. `uuid` is the name of one that polls, AdCast's way."""
+    null for the hub itself. `uuid` is the name of one that polls, AdCast's way. `wishes` counts what operators asked
+    for in its settings, `wished` is a JSON object: by setting the number of the wish that it is of."""
 
     __tablename__ = "player"
     id: int | None = c.key()
@@ -44,6 +45,8 @@ class Player(SQLModel, table=True):
     player_version: str | None = None
     capabilities: str | None = c.json(None)
     settings: str = c.json()
+    wishes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    wished: str = Field(default="{}", sa_column=Column(Text, nullable=False, server_default="{}"))
     uuid: str | None = Field(default=None, index=True)
     location_id: int | None = c.maybe_number(index=True)
     layout_id: int | None = c.maybe_number(index=True)
@@ -151,7 +154,8 @@ class Upload(SQLModel, table=True):
 
 
 class Pairing(SQLModel, table=True):
-    """A device authorization (RFC 8628) in progress. Codes are kept as SHA-256."""
+    """A device authorization (RFC 8628) in progress. Codes are kept as SHA-256. `user_id` and `credential` (`key 7`)
+    are of who invited or approved: what they have opened ends with them."""
 
     __tablename__ = "pairing"
     id: int | None = c.key()
@@ -167,6 +171,8 @@ class Pairing(SQLModel, table=True):
     polled_at: int | None = c.maybe_time()
     state: str = "pending"
     player_id: int | None = c.ref("player.id", nullable=True)
+    user_id: int | None = c.maybe_number()
+    credential: str | None = None
 
 
 class Location(SQLModel, table=True):

@@ -180,7 +180,7 @@ async def unpaced(tmp_path: Path) -> Any:
 
 async def test_nobody_gets_past_what_their_credential_allows(unpaced: WholeHub, tmp_path: Path) -> None:
     hub, owner = unpaced, await unpaced.as_owner()
-    scene = await set_scene(hub, owner, tmp_path)
+    scene = await set_scene(hub, owner)
     token = await hub.services.players.issue_token(hub.owner, scene.player_id, face="signalbox")
     theirs = await hub.services.players.create(hub.stranger, name="Elsewhere", face="signalbox")
     their_token = await hub.services.players.issue_token(hub.stranger, theirs["id"], face="signalbox")
@@ -233,7 +233,7 @@ async def test_the_owner_gets_through_every_route(unpaced: WholeHub, tmp_path: P
     hub, owner = unpaced, await unpaced.as_owner()
     order = {"GET": 0, "PATCH": 1, "PUT": 2, "POST": 3, "DELETE": 4}
     for turn, face in enumerate(({"own", "spot", "hangar"}, {"adcast"}, {"hangar_media"})):
-        scene = await set_scene(hub, owner, tmp_path, turn)
+        scene = await set_scene(hub, owner, turn)
         entries = [entry for entry in FOR_PEOPLE[::-1] if entry.owner in face and label(entry) not in FOR_LOGINS]
         # Of things that hold each other those are deleted first that stand later in the table, or deeper in a path.
         entries = sorted(entries, key=lambda entry: (order[entry.method], -entry.path.count("/")))
