@@ -29,8 +29,8 @@ MAX_CIRCLES: Final = 1_000  # of a message; each is measured against the team's 
 # Of locations with edges and circles, of a message: a few seconds of a core. With 20,000 locations a border of 10,000
 # points takes 150,000, a ring that goes to and fro over all of them 200 million.
 MAX_COMPARISONS: Final = 5_000_000
-# Messages that others refer to are waited for as long, in ms, from when they were sent; no warning comes so late that is
-# still of use. And how far a sender's clock may be ahead of ours.
+# Messages that others refer to are waited for as long, in ms, from when they were sent: no warning that is still of use
+# comes so late. And how far a sender's clock may be ahead of ours.
 LATEST: Final = 30 * DAY
 AHEAD: Final = DAY
 MAX_ID: Final = 200  # characters of identifier and sender

@@ -6,8 +6,8 @@ message is settled. A message that was cut off half-way goes on where it was whe
 
 An Update settles those that it is about with the first of its parts that is done, so that one that is refused leaves
 them as they are; what only clears, as a Cancel does, settles them before anything else. What it refers to need not have
-come yet: messages overtake each other on their way, and the late one is known when it comes. Each alert looks in its own
-transaction whether its message is settled: what is replaced raises nothing more, should it still be worked on (by
+come yet: messages overtake each other on their way, and the late one is known when it comes. Each alert looks in its
+own transaction whether its message is settled: what is replaced raises nothing more, should it still be worked on (by
 another process) or come again. In one process the messages of a team are worked on one after another.
 """
 

@@ -218,9 +218,7 @@ async def test_messages_may_come_in_any_order(stage: Stage) -> None:
 async def test_an_update_that_comes_after_the_next_one_leaves_that_standing(stage: Stage, named: list[str]) -> None:
     first = message(info())
     second = message(info(headline="Less"), identifier="u", sent=sent(5), msgType="Update", references=key())
-    third = message(
-        info(headline="Least"), identifier="v", sent=sent(10), msgType="Update", references=" ".join(named)
-    )
+    third = message(info(headline="Least"), identifier="v", sent=sent(10), msgType="Update", references=" ".join(named))
     for number, order in enumerate(permutations([first, second, third])):
         stage.owner = await team_owner(stage.db, f"team-{number}")
         for text in order:
@@ -229,7 +227,7 @@ async def test_an_update_that_comes_after_the_next_one_leaves_that_standing(stag
 
 
 async def test_what_is_waited_for_has_an_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In time, of the past and of the future, and in number, for each team; what was heard is remembered all the same."""
+    """In time, of the past and of the future, and in number, for each team; what was heard stays remembered."""
     await cancel_unheard(stage, at(stage, NOW + LATEST), key())
     await cancel_unheard(stage, at(stage, NOW - 2 * AHEAD), key())
     node = at(stage)

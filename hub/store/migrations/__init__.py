@@ -30,8 +30,8 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 def upgrade(connection: Connection, place: str) -> None:
-    """All missing migrations, oldest first, and then a look at the tables. Safe to call at every start. `place` names the
-    database. Raises CannotStart for a newer schema, and for one that is not what its revision says."""
+    """All missing migrations, oldest first, and then a look at the tables. Safe to call at every start. `place` names
+    the database. Raises CannotStart for a newer schema, and for one that is not what its revision says."""
     config = configuration(connection)
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     found = MigrationContext.configure(connection).get_current_heads()
