@@ -4,11 +4,12 @@ way on for assets that are addresses. Every face that lets somebody download an 
 import re
 from typing import Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hub.api import parameters
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
+from hub.api.streaming import send_file
 from hub.services.downloads import Download
 
 _RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})\s*)?-\s*(?:(\d{1,18})\s*)?", re.IGNORECASE)
@@ -47,7 +48,7 @@ async def send(call: Call, download: Download, *, cache_control: str = "private,
     status = 206 if span is not None else 200
     if call.scope["method"] == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(await download.open(start, end), status, headers)
+    return await send_file(call, download.team_id, await download.open(start, end), headers, status)
 
 
 def disposition(filename: str | None, mime: str) -> str:

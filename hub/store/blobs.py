@@ -25,8 +25,9 @@ from hub.store.private import close_to_others, identity, open_folder
 
 THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
 GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that the hub accepts
-PIECE = 262_144  # bytes of one step of `stream`: what a caller who does not read on keeps in memory. Of 64 KiB a file takes
-# three times as much processor time, and a bucket answers no sooner: each step takes it some 20 ms
+# Bytes of one step of `stream`: what a caller who does not read on keeps in memory. Of 64 KiB a file takes three times
+# as much processor time, and a bucket answers no sooner: each step takes it some 20 ms.
+PIECE = 262_144
 PARTS_AT_ONCE = 4  # of 5 MB each, of one file on its way into a bucket: within a request's time on a slow uplink
 PAGE = 1_000  # names a step of `pages`: what S3 lists at once
 READINESS = "readiness"
@@ -47,8 +48,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is served of a blob: `size` bytes in all, in pieces. `etag` names them (their SHA-256)."""
+    """What is served of a team's blob: `size` bytes in all, in pieces. `etag` names them (their SHA-256)."""
 
+    team_id: int
     mime: str
     size: int
     etag: str
