@@ -6,6 +6,7 @@ manifest names, files are asked for where the player is connected to.
 
 import errno
 import hashlib
+import re
 import threading
 from pathlib import Path
 from urllib.parse import quote
@@ -20,11 +21,13 @@ PIECE_BYTES = 64 * 1024
 
 
 class DownloadFault(Exception):
-    """It is not here; the text says why. `final`: asking again would not help."""
+    """It is not here; the text says why. `final`: asking again would not help. `again_s`: the hub has no room for it
+    now, nor for other files, and will be asked again in so many seconds."""
 
-    def __init__(self, message: str, *, final: bool = False) -> None:
+    def __init__(self, message: str, *, final: bool = False, again_s: int | None = None) -> None:
         super().__init__(message)
         self.final = final
+        self.again_s = again_s
 
 
 def fetch_asked(hub_url: str, token: str, command_id: str) -> bytes:
@@ -102,7 +105,9 @@ def _get(hub_url: str, path: str, token: str, headers: dict[str, str]) -> Get:
 def _expect(answer: Get, status: int) -> None:
     if answer.status != status:
         final = 400 <= answer.status < 500 and answer.status not in (408, 425, 429)
-        raise DownloadFault(f"the hub answered with HTTP status {answer.status}", final=final)
+        wait = answer.headers.get("retry-after", "") if answer.status in (429, 503) else ""
+        again_s = int(wait) if re.fullmatch("[0-9]{1,9}", wait) else None
+        raise DownloadFault(f"the hub answered with HTTP status {answer.status}", final=final, again_s=again_s)
 
 
 def _hash_of(part: Path, hasher: "hashlib._Hash") -> int:

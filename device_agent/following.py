@@ -3,6 +3,7 @@ goes on where it was."""
 
 import asyncio
 import logging
+import random
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -99,18 +100,23 @@ class Following:
             while True:
                 await self._woken.wait()
                 self._woken.clear()
+                asked_s = 0.0
                 try:
                     async with self._turn:
                         complete = await self._follow()
                 except (DownloadFault, ManifestFault, OSError) as fault:
                     log.warning("%s", fault)
                     complete = False
+                    if isinstance(fault, DownloadFault) and fault.again_s is not None:
+                        # Not all players of a fleet at the same moment.
+                        asked_s = min(fault.again_s, LONGEST_AGAIN_S) * random.uniform(1, 2)
                 except Exception:  # must not take the commands down with it
                     log.exception("a defect of the agent")
                     complete = False
                 if complete:
                     again_s = AGAIN_S
                 else:
+                    await self._sleep(asked_s)  # whatever else there is to look at: nothing would come
                     await self._pause(again_s)
                     again_s = min(again_s * 2, LONGEST_AGAIN_S)
                     self._woken.set()
@@ -209,9 +215,12 @@ class Following:
     async def _prepare(self, program: Program | None) -> None:
         """The files of what plays now come before the change to it: nobody needs to see the gap."""
         if program is not None:
-            for item in program.at(self._now())[0].items:
-                if item.asset.sha256:
-                    await self._have(item.asset)
+            try:
+                for item in program.at(self._now())[0].items:
+                    if item.asset.sha256:
+                        await self._have(item.asset)
+            except DownloadFault as fault:  # the hub is busy; a new program does not wait for its files
+                log.warning("%s", fault)
 
     def _adopt(self, program: Program | None) -> None:
         if program is None:
@@ -224,12 +233,15 @@ class Following:
         self._adopted()
 
     async def _have(self, asset: Asset) -> bool:
-        """Whether the asset's file is here now. A failure is told once."""
+        """Whether the asset's file is here now. A failure is told once. Raises DownloadFault when the hub has no room
+        for any file now, which is no failure."""
         if self.cache.find(asset) is not None:
             return True
         try:
             await self._download(asset)
         except DownloadFault as fault:
+            if fault.again_s is not None:
+                raise
             log.warning("asset %d (%s): %s", asset.id, asset.name, fault)
             if asset.id not in self._failed:
                 self._failed.add(asset.id)

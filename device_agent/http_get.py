@@ -13,6 +13,8 @@ from device_agent.wire import trust
 
 LINE_BYTES = 8192
 MOST_HEADERS = 100
+MOST_INTERIM = 8
+"""Answers before the answer, such as 103 (Early Hints)."""
 
 
 class NotHttp(OSError):
@@ -39,8 +41,7 @@ class Get:
             connection.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1"))
             self._connection = connection
             self._stream = connection.makefile("rb")
-            self.status = self._status()
-            self.headers = self._headers()
+            self.status, self.headers = self._head()
         except BaseException:
             connection.close()
             raise
@@ -78,6 +79,13 @@ class Get:
         self._stream.close()
         self._connection.close()
 
+    def _head(self) -> tuple[int, dict[str, str]]:
+        for _ in range(MOST_INTERIM + 1):
+            status, headers = self._status(), self._headers()
+            if not 100 <= status <= 199:
+                return status, headers
+        raise NotHttp("the answer does not come for all the interim ones")
+
     def _status(self) -> int:
         version, _, rest = self._line().partition(" ")
         if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
@@ -86,12 +94,13 @@ class Get:
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
-        while line := self._line():
-            name, _, value = line.partition(":")
+        for _ in range(MOST_HEADERS + 1):
+            line = self._line()
+            if not line:
+                return headers
+            name, _colon, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-            if len(headers) > MOST_HEADERS:
-                raise NotHttp("the answer has too many headers")
-        return headers
+        raise NotHttp("the answer has too many headers")
 
     def _line(self) -> str:
         line = self._stream.readline(LINE_BYTES)

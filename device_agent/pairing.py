@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 CLIENT_ID = "player"
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 TIMEOUT_S = 20.0
+ANSWER_S = 60.0  # for a whole answer, piece by piece: one that has no end is given up
 HELD_S = 15  # for the hub to hold a request until somebody decides; proxies and routers keep a silent one longer
 MAX_ANSWER_BYTES = 65_536
 SLOWER_S = 5.0  # what `slow_down` adds to the interval for good (RFC 8628, 3.5)
@@ -51,19 +52,15 @@ class Offer:
 
 async def post(url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
     """Status and JSON object of the answer to a form. Raises PairingFailed (`unreachable`)."""
-    connection = None
     try:
         parts = urlsplit(url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-        return await asyncio.to_thread(_post, connection, parts.path, form, headers or {})
+        return await _within(ANSWER_S, connection, parts.path, form, headers or {})
+    except TimeoutError:
+        raise PairingFailed("unreachable", f"{url}: no whole answer in time") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise PairingFailed("unreachable", f"{url}: {error}") from None
-    except asyncio.CancelledError:
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):  # the thread has closed it meanwhile
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # else it would read on, and be waited for
-        raise
 
 
 async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = post) -> Offer:
@@ -161,6 +158,22 @@ def _failure(status: int, answer: Mapping[str, Any]) -> PairingFailed:
     code = str(answer.get("error") or answer.get("code") or f"http_{status}")
     text = answer.get("error_description") or answer.get("message") or f"The hub answered with HTTP status {status}."
     return PairingFailed(code[:64], str(text)[:500])
+
+
+async def _within(
+    seconds: float,
+    connection: http.client.HTTPConnection,
+    path: str,
+    form: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> Answer:
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.to_thread(_post, connection, path, form, headers)
+    finally:
+        if connection.sock is not None:
+            with suppress(OSError):  # the thread has closed it meanwhile
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # else it would read on, and be waited for
 
 
 def _post(

@@ -58,6 +58,7 @@ from hub.services.mails import Mailer
 from hub.services.members import Members
 from hub.services.oauth import OAuth
 from hub.services.oauth_clients import OAuthClients
+from hub.services.outgoing import Outgoing
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.playlists import Playlists
@@ -251,8 +252,9 @@ async def running(
         streams = Places("event_streams", STREAMS, quotas)
         waits = Places("waiting_requests", WAITS, quotas)
         deliveries = delivery_places(quotas)
+        outgoing = Outgoing(db, quotas)
         operator_places = Places("operator_sockets", OPERATORS, quotas)
-        shared = (intake.places, uploads.places, streams, waits, deliveries, operator_places)
+        shared = (intake.places, uploads.places, streams, waits, deliveries, operator_places, outgoing.places)
         services = Services(
             access=access,
             accounts=accounts,
@@ -305,6 +307,7 @@ async def running(
             oauth_clients=OAuthClients(db, bus, quotas=quotas),
             content=content,
             downloads=downloads,
+            outgoing=outgoing,
             folders=Folders(db, bus, content, quotas=quotas),
             tickets=Tickets(
                 db,

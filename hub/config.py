@@ -410,6 +410,7 @@ class QuotaSettings(Group):
     plays_per_day: PlanLimits = _quota("plays_per_day")
     device_events_per_day: PlanLimits = _quota("device_events_per_day")
     uploads: PlanLimits = _quota("uploads")
+    downloads: PlanLimits = _quota("downloads")
     player_uploads: PlanLimits = _quota("player_uploads")
     operator_sockets: PlanLimits = _quota("operator_sockets")
     event_streams: PlanLimits = _quota("event_streams")

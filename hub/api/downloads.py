@@ -1,14 +1,20 @@
 """Files as HTTP hands them out: whole, in part (RFC 9110, one range), or not at all when the caller has them; and the
-way on for assets that are addresses. Every face that lets somebody download an asset answers with `send`."""
+way on for assets that are addresses. Every face that lets somebody download an asset answers with `send`.
+
+An address is whatever its team has written, so only programs are sent there. A browser that opens the link shows where
+it leads instead: else whoever has a team could lend the hub's name to any page.
+"""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 
 from hub.api import parameters
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
+from hub.api.streaming import send_file
 from hub.services.downloads import Download
 
 _RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})\s*)?-\s*(?:(\d{1,18})\s*)?", re.IGNORECASE)
@@ -21,9 +27,7 @@ _RUNS_SCRIPT: Final = frozenset({"image/svg+xml"})
 async def send(call: Call, download: Download, *, cache_control: str = "private, max-age=3600") -> Answer | Response:
     """200, 206, 302, 304 or 416. The bytes of an asset never change, so its ETag is their SHA-256."""
     if download.open is None:
-        return Response(
-            status_code=302, headers={"location": download.source_url or "", "cache-control": "private, no-store"}
-        )
+        return _elsewhere(call, download.source_url or "")
     tag = f'"{download.tag}"'
     headers = {"etag": tag, "accept-ranges": "bytes", "cache-control": cache_control}
     asked = call.request.headers
@@ -47,7 +51,21 @@ async def send(call: Call, download: Download, *, cache_control: str = "private,
     status = 206 if span is not None else 200
     if call.scope["method"] == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(await download.open(start, end), status, headers)
+    return await send_file(call, download.team_id, await download.open(start, end), headers, status)
+
+
+def _elsewhere(call: Call, address: str) -> Response:
+    headers = {"cache-control": "private, no-store", "referrer-policy": "no-referrer"}  # links hold what lets one in
+    if _is_opened(call.request.headers):
+        text = f"This content is not on this hub. Its address is:\n\n{address}\n"
+        return PlainTextResponse(text, 200, {**headers, "content-security-policy": _NO_SCRIPT})
+    return Response(status_code=302, headers={**headers, "location": address})
+
+
+def _is_opened(headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks in order to show the answer as a page, or in one; old ones say it by Accept alone."""
+    mode = headers.get("sec-fetch-mode")
+    return "text/html" in headers.get("accept", "").lower() if mode is None else mode.strip() == "navigate"
 
 
 def disposition(filename: str | None, mime: str) -> str:

@@ -19,7 +19,7 @@ from hub.domain.alerts import SEVERITIES
 from hub.domain.errors import Invalid
 from hub.domain.geo import Area, Effort, Point, TooIntricate, reached, unwrapped
 from hub.domain.text import cut, some_lines
-from hub.domain.times import parse, rfc3339
+from hub.domain.times import DAY, parse, rfc3339
 
 NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 MAX_DEPTH: Final = 32  # of elements; CAP needs five
@@ -29,6 +29,10 @@ MAX_CIRCLES: Final = 1_000  # of a message; each is measured against the team's 
 # Of locations with edges and circles, of a message: a few seconds of a core. With 20,000 locations a border of 10,000
 # points takes 150,000, a ring that goes to and fro over all of them 200 million.
 MAX_COMPARISONS: Final = 5_000_000
+# Messages that others refer to are waited for as long, in ms, from when they were sent: no warning that is still of use
+# comes so late. And how far a sender's clock may be ahead of ours.
+LATEST: Final = 30 * DAY
+AHEAD: Final = DAY
 MAX_ID: Final = 200  # characters of identifier and sender
 TITLE_CHARACTERS: Final = 100
 MESSAGE_CHARACTERS: Final = 1_000
@@ -88,6 +92,18 @@ def name_of(key: str) -> Name:
         return sender, identifier, parse(sent)
     except (ValueError, OverflowError):
         return sender, identifier, sent
+
+
+def may_come(name: Name, now: int) -> bool:
+    """Whether a message that has not come yet is still to be expected."""
+    sent = name[2]
+    return isinstance(sent, int) and now - LATEST <= sent <= now + AHEAD
+
+
+def is_later(key: str, other: str) -> bool:
+    """Whether the message was sent after the other one; not where one of the times is none."""
+    sent, before = name_of(key)[2], name_of(other)[2]
+    return isinstance(sent, int) and isinstance(before, int) and sent > before
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,10 @@ QUOTAS: Final[Mapping[str, Quota]] = {
     "uploads": Quota(
         "files on their way in", Limits(6, 8, 12, 16), "a place among 32, and a mebibyte of memory", passing=True
     ),
+    "downloads": Quota(
+        "files on their way out", Limits(200, 1_000, 10_000, 100_000),
+        "a place among 2,000, and 352 KiB of memory", passing=True,
+    ),
     "player_uploads": Quota(
         "bytes that players have begun to upload",
         Limits(128 * MIB, 256 * MIB, 512 * MIB, GIB),

@@ -5,8 +5,9 @@ comes: each alert keeps, in its own transaction, which part of which message it 
 message is settled. A message that was cut off half-way goes on where it was when it comes again.
 
 An Update settles those that it is about with the first of its parts that is done, so that one that is refused leaves
-them as they are; what only clears, as a Cancel does, settles them before anything else. Each alert looks in its own
-transaction whether its message is settled: what is replaced raises nothing more, should it still be worked on (by
+them as they are; what only clears, as a Cancel does, settles them before anything else. What it refers to need not have
+come yet: messages overtake each other on their way, and the late one is known when it comes. Each alert looks in its
+own transaction whether its message is settled: what is replaced raises nothing more, should it still be worked on (by
 another process) or come again. In one process the messages of a team are worked on one after another.
 """
 
@@ -67,6 +68,9 @@ class Cap:
             try:
                 return await self._do(actor, message, everyone, targets, language, face)
             except Replaced:
+                cleared = await self._overtaken(actor, message, face) if message.type == "Update" else []
+                if cleared:
+                    return {"result": "cleared", "alert": cleared[0], "alerts": cleared}
                 return await self._known(actor, message)
 
     async def _do(
@@ -92,8 +96,12 @@ class Cap:
             written = await store.spellings(session, actor.team_id, [message.key, *message.references])
         itself = cap.name_of(message.key)
         key = next(iter(written.get(itself, ())), message.key)
-        others = [one for one in message.references if cap.name_of(one) != itself]
-        references = [source for one in others for source in (one, *written.get(cap.name_of(one), ()))]
+        now = self._clock()
+        references = []
+        for one in message.references:
+            name = cap.name_of(one)
+            if name != itself and (name in written or cap.may_come(name, now)):
+                references += [one, *written.get(name, ())]
         return replace(message, key=key, references=tuple(dict.fromkeys(references)))
 
     async def _parts(self, actor: Actor, message: cap.Message, *, settle: bool) -> dict[SourcePart, int]:
@@ -111,8 +119,8 @@ class Cap:
             else:
                 await self._db.run(session, store.follow(actor.team_id, replaced, message.key))
             parts = await alert_store.by_source(session, actor.team_id, [message.key, *replaced])
-            if message.type == "Cancel" and all(part.source == message.key for part in parts):
-                raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
+        if message.type == "Cancel" and all(part.source == message.key for part in parts):
+            raise NotFound("Nothing is known of the messages that this one cancels.", code="unknown_reference")
         return parts
 
     async def _warnings(
@@ -240,6 +248,21 @@ class Cap:
             return await self._alerts.clear(actor, alert["id"], face=face, source=doing)
         except (IntegrityError, sqlite3.IntegrityError):  # by the same message before, or at once
             return await self._alerts.clear(actor, alert["id"], face=face)
+
+    async def _overtaken(self, actor: Actor, message: cap.Message, face: str) -> list[AlertView]:
+        """An Update that was cancelled or replaced before it came shows nothing, and yet what it refers to is over:
+        the alerts of that are cleared, except those that a later message has made its own."""
+        async with self._db.session() as session:
+            if await alert_store.by_source(session, actor.team_id, [message.key]):
+                return []  # it was worked on: whatever took its place has seen to its alerts
+            numbers = set((await alert_store.by_source(session, actor.team_id, message.references)).values())
+            held = await alert_store.sources_of(session, actor.team_id, numbers)
+        over = [number for number in sorted(numbers) if not any(cap.is_later(one, message.key) for one in held[number])]
+        standing = [one for one in await self._alerts.views(actor.team_id, over) if one["status"] != "over"]
+        cleared = [await self._alerts.clear(actor, alert["id"], face=face) for alert in standing]
+        async with self._db.transaction() as session:
+            await self._db.run(session, store.settle_all(actor.team_id, message.references, self._clock()))
+        return cleared
 
     async def _known(self, actor: Actor, message: cap.Message) -> dict[str, Any]:
         async with self._db.session() as session:

@@ -19,8 +19,9 @@ THUMBNAIL_MIME = "image/webp"
 @dataclass(frozen=True, slots=True)
 class Download:
     """What is behind an asset: a file (`open` gives the bytes from a start to before an end), or an address to go
-    to. `tag` names the bytes, for an ETag: their SHA-256."""
+    to. `tag` names the bytes, for an ETag: their SHA-256. `team_id` is whose it is."""
 
+    team_id: int
     type: str
     filename: str | None
     source_url: str | None
@@ -67,7 +68,7 @@ class Downloads:
             raise NotFound("This asset has no thumbnail.", code="no_thumbnail")
         blob = found.file.thumbnail
         size = (await self._blobs.head(blob)).size
-        return self._of(blob, found.asset.type, "thumbnail.webp", THUMBNAIL_MIME, size, f"{found.file.sha256}-small")
+        return self._of(found, blob, "thumbnail.webp", THUMBNAIL_MIME, size, f"{found.file.sha256}-small")
 
     def describe(self, found: Found, base_url: str = "") -> dict[str, Any]:
         """The description of an asset; see the class."""
@@ -115,16 +116,16 @@ class Downloads:
     def _download(self, found: Found) -> Download:
         asset, file = found.asset, found.file
         if file is None:
-            return Download(asset.type, None, asset.source_url)
+            return Download(asset.team_id, asset.type, None, asset.source_url)
 
         name = asset.filename or asset.name
-        return self._of(file.blob, asset.type, name, file.mime, file.size, file.sha256)
+        return self._of(found, file.blob, name, file.mime, file.size, file.sha256)
 
-    def _of(self, blob: str, type: str, filename: str, mime: str, size: int, tag: str) -> Download:
+    def _of(self, found: Found, blob: str, filename: str, mime: str, size: int, tag: str) -> Download:
         def read(start: int, end: int | None) -> Awaitable[AsyncIterator[bytes]]:
             return self._blobs.stream(blob, start, end)
 
-        return Download(type, filename, None, mime, size, tag, read)
+        return Download(found.asset.team_id, found.asset.type, filename, None, mime, size, tag, read)
 
 
 def _path(asset_id: int, what: str) -> str:

@@ -98,7 +98,8 @@ class Exports:
             if row.state == "failed":
                 raise Conflict(row.error, code="export_failed")
             if row.state == "ready" and row.blob is not None:
-                return Content("text/csv; charset=utf-8", row.size or 0, row.id, await self._blobs.stream(row.blob))
+                pieces = await self._blobs.stream(row.blob)
+                return Content(row.team_id, "text/csv; charset=utf-8", row.size or 0, row.id, pieces)
             if self._patience.over or asyncio.get_running_loop().time() >= deadline:
                 return None
             await asyncio.sleep(LOOK_S)

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pydantic import SecretStr
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 20  # mails over one connection
 TURN_S = 60.0  # for all of them; what is not sent by then is sent over another connection
+REPLY_LIMIT = 65_536  # bytes of one reply of the mail server, over all its lines
 LEASE_MARGIN_S = 60.0  # after that, until mail that its process did not settle is due again
 
 
@@ -133,6 +134,37 @@ def lease_ms(timeout_s: float) -> int:
     return int((TURN_S + timeout_s + LEASE_MARGIN_S) * SECOND)
 
 
+class _Lines:
+    """What the mail server says, so much of each reply."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = REPLY_LIMIT
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        self.left -= len(line)
+        if self.left < 0:
+            raise OSError(f"a reply has more than {REPLY_LIMIT:,} bytes")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Smtp(smtplib.SMTP):
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock is not None:
+            if self.file is None:
+                self.file = _Lines(self.sock.makefile("rb"))
+            self.file.left = REPLY_LIMIT
+        return super().getreply()
+
+
+class _SmtpTls(_Smtp, smtplib.SMTP_SSL):
+    pass
+
+
 class _Posting:
     """One conversation with the mail server, in a thread of its own."""
 
@@ -181,11 +213,11 @@ class _Posting:
         name = settings.sender.rpartition("@")[2]  # else it would look up its own, and wait for that
         tls = self._tls or ssl.create_default_context() if settings.security != "none" else None
         if settings.security == "tls":
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+            smtp: smtplib.SMTP = _SmtpTls(
                 settings.host, settings.port, local_hostname=name, timeout=settings.timeout_s, context=tls
             )
         else:
-            smtp = smtplib.SMTP(settings.host, settings.port, local_hostname=name, timeout=settings.timeout_s)
+            smtp = _Smtp(settings.host, settings.port, local_hostname=name, timeout=settings.timeout_s)
         self._smtp = smtp
         try:
             if self._aborted:

@@ -1,8 +1,10 @@
 """Calling addresses that users chose: the host is looked up here, every address is judged, and the connection goes to
 an address that was judged. What the name says a moment later has no influence; the certificate must still be the
-name's. No redirects, no proxies from the environment, no decompression, no more of the answer than is kept."""
+name's. No redirects, no proxies from the environment, no decompression, no more of the answer than is kept, and no more
+work for it than an honest one takes."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +20,10 @@ from hub.domain.hosts import Address, Network, parse_address
 from hub.domain.webhooks import refused
 
 ANSWER_LIMIT = 4_096  # bytes kept of an answer, for the delivery log
+PIECES = 64  # read of an answer's body at most: who sends it byte by byte is not listened to for long
+WIRE_LIMIT = 65_536  # bytes of a whole answer, whatever they are: status lines, headers, marks of chunks
+READ_BYTES = 4_096  # at one time: what is in them is worked through without a pause
+INTERIM_LIMIT = 8  # answers before the answer, such as 100 and 103: servers send one or two
 KEPT = 256  # connections that wait for the next delivery; to open one costs more than all the rest of a delivery
 KEPT_S = 2.0  # and how long: less than any server waits, since one that the far end has given up would cost an attempt
 CLOSING_TURNS = 3  # of the loop, in which connections that were closed, TLS and all, let go of their sockets
@@ -88,9 +94,11 @@ class Outbound:
                 found = {name.lower(): value for name, value in response.headers}
                 retry_after = found[b"retry-after"].decode("latin-1") if b"retry-after" in found else None
                 async with aclosing(response.aiter_stream()) as pieces:
+                    number = 0
                     async for piece in pieces:
                         kept += piece
-                        if len(kept) >= ANSWER_LIMIT:
+                        number += 1
+                        if len(kept) >= ANSWER_LIMIT or number == PIECES:
                             break
         except (OSError, *_FAILURES) as error:  # TimeoutError is an OSError
             if status is None:  # with a status the receiver has spoken; a body that breaks off changes nothing
@@ -102,9 +110,54 @@ class Outbound:
             return f"No answer within {self._timeout_s:g} s."
         if isinstance(error, httpcore2.ConnectError):
             return f"Could not connect: {error}."
+        if isinstance(error, TooMuch):
+            return str(error)
         if isinstance(error, httpcore2.ProtocolError):
             return f"The answer is not HTTP: {error}."
         return f"The connection broke before an answer: {error or type(error).__name__}."
+
+
+class TooMuch(httpcore2.RemoteProtocolError):
+    """The far end sends more than an answer takes; the text is a sentence."""
+
+
+class _Measured(httpcore2.AsyncNetworkStream):
+    """A stream of which only so much is read as an answer takes, from one request to the next."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._start()
+
+    def _start(self) -> None:
+        self._left = WIRE_LIMIT
+        self._interim = 0
+        self._tail = b"\n"
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._left <= 0:
+            raise TooMuch(f"The answer has not come within {WIRE_LIMIT:,} bytes.")
+        data = await self._stream.read(min(max_bytes, READ_BYTES, self._left), timeout)
+        self._left -= len(data)
+        self._interim += len(_INTERIM.findall(self._tail + data))
+        if self._interim > INTERIM_LIMIT:
+            raise TooMuch(f"More than {INTERIM_LIMIT} interim answers (100 to 199) came before the answer.")
+        self._tail = (self._tail + data)[-_INTERIM_BYTES + 1 :]  # one may come in two pieces
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._start()
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        return _Measured(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
 
 
 class _Judged(httpcore2.AsyncNetworkBackend):
@@ -130,7 +183,8 @@ class _Judged(httpcore2.AsyncNetworkBackend):
         reason: Exception | None = None
         for address in await self._addresses(host):
             try:
-                return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                stream = await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                return _Measured(stream)
             except httpcore2.ConnectError as error:
                 reason = error
         raise httpcore2.ConnectError(f"{host} port {port}: {reason}") from reason
@@ -156,6 +210,9 @@ class _Judged(httpcore2.AsyncNetworkBackend):
     def _judge(self, address: Address) -> str | None:
         return refused(address, self._allow_networks, plain=self._plain)
 
+
+_INTERIM = re.compile(rb"\nHTTP/1\.\d 1\d\d")  # how each begins, wherever it begins a line
+_INTERIM_BYTES = 13
 
 _FAILURES = (
     httpcore2.NetworkError,

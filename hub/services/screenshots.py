@@ -53,7 +53,7 @@ class Screenshots:
         signing.verify(self._secret, "GET", _path(screenshot_id), expires, signature, self._clock())
         async with self._db.session() as session:
             row = await store.screenshot(session, screenshot_id)
-        return Content(row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
+        return Content(row.team_id, row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
 
     def url_of(self, screenshot_id: int, base_url: str = "") -> str:
         """A link to the picture, good for an hour."""

@@ -24,6 +24,7 @@ from hub.services.locations import Locations
 from hub.services.members import Members
 from hub.services.oauth import OAuth
 from hub.services.oauth_clients import OAuthClients
+from hub.services.outgoing import Outgoing
 from hub.services.pairing import PairingService
 from hub.services.players import Players
 from hub.services.playlists import Playlists
@@ -70,6 +71,7 @@ class Services:
     oauth_clients: OAuthClients
     content: Content
     downloads: Downloads
+    outgoing: Outgoing
     folders: Folders
     tickets: Tickets
     playlists: Playlists

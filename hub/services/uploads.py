@@ -250,7 +250,7 @@ class Uploads:
         actor.require("write:players")
         async with self._db.session() as session:
             row = await store.upload(session, actor.team_id, upload_id)
-        return Content(row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
+        return Content(actor.team_id, row.mime, row.size, row.sha256, await self._blobs.stream(row.blob))
 
     async def sweep(self, now: int) -> None:
         """Remove unfinished uploads that nobody continued, pictures and logs past their time, and, once a day, blobs

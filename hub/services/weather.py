@@ -101,9 +101,10 @@ class Weather:
     async def _ask(self, client: httpx2.AsyncClient, at: Degrees) -> Any:
         url = self._url.replace("{latitude}", f"{at[0]:g}").replace("{longitude}", f"{at[1]:g}")
         body = bytearray()
-        async with client.stream("GET", url) as response:
+        # As it is on the wire: of a compressed answer a few bytes may be gigabytes.
+        async with client.stream("GET", url, headers={"accept-encoding": "identity"}) as response:
             response.raise_for_status()
-            async for piece in response.aiter_bytes():
+            async for piece in response.aiter_raw():
                 body += piece
                 if len(body) > ANSWER_LIMIT:
                     raise ValueError("the answer is too long")

@@ -1,6 +1,6 @@
 """Alerts, and which players they reach. Each change of state is one conditional update, so any node may try it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, or_
 from sqlmodel import col, select
@@ -60,6 +60,15 @@ async def by_source(session: AsyncSession, team_id: int, sources: Sequence[str])
     query = select(AlertPart).where(col(AlertPart.team_id) == team_id, col(AlertPart.source).in_(sources))
     rows = await session.exec(query.order_by(col(AlertPart.alert_id)))
     return {SourcePart(row.source, row.part): row.alert_id for row in rows}
+
+
+async def sources_of(session: AsyncSession, team_id: int, alert_ids: Iterable[int]) -> dict[int, list[str]]:
+    """By alert: the messages that it shows or showed a part of."""
+    query = select(AlertPart).where(col(AlertPart.team_id) == team_id, col(AlertPart.alert_id).in_(alert_ids))
+    sources: dict[int, list[str]] = {}
+    for row in await session.exec(query):
+        sources.setdefault(row.alert_id, []).append(row.source)
+    return sources
 
 
 async def due(session: AsyncSession, now: int) -> list[Alert]:

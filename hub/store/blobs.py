@@ -46,8 +46,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is served of a blob: `size` bytes in all, in pieces. `etag` names them (their SHA-256)."""
+    """What is served of a team's blob: `size` bytes in all, in pieces. `etag` names them (their SHA-256)."""
 
+    team_id: int
     mime: str
     size: int
     etag: str

@@ -14,12 +14,20 @@ from hub.store.tables import AlertPart, CapMessage
 _SETTLE = Statement("""
     INSERT INTO cap_message (team_id, source, settled_at) VALUES (:team_id, :source, :settled_at)
     ON CONFLICT (team_id, source) DO NOTHING""")
+_FORGET = Statement("""
+    DELETE FROM cap_message WHERE team_id = :team_id AND source IN (
+        SELECT source FROM cap_message AS settled
+        WHERE team_id = :team_id AND NOT EXISTS (
+            SELECT 1 FROM alert_part WHERE alert_part.team_id = :team_id AND alert_part.source = settled.source)
+        ORDER BY settled_at DESC, source LIMIT :limit OFFSET :kept)""")
 _TAKE_OVER = Statement("""
     INSERT INTO alert_part (team_id, source, part, alert_id)
     SELECT DISTINCT alert.team_id, CAST(:by AS VARCHAR), 'replaces ' || alert.id, alert.id
     FROM alert_part JOIN alert ON alert.id = alert_part.alert_id
     WHERE alert_part.team_id = :team_id AND alert_part.source = :source AND alert.cleared_at IS NULL
     ON CONFLICT (team_id, source, part) DO NOTHING""")
+
+UNHEARD = 1_000  # messages of a team that others referred to before they came: of more the oldest are forgotten
 
 
 async def is_settled(session: AsyncSession, team_id: int, source: str) -> bool:
@@ -48,11 +56,17 @@ def settle(team_id: int, source: str, now: int) -> Unit:
     yield _SETTLE(team_id=team_id, source=source, settled_at=now)
 
 
-def replace(team_id: int, sources: Iterable[str], by: str, now: int) -> Unit:
-    """Unit: the message `by` takes the place of these, for which nothing is to be done any more."""
+def settle_all(team_id: int, sources: Iterable[str], now: int) -> Unit:
+    """Unit: the same for messages that another one refers to, of which some may not have come yet."""
     for source in sources:
         yield _SETTLE(team_id=team_id, source=source, settled_at=now)
-        yield from follow(team_id, [source], by)
+    yield _FORGET(team_id=team_id, kept=UNHEARD, limit=UNHEARD)
+
+
+def replace(team_id: int, sources: Sequence[str], by: str, now: int) -> Unit:
+    """Unit: the message `by` takes the place of these, for which nothing is to be done any more."""
+    yield from settle_all(team_id, sources, now)
+    yield from follow(team_id, sources, by)
 
 
 def follow(team_id: int, sources: Iterable[str], by: str) -> Unit:

@@ -113,16 +113,16 @@ class Database:
     async def _upgrade(self) -> None:
         from hub.store.migrations import upgrade
 
+        place = place_of(self._dsn) if self._file is None else str(self._file.path)
         try:
             async with self._migrator.connect() as connection:
-                await connection.run_sync(upgrade)
+                await connection.run_sync(upgrade, place)
                 await connection.commit()
         except DBAPIError as error:
-            if self._file is not None:
-                raise CannotStart(f"The database {self._file.path} cannot be used: {error.orig}.") from error
-            if is_outage(error):
+            if self._file is None and is_outage(error):
                 raise
-            raise CannotStart(f"The database {place_of(self._dsn)} cannot be used: {described(error)}") from error
+            said = described(error) if self._file is None else f"{error.orig}."
+            raise CannotStart(f"The database {place} cannot be used: {said}") from error
         finally:
             if self._migrator is not self._writers:
                 await self._migrator.dispose()

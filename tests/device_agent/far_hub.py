@@ -35,6 +35,7 @@ class FarHub:
     settings: dict = field(default_factory=dict)
     alerts: list = field(default_factory=list)
     revision: str | None = None
+    busy_pages: deque[tuple[int, str]] = field(default_factory=deque)  # statuses of files, with their Retry-After
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     cut_page_at: int | None = None
@@ -70,6 +71,9 @@ class FarHub:
         self.asked.append((request.path, request.headers.get("Range", "")))
         if request.path not in self.pages:
             return Response(404, "Not Found", Headers({"Content-Length": "2"}), b"no")
+        if "assets" in request.path and self.busy_pages:
+            status, again = self.busy_pages.popleft()
+            return Response(status, "Busy", Headers({"Content-Length": "2", "Retry-After": again}), b"no")
         tag, body = self.pages[request.path]
         headers = Headers({"ETag": f'"{tag}"', "Connection": "close"})
         if request.headers.get("If-None-Match") == f'"{tag}"':

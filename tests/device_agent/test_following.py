@@ -190,6 +190,34 @@ async def test_a_file_that_broke_off_is_gone_on_with(hub, start_agent, screen, t
         assert hub.asked[1:3] == [("/api/v1/player/assets/6", ""), ("/api/v1/player/assets/6", "bytes=5000-")]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_hub_without_room_is_asked_again_when_it_says_and_nothing_has_failed(hub, tmp_path, status):
+    publish(hub, "r1", (1, (6, 3600)), (2, (5, 3600)), files=BOTH)
+    hub.busy_pages.extend([(status, "40"), (status, "40"), (status, "4000"), (status, "soon")])
+    pauses, told = [], asyncio.Queue()
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    cache = Cache(tmp_path / "downloads", 1_000_000)
+    following = Following(
+        hub.url, tmp_path, cache, frozenset({"video", "image"}), token=lambda: hub.token, now=lambda: 2_000_000_000_000,
+        notice=lambda name, data: told.put_nowait((name, data["asset_id"])), changed=lambda: None,
+        adopted=lambda: None, sleep=sleep,
+    )  # fmt: skip
+    running = asyncio.create_task(following.run())
+    following.told("r1")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await told.get() == ("download.failed", 6)  # of the answer that says no time
+    assert following.revision == "r1"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    first, _, second, *_ = pauses
+    assert 40 <= first <= 80
+    assert 300 <= second <= 600
+
+
 async def test_a_file_that_is_coming_in_is_waited_for_and_not_fetched_twice(tmp_path):
     asked, go_on = asyncio.Queue(), asyncio.Event()
 

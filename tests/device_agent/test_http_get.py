@@ -37,6 +37,7 @@ def fetch(url, most=1_000):
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
             (200, None, b"hello!"),
         ),
+        (b"HTTP/1.1 103 Early Hints\r\nETag: w\r\n\r\n" * 8 + b"HTTP/1.1 200 OK\r\n\r\nx", (200, None, b"x")),
         (b"HTTP/1.0 304\r\nContent-Length: 0\r\n\r\n", (304, None, b"")),
     ],
 )
@@ -57,6 +58,8 @@ async def test_an_answer_is_read_to_its_end(data, expected):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nlong\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 10_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X%d: 1\r\n" % n for n in range(200)) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + b"HTTP/1.1 200 OK\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_001,
     ],
 )

@@ -131,6 +131,27 @@ async def test_a_held_request_ends_with_the_wait_for_it():
             await ended.wait()
 
 
+async def test_an_answer_without_end_is_given_up(monkeypatch):
+    ended = asyncio.Event()
+
+    async def go_on(reader, writer):
+        try:
+            while True:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                await writer.drain()
+        except ConnectionError:
+            ended.set()
+        writer.close()
+
+    monkeypatch.setattr(pairing, "ANSWER_S", 0.1)
+    async with await asyncio.start_server(go_on, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(pairing.PairingFailed) as failed:
+            await pairing.begin(url, {})
+        assert failed.value.code == "unreachable"
+        await ended.wait()
+
+
 async def test_slow_down_makes_every_later_interval_longer(auth, clock):
     auth.answers.extend(
         [

@@ -1,17 +1,22 @@
 """Messages of CAP that come while another of the team is worked on, here or by another process, on both databases."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict
+from hub.domain.cap import AHEAD, LATEST
+from hub.domain.errors import Conflict, NotFound
 from hub.domain.quotas import Limits, Quotas
+from hub.domain.times import parse
 from hub.services.alerts import Alerts
 from hub.services.cap import Cap
+from hub.store import cap as store
 from hub.store.database import Database
 from tests.cap import info, key, message
 from tests.cast import team_owner
@@ -153,3 +158,90 @@ async def test_a_reference_finds_a_message_however_its_time_is_written(stage: St
     assert (await stage.send(node, cancel))["result"] == "cleared"
     assert await stage.standing() == ["Other"]
     assert (await stage.send(node, message(info(), sent=referred)))["result"] == "known"
+
+
+NOW = parse("2026-11-29T09:30:00Z")  # half an hour after the message was sent
+
+
+def at(stage: Stage, now: int = NOW) -> Cap:
+    return Cap(stage.db, stage.alerts, clock=lambda: now)
+
+
+def sent(minute: int) -> str:
+    return f"2026-11-29T09:{minute:02}:00Z"
+
+
+async def cancel_unheard(stage: Stage, node: Cap, *references: str, identifier: str = "c") -> None:
+    text = message(identifier=identifier, sent=sent(20), msgType="Cancel", references=" ".join(references))
+    with pytest.raises(NotFound):
+        await stage.send(node, text)
+
+
+@pytest.mark.parametrize("referred", SENT)
+async def test_a_message_that_comes_after_its_cancel_raises_nothing(stage: Stage, referred: str) -> None:
+    node = at(stage)
+    await cancel_unheard(stage, node, key(sent=referred), key("another"))
+    for text in (message(info()), message(info()), message(info(), identifier="another")):
+        assert (await stage.send(node, text))["result"] == "known"
+    assert await stage.standing() == []
+    await cancel_unheard(stage, node, key(sent=referred))
+    assert (await stage.send(node, message(info(), identifier="other")))["result"] == "raised"
+
+
+async def test_an_update_that_comes_after_its_cancel_clears_what_it_is_about(stage: Stage) -> None:
+    node = at(stage)
+    await stage.send(node, message(info()))
+    update = message(info(headline="Less"), identifier="u", sent=sent(10), msgType="Update", references=key())
+    await cancel_unheard(stage, node, key("u", sent(10)))
+    assert (await stage.send(node, update))["result"] == "cleared"
+    assert await stage.standing() == []
+    assert (await stage.send(node, update))["result"] == "known"
+
+
+async def test_messages_may_come_in_any_order(stage: Stage) -> None:
+    """A warning, two updates and a cancel: whatever comes first, nothing is left."""
+    texts = [
+        message(info()),
+        message(info(headline="Less"), identifier="u", sent=sent(5), msgType="Update", references=key()),
+        message(info(headline="Least"), identifier="v", sent=sent(10), msgType="Update", references=key("u", sent(5))),
+        message(identifier="c", sent=sent(20), msgType="Cancel", references=key("v", sent(10))),
+    ]
+    for number, order in enumerate(permutations(texts)):
+        owner = stage.owner = await team_owner(stage.db, f"team-{number}")
+        for text in order:
+            with suppress(NotFound):
+                await stage.send(at(stage), text)
+        assert (owner, await stage.standing()) == (owner, []), [texts.index(text) for text in order]
+
+
+@pytest.mark.parametrize("named", [[key("u", sent(5))], [key(), key("u", sent(5))]])
+async def test_an_update_that_comes_after_the_next_one_leaves_that_standing(stage: Stage, named: list[str]) -> None:
+    first = message(info())
+    second = message(info(headline="Less"), identifier="u", sent=sent(5), msgType="Update", references=key())
+    third = message(info(headline="Least"), identifier="v", sent=sent(10), msgType="Update", references=" ".join(named))
+    for number, order in enumerate(permutations([first, second, third])):
+        stage.owner = await team_owner(stage.db, f"team-{number}")
+        for text in order:
+            await stage.send(at(stage), text)
+        assert await stage.standing() == ["Least"], order
+
+
+async def test_what_is_waited_for_has_an_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In time, of the past and of the future, and in number, for each team; what was heard stays remembered."""
+    await cancel_unheard(stage, at(stage, NOW + LATEST), key())
+    await cancel_unheard(stage, at(stage, NOW - 2 * AHEAD), key())
+    node = at(stage)
+    assert (await stage.send(node, message(info())))["result"] == "raised"
+    await stage.send(node, CANCEL)
+    monkeypatch.setattr(store, "UNHEARD", 50)
+    other, own = await team_owner(stage.db, "other"), stage.owner
+    stage.owner = other
+    await cancel_unheard(stage, at(stage, NOW), key("elsewhere"))
+    stage.owner = own
+    await cancel_unheard(stage, at(stage, NOW), key("oldest"))
+    await cancel_unheard(stage, at(stage, NOW + 1), *(key(f"a{number}") for number in range(50)))
+    assert (await stage.send(node, message(info(headline="Oldest"), identifier="oldest")))["result"] == "raised"
+    assert (await stage.send(node, message(info(), identifier="a0")))["result"] == "known"
+    assert (await stage.send(node, message(info())))["result"] == "known"
+    stage.owner = other
+    assert (await stage.send(node, message(info(), identifier="elsewhere")))["result"] == "known"

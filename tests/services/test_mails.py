@@ -5,6 +5,7 @@ import io
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from email import message_from_bytes, message_from_string, policy
 from email.generator import BytesGenerator
@@ -31,6 +32,7 @@ from tests.certificates import certificates
 from tests.mail_server import OK, MailServer
 from tests.quotas import all_plans
 from tests.texts import REAL
+from tests.waiting import PATIENCE_S
 from tests.watched import Stage
 
 ANN, BOB = "ann@acme.example", "bob@acme.example"
@@ -224,6 +226,23 @@ async def test_a_server_that_says_nothing_holds_nobody_up(post: Post) -> None:
         await post.mailer(silent.getsockname()[1], timeout_s=0.05).work()
     assert await post.fates() == [(ANN, "opened", "pending", 1)]
     assert await post.last_error() == "The mail server did not answer in time."
+
+
+@pytest.mark.parametrize("greeted", [b"", b"220 mail.test\r\n"])
+async def test_a_reply_without_end_is_given_up(post: Post, greeted: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(greeted)
+            while True:
+                writer.write(((b"250" if greeted else b"220") + b"-and more\r\n") * 1_000)
+                await writer.drain()
+        writer.close()
+
+    await post.open()
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as talker:
+        await post.mailer(talker.sockets[0].getsockname()[1], timeout_s=PATIENCE_S).work()
+    assert await post.fates() == [(ANN, "opened", "pending", 1)]
+    assert "a reply has more than 65,536 bytes" in await post.last_error()
 
 
 async def test_a_stop_breaks_off_what_is_under_way_and_gives_it_back(post: Post) -> None:

@@ -1,6 +1,7 @@
 """Worlds read from either database, schedules that begin to play, and the weather."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -264,6 +265,26 @@ async def test_the_weather_switches_between_a_window_and_its_fallback(sqlite_db:
         stage.now += 2 * HOUR
         await stage.weather.refresh()
         assert len(asked) == 7  # nobody asks about it any more
+
+
+async def test_the_weather_is_read_as_it_comes_and_never_unpacked(sqlite_db: Database) -> None:
+    """A few bytes may be gigabytes; whether it was unpacked shows in that it cannot be read."""
+    told: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        packed = gzip.compress(b'{"current": {"temperature_2m": 12.5}}')
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/?at={{latitude}},{{longitude}}"
+        stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"), url)
+        stage.weather.sky((-33.87, 151.21))
+        await stage.weather.refresh()
+        assert stage.weather.sky((-33.87, 151.21)) is None
+    assert "accept-encoding: identity\r\n" in told[0]
 
 
 async def test_the_weather_is_read_again_after_the_clock_was_ahead(sqlite_db: Database) -> None:

@@ -29,7 +29,7 @@ from hub.store.database import Database
 from hub.store.tables import Delivery, Webhook
 from tests.cast import team_owner
 from tests.certificates import certificates
-from tests.receiver import Receiver, silence, status
+from tests.receiver import Receiver, Reply, silence, status
 from tests.waiting import PATIENCE_S
 
 LOOPBACK: list[Network] = [ip_network("127.0.0.0/8")]
@@ -705,6 +705,77 @@ async def test_silence_has_a_limit(stage: Stage) -> None:
 
         delivery = await stage.outcome()
         assert (delivery.state, delivery.last_error) == ("pending", "No answer within 0.2 s.")
+
+
+def without_end(beginning: bytes, piece: bytes) -> Reply:
+    """An answer that goes on until nobody listens any more."""
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        writer.write(beginning)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)  # a drain that need not wait gives nobody a turn
+
+    return reply
+
+
+INTERIM = "More than 8 interim answers (100 to 199) came before the answer."
+TOO_LONG = "The answer has not come within 65,536 bytes."
+OK_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (without_end(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), INTERIM),
+        (without_end(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), INTERIM),
+        (without_end(b"", b"HTTP/1.1 199 X\r\nLink: " + b"x" * 10_000 + b"\r\n\r\n"), TOO_LONG),
+        (without_end(b"HTTP/1.1 103 X\r\n", b"A: b\r\n" * 1_000), TOO_LONG),
+        (without_end(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1_000), TOO_LONG),
+        (without_end(b"HTTP/1.1 200 OK\r\nA: ", b"x" * 10_000), TOO_LONG),
+        (without_end(b"HTTP/1.1 200 ", b"x" * 10_000), TOO_LONG),
+    ],
+)
+async def test_an_answer_that_does_not_come_is_given_up_after_a_handful_of_words(
+    stage: Stage, reply: Reply, says: str
+) -> None:
+    stage.settings.timeout_s = PATIENCE_S
+    async with Receiver(reply) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        assert (await stage.outcome()).last_error == says
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        without_end(OK_CHUNKED, b"1\r\nx\r\n" * 100),
+        without_end(OK_CHUNKED, b"1;" + b"x=y;" * 1_000 + b"\r\nx\r\n"),
+        without_end(OK_CHUNKED + b"1;", b"x=y;" * 1_000),
+        without_end(OK_CHUNKED + b"1\r\nx\r\n0\r\n", b"A: b\r\n" * 100),
+        without_end(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1_000),
+        without_end(
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 8 + b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", b"x" * 1_000
+        ),
+    ],
+)
+async def test_an_answer_that_has_no_end_is_listened_to_as_long_as_it_may_be(stage: Stage, reply: Reply) -> None:
+    """And no longer: the receiver finds the connection ended."""
+    stage.settings.timeout_s = PATIENCE_S
+    async with Receiver(reply) as receiver:
+        await stage.register(receiver.url)
+        await stage.deliver()
+
+        await stage.happens()
+
+        delivery = await stage.outcome()
+        assert (delivery.state, delivery.last_status) == ("delivered", 200)
+        async with asyncio.timeout(PATIENCE_S):
+            await receiver.hung_up.wait()
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000])

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from hub.services.teams import create_team
 from hub.sockets.registry import CONNECTIONS_MOST
 from hub.store.database import Database
+from tests.end_to_end.test_large_files import recording
 from tests.harness import Hub, make_team, running_hub, settings
 from tests.media import picture
 from tests.operator import operator
@@ -152,6 +154,47 @@ async def test_sockets_streams_and_waits_of_one_team_leave_places_to_the_others(
         assert (await long_poll(greedy, 1)).status_code == 200
         await stack.aclose()
         await once_let_in(lambda: stream_status(greedy), 200)
+
+
+async def test_readers_of_one_teams_files_leave_places_to_the_others(tmp_path: Path) -> None:
+    """They take a little and then nothing, through a signed link and with a key."""
+    async with two_teams(tmp_path, quotas=settings_of(downloads=3)) as (greedy, other), AsyncExitStack() as stack:
+        recording(tmp_path / "large.wav", 4 << 20, b"end")
+        form = {"file": ("large.wav", (tmp_path / "large.wav").read_bytes())}
+        large = (await greedy.client.post("/api/v1/assets", files=form)).json()["data"]
+        small = (await upload(greedy.client)).json()["data"]
+        for path in (f"/api/v1/assets/{large['id']}/download", *[large["url"].partition(str(greedy.port))[2]] * 2):
+            await stack.enter_async_context(unread(greedy, path))
+
+        told = (await greedy.client.get("/api/v1/team/limits")).json()["data"]["quotas"]
+        assert [(quota["used"], quota["limit"]) for quota in told if quota["name"] == "downloads"] == [(3, 3)]
+        for url in (small["url"], small["thumbnail_url"]):
+            async with greedy.as_(None) as nobody:
+                refused = await nobody.get(url)
+            assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+            assert refused.headers["retry-after"] == "10"
+
+        theirs = (await upload(other.client)).json()["data"]
+        async with other.as_(None) as nobody:
+            assert (await nobody.get(theirs["url"])).status_code == 200
+        await stack.aclose()
+        await once_let_in(lambda: greedy.client.get(f"/api/v1/assets/{small['id']}/download"), 200)
+
+
+@asynccontextmanager
+async def unread(hub: Hub, path: str) -> AsyncIterator[None]:
+    """A download of which nobody reads more than the first bytes of its head."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", hub.port))
+    reader, writer = await asyncio.open_connection(sock=narrow, limit=1)
+    credential = "" if "?" in path else f"authorization: Bearer {hub.key}\r\n"
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: hub\r\n{credential}\r\n".encode())
+    async with asyncio.timeout(60):
+        assert await reader.readexactly(12) == b"HTTP/1.1 200"
+    yield
+    writer.transport.abort()
 
 
 async def put(hub: Hub, url: str) -> httpx2.Response:

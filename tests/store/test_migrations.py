@@ -9,6 +9,8 @@ from alembic import command
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from hub.domain.errors import CannotStart
+from hub.store.database import Database
 from hub.store.migrations import configuration
 from tests.postgres import PostgresServer
 
@@ -93,3 +95,83 @@ async def test_settings_that_were_reported_without_end_are_cut(empty_url: str) -
         (3, {"volume": 5}),
         (4, {"~picture": [True, 7], "~failed": {"a": "b"}}),
     ]
+
+
+async def start(url: str) -> str:
+    """What a start says, "" where it starts."""
+    database = Database(url.replace("+aiosqlite", "").replace("+asyncpg", ""))
+    try:
+        await database.start()
+    except CannotStart as refusal:
+        return str(refusal)
+    await database.stop()
+    return ""
+
+
+UNLIKE = [  # what was done, how it is undone, and what a start says
+    (
+        "ALTER TABLE player DROP COLUMN quarantined_by",
+        "ALTER TABLE player ADD COLUMN quarantined_by VARCHAR",
+        "the table player has no column quarantined_by",
+    ),
+    (
+        "ALTER TABLE player RENAME COLUMN quarantined_by TO by_whom",
+        "ALTER TABLE player RENAME COLUMN by_whom TO quarantined_by",
+        "the table player has no column quarantined_by",
+    ),
+    (
+        "ALTER TABLE alert ADD COLUMN colour VARCHAR NOT NULL DEFAULT ''",
+        "ALTER TABLE alert DROP COLUMN colour",
+        "",
+    ),
+    ("ALTER TABLE alert ADD COLUMN colour VARCHAR", "ALTER TABLE alert DROP COLUMN colour", ""),
+    ("CREATE INDEX mine ON alert (title)", "DROP INDEX mine", ""),
+    ("CREATE TABLE mine (name VARCHAR)", "DROP TABLE mine", ""),
+    (
+        "DROP INDEX ix_cap_message_settled_at",
+        "CREATE INDEX ix_cap_message_settled_at ON cap_message (settled_at)",
+        "the table cap_message has no index ix_cap_message_settled_at as it should be",
+    ),
+    (
+        "ALTER TABLE hub_downtime RENAME TO times_away",
+        "ALTER TABLE times_away RENAME TO hub_downtime",
+        "there is no table hub_downtime",
+    ),
+]
+
+
+async def test_a_database_that_is_not_what_its_revision_says_is_refused_in_one_sentence(empty_url: str) -> None:
+    assert await start(empty_url) == ""
+    revision = (await run(empty_url, "SELECT version_num FROM alembic_version"))[0][0]
+    for done, undone, says in UNLIKE:
+        await run(empty_url, done)
+        said = await start(empty_url)
+        assert says in said, done
+        if says:
+            assert f"is not what its revision ({revision}) says: {says}. It was made" in said
+            assert "\n" not in said
+            assert said.endswith("a backup that a released version made, or begin with a new database.")
+        else:
+            assert said == "", done
+        await run(empty_url, undone)
+    assert await start(empty_url) == ""
+
+
+async def test_a_database_of_another_type_of_column_is_refused(empty_url: str) -> None:
+    await start(empty_url)
+    drop = "ALTER TABLE player DROP COLUMN quarantined_by"
+    await run(empty_url, drop, "ALTER TABLE player ADD COLUMN quarantined_by BIGINT")
+    assert "the column quarantined_by of the table player is BIGINT, not VARCHAR" in await start(empty_url)
+    await run(empty_url, drop, "ALTER TABLE player ADD COLUMN quarantined_by VARCHAR NOT NULL DEFAULT ''")
+    assert "the column quarantined_by of the table player may not be empty" in await start(empty_url)
+
+
+async def test_a_migration_that_meets_other_tables_is_told_in_one_sentence(empty_url: str) -> None:
+    await run(empty_url, "0010", "ALTER TABLE player ADD COLUMN quarantined_by VARCHAR")
+    said = await start(empty_url)
+    assert "is not what its revision (0010) says: " in said
+    assert "quarantined_by" in said
+    assert said.endswith("or begin with a new database.")
+    assert await run(empty_url, "SELECT version_num FROM alembic_version") == [("0010",)]  # nothing was changed
+    await run(empty_url, "DELETE FROM alembic_version")
+    assert "is not what its revision (none) says: " in await start(empty_url)

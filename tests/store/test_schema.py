@@ -43,7 +43,7 @@ async def test_the_migrations_make_exactly_the_tables(db: Database) -> None:
 
 async def test_an_upgrade_of_an_upgraded_database_changes_nothing(db: Database) -> None:
     async with db._writers.connect() as connection:
-        await connection.run_sync(upgrade)
+        await connection.run_sync(upgrade, "here")
         await connection.execute(text("SELECT log_id FROM (SELECT 1 AS log_id) AS x"))
 
 

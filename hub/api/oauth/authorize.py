@@ -53,10 +53,17 @@ def _asked(given: Any) -> Asked:
 
 
 def _told(call: Call, asked: Asked, error: HubError) -> Response:
-    """What is wrong with a request goes to the client; where the client itself is in doubt, to the person."""
+    """What is wrong with a request goes to the client; where the client itself is in doubt, to the person.
+
+    Before anybody has signed in no browser is sent on by itself (RFC 9700, section 4.11.2): else whoever may register a
+    client could lend the hub's name to any page. The person sees where the way leads, and takes it or not.
+    """
     if isinstance(error, BadRequest):
         issuer = call.services.oauth.issuer(call.base_url)
-        return pages.back(asked, issuer, error=error.code, error_description=error.message)
+        values = {"error": error.code, "error_description": error.message}
+        if error.code == "access_denied":  # by a person, or of one who has signed in
+            return pages.back(asked, issuer, **values)
+        return pages.way_back(asked, issuer, error.message, **values)
     return pages.failure(error.message, 400 if error.status == 422 else error.status, _waiting(error))
 
 

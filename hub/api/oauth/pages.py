@@ -5,6 +5,7 @@ They are plain HTML: no script, nothing from elsewhere, in no frame. Every value
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -89,12 +90,24 @@ def failure(message: str, status: int, headers: dict[str, str] | None = None) ->
     return response
 
 
+def way_back(asked: Asked, issuer: str, message: str, **values: str) -> Response:
+    """The way to the client, with the answer, for the person to take. The redirect URI must be the client's."""
+    place = escape(_place(asked.redirect_uri or ""))
+    link = f'<a rel="noreferrer" href="{escape(_back_url(asked, issuer, values))}">{place}</a>'
+    content = f'<p role="alert">{escape(message)}</p>\n<p>The program that sent you here is at {link}.</p>'
+    return _page("This did not work", content, 400)
+
+
 def back(asked: Asked, issuer: str, **values: str) -> Response:
     """To the client, with the answer. Only for a redirect URI that was found to be the client's."""
-    assert asked.redirect_uri is not None
-    url = answer_url(asked.redirect_uri, {**values, "state": asked.state, "iss": issuer})
+    url = _back_url(asked, issuer, values)
     headers = {"cache-control": "no-store", "pragma": "no-cache", "referrer-policy": "no-referrer"}
     return RedirectResponse(url, 303, headers)
+
+
+def _back_url(asked: Asked, issuer: str, values: Mapping[str, str]) -> str:
+    assert asked.redirect_uri is not None
+    return answer_url(asked.redirect_uri, {**values, "state": asked.state, "iss": issuer})
 
 
 def _hidden(asked: Asked) -> str:

@@ -4,9 +4,10 @@ import re
 import sqlite3
 from base64 import b64encode
 from contextlib import closing
+from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx2
 import pytest
@@ -143,7 +144,10 @@ async def test_where_the_program_or_its_address_is_in_doubt_nobody_is_sent_anywh
             assert "This did not work" in told.text
 
 
-async def test_other_errors_go_to_the_program_with_state_and_issuer(owner: Client, nobody: Client) -> None:
+async def test_other_errors_are_for_the_program_and_the_person_is_sent_nowhere_unasked(
+    owner: Client, nobody: Client
+) -> None:
+    """The page has the way to the program, with error, state and issuer; the hub's address alone leads nowhere else."""
     client, pkce = await registered(owner), Pkce()
     for changes, error in (
         ({"response_type": "token"}, "unsupported_response_type"),
@@ -156,7 +160,15 @@ async def test_other_errors_go_to_the_program_with_state_and_issuer(owner: Clien
         ({"scope": " "}, "invalid_scope"),
     ):
         asked = asks(client["client_id"], pkce, **changes)
-        back = brought_back(await nobody.get("/oauth/authorize", params=asked))
+        for page in (
+            await nobody.get("/oauth/authorize", params=asked),
+            await nobody.post("/oauth/authorize", data=asked),
+            await nobody.post("/oauth/authorize", data=asked | {"ticket": "made-up", "decision": "deny"}),
+        ):
+            assert (page.status_code, "location" in page.headers) == (400, False), changes
+            [link] = re.findall('<a rel="noreferrer" href="([^"]*)">', page.text)
+            assert unescape(link).startswith(CALLBACK + "&")
+        back = dict(parse_qsl(urlsplit(unescape(link)).query))
         assert (back["error"], back["state"], back["iss"], "code" in back) == (error, "s t&te", BASE, False), changes
 
     page = await nobody.get("/oauth/authorize", params=asks(client["client_id"], pkce, scope=""))

@@ -1,9 +1,8 @@
 """Plays as files."""
 
-from starlette.responses import StreamingResponse
-
 from hub.api.answer import Answer
 from hub.api.endpoint import Call
+from hub.api.streaming import Held, send_file
 
 
 async def export_playback(call: Call) -> Answer:
@@ -12,7 +11,7 @@ async def export_playback(call: Call) -> Answer:
     return Answer(200, await call.services.exports.ask(call.actor, call.query.span(), base_url=call.base_url))
 
 
-async def get_export(call: Call) -> Answer | StreamingResponse:
+async def get_export(call: Call) -> Answer | Held:
     """The file behind a link, which is all the credential there is: UTF-8, RFC 4180, a head line.
 
     202: it is still in the making; come back after `Retry-After`. 403: not our link. 410: its hour is over.
@@ -22,9 +21,10 @@ async def get_export(call: Call) -> Answer | StreamingResponse:
     if content is None:
         return Answer(202, {"message": "The file is in the making.", "status": "pending"}, {"retry-after": "2"})
     headers = {
+        "content-type": content.mime,
         "content-length": str(content.size),
         "etag": f'"{content.etag}"',
         "content-disposition": f'attachment; filename="{name}"',
         "cache-control": "private, no-store",
     }
-    return StreamingResponse(content.pieces, media_type=content.mime, headers=headers)
+    return await send_file(call, content.team_id, content.pieces, headers)

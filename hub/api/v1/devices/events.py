@@ -2,15 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from hub.api.answer import HEADERS, Answer
 from hub.api.auth import bearer
 from hub.api.endpoint import Call
+from hub.api.streaming import Held
 from hub.domain.errors import Invalid, Unavailable
 from hub.services.feed import Told
 from hub.services.waiting import set_within
@@ -55,26 +54,12 @@ async def _stream(call: Call, headers: dict[bytes, bytes]) -> Response:
     lines = _Lines(call, bearer(headers) or "")
     streams, actor = call.services.streams, call.actor
     streams.take(actor.team_id, actor.plan)
-    return _Stream(
+    return Held(
         lambda: streams.give_back(actor.team_id),
         lines.run(number),
         media_type=STREAM,
         headers={**HEADERS["own"], "content-type": STREAM, "x-accel-buffering": "no"},
     )
-
-
-class _Stream(StreamingResponse):
-    """`ended` is called however it ends, also before its first line."""
-
-    def __init__(self, ended: Callable[[], None], content: AsyncIterator[bytes], **more: Any) -> None:
-        super().__init__(content, **more)
-        self._ended = ended
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._ended()
 
 
 class _Lines:

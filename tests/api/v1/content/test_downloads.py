@@ -94,4 +94,46 @@ async def test_addresses_are_where_the_download_leads(owner: Client) -> None:
     asset = (await owner.post("/api/v1/assets", json=body)).json()["data"]
     answer = await owner.get(f"/api/v1/assets/{asset['id']}/download")
     assert (answer.status_code, answer.headers["location"]) == (302, "rtsp://10.0.0.1/cam")
+    assert answer.headers["referrer-policy"] == "no-referrer"
     assert (await owner.get(f"/api/v1/assets/{asset['id']}/thumbnail")).json()["code"] == "no_thumbnail"
+
+
+PAGE = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+OPENED: list[dict[str, str]] = [
+    {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "accept": PAGE},
+    {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe", "accept": PAGE},
+    {"accept": PAGE},
+]
+FETCHED: list[dict[str, str]] = [
+    {},
+    {"accept": "*/*"},
+    {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "video", "accept": "*/*"},
+    {"sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "accept": "*/*"},
+]
+
+
+@pytest.mark.parametrize("face", ["own", "adcast"])
+async def test_whoever_opens_a_link_is_shown_where_it_leads_and_not_sent_there(
+    owner: Client, nobody: Client, face: str
+) -> None:
+    """Else the hub's name would lead to whatever any team has written."""
+    address = "https://elsewhere.example/?a=%3Cscript%3E&b=1"
+    body = {"name": "Page", "type": "web", "source_url": address}
+    asset = (await owner.post("/api/v1/assets", json=body)).json()["data"]
+    client, url = owner, f"/api/v1/assets/{asset['id']}/download"
+    if face == "adcast":
+        items = [{"asset_id": asset["id"], "duration": 5}]
+        await owner.post("/api/v1/playlists", json={"name": "All", "is_default": True, "items": items})
+        code = (await nobody.post("/api/device/register", json={"uuid": "the-device"})).json()["pairing_code"]
+        await owner.post("/api/devices/pair", json={"pairing_code": code, "name": "Lobby"})
+        client, url = nobody, f"/api/device/content/{asset['id']}/download?uuid=the-device"
+    for headers in OPENED:
+        shown = await client.get(url, headers=headers)
+        assert (shown.status_code, shown.headers.get("location")) == (200, None), headers
+        assert shown.headers["content-type"] == "text/plain; charset=utf-8"
+        assert shown.headers["referrer-policy"] == "no-referrer"
+        assert address in shown.text
+    for headers in FETCHED:
+        sent = await client.get(url, headers=headers)
+        assert (sent.status_code, sent.headers["location"]) == (302, address), headers
+        assert sent.headers["referrer-policy"] == "no-referrer"

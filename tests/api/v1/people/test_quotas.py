@@ -20,7 +20,7 @@ from tests.whole_hub import WholeHub, whole_hub
 Client = httpx2.AsyncClient
 
 MEASURED = {"player_bytes", "mails_per_hour", "plays_per_day", "device_events_per_day", "uploads", "player_uploads",
-            "operator_sockets", "event_streams", "waiting_requests", "deliveries"}  # fmt: skip
+            "operator_sockets", "event_streams", "waiting_requests", "deliveries", "downloads"}  # fmt: skip
 """Tested where they are: in tests of uploads, mails, plays, webhooks and sockets."""
 
 

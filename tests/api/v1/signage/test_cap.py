@@ -227,6 +227,7 @@ async def test_bad_input_is_refused_and_changes_nothing(owner: Client) -> None:
 
 async def test_another_teams_messages_are_its_own(owner: Client, stranger: Client, places: list[int]) -> None:
     await send(owner, message(info()), 201)
-    refused = await send(stranger, message(identifier="c", msgType="Cancel", references=key()), 404)
-    assert refused["code"] == "unknown_reference"
     assert (await send(stranger, message(info()), 201, everyone=True))["result"] == "raised"
+    await send(owner, message(info(), identifier="own"), 201)
+    refused = await send(stranger, message(identifier="c", msgType="Cancel", references=key("own")), 404)
+    assert refused["code"] == "unknown_reference"
