@@ -54,7 +54,7 @@ class HubTrial(Trial):
         super().__init__()
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Invalid.field("url", f"A hub's address looks like https://hub.example.com, not {url[:100]}")
+            raise Invalid.field("url", f"must look like https://hub.example.com, not {url[:100]}")
         self._url = url.rstrip("/")
         self._operator = operator
         self._token = token

@@ -48,7 +48,7 @@ def chosen(options: Options) -> list[Transcript]:
     known = [transcript.name for transcript in there]
     for name in options.only:
         if name not in known:
-            raise Invalid.field("only", f"There is no transcript {name[:60]}. There are {', '.join(known)}.")
+            raise Invalid.field("only", f"must be a transcript ({', '.join(known)}), not {name[:60]}")
     if options.only:
         return [transcript for transcript in there if transcript.name in options.only]
     wanted = [transcript for transcript in there if options.every or not transcript.extra]
@@ -120,9 +120,7 @@ async def _player_trial(options: Options, report: Report) -> PlayerTrial:
 
 def _hub_trial(options: Options) -> Trial:
     if not options.key and not options.token:
-        raise Invalid.field(
-            "key", "A key of the hub's API (--key), or a player's token (--token), is needed with --url."
-        )
+        raise Invalid.field("key", "or a player's token (--token) is needed with --url")
     if not options.key.isascii() or not options.key.isprintable():
-        raise Invalid.field("key", "This is not a key; one looks like sbk_...")
+        raise Invalid.field("key", "must be a key, which begins with sbk_")
     return HubTrial(options.url, Operator(options.url, options.key) if options.key else None, options.token)

@@ -130,9 +130,14 @@ async def test_no_name_writes_to_the_terminal(shop: Shop, tmp_path: Path) -> Non
 
 
 async def test_a_team_has_a_name_that_can_be_read(run: Programs) -> None:
-    for name in ("\x1b[2J", "a\nb", " \u200d", "\udcff"):
+    for name, status, says in (
+        ("\x1b[2J", 1, "team: The team field must be one line"),
+        ("a\nb", 1, "team: The team field must be one line"),
+        (" \u200d", 1, "team: The team field must have characters that can be seen"),
+        ("\udcff", 2, "Invalid value for '--team': it is not UTF-8"),
+    ):
         init = await run.hub("init", "--data", "data", "--team", name, "--email", "me@example.com", **OWNER)
-        assert (await init.end(), "team: The team field must " in init.text()) == (1, True)
+        assert (await init.end(), says in init.text()) == (status, True), init.text()
 
 
 async def test_a_stopping_hub_sends_its_players_away_and_ends_well(shop: Shop) -> None:
