@@ -86,12 +86,13 @@ class Get:
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
-        while line := self._line():
+        for _ in range(MOST_HEADERS + 1):
+            line = self._line()
+            if not line:
+                return headers
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-            if len(headers) > MOST_HEADERS:
-                raise NotHttp("the answer has too many headers")
-        return headers
+        raise NotHttp("the answer has too many headers")
 
     def _line(self) -> str:
         line = self._stream.readline(LINE_BYTES)

@@ -57,6 +57,7 @@ async def test_an_answer_is_read_to_its_end(data, expected):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nlong\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 10_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X%d: 1\r\n" % n for n in range(200)) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_001,
     ],
 )
