@@ -59,8 +59,8 @@ def checked_address(field: str, address: str) -> str:
     raise Invalid.field(field, "This is not an e-mail address.")
 
 
-def compose(mail: Mail, sender: str, log_id: str) -> EmailMessage:
-    """`log_id` is the database's own name, so that no other hub makes the same Message-ID; a repeat of a mail has the
+def compose(mail: Mail, sender: str, database: str) -> EmailMessage:
+    """`database` is its name (`Log.name`), so that no other hub makes the same Message-ID; a repeat of a mail has the
     same, and both mails about an incident are one conversation."""
     domain = sender.rpartition("@")[2]
     begins = "Resolved: " if mail.about == "resolved" else ""
@@ -69,8 +69,8 @@ def compose(mail: Mail, sender: str, log_id: str) -> EmailMessage:
     message["To"] = Address(addr_spec=mail.address)
     message["Subject"] = one_line(f"{begins}{mail.title}")
     message["Date"] = format_datetime(datetime.fromtimestamp(mail.created_at // SECOND, UTC))
-    message["Message-ID"] = f"<mail-{mail.id}.{log_id}@{domain}>"
-    message["References"] = f"<incident-{mail.incident_id}.{log_id}@{domain}>"
+    message["Message-ID"] = f"<mail-{mail.id}.{database}@{domain}>"
+    message["References"] = f"<incident-{mail.incident_id}.{database}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("\n".join(_lines(mail)) + "\n")
     return message
