@@ -139,6 +139,7 @@ class Hello:
     os_version: Label | None = None
     app_version: Label | None = None
     journal: Annotated[list[JournalEntry], Many(1000)]
+    new_journal: bool | None = None
     revision: Id | None = None
     settings: JsonObject | None = None
 
