@@ -19,7 +19,7 @@ from device_agent.content import Content, Shown
 from device_agent.faults import NONE, Faults
 from device_agent.following import Following
 from device_agent.hubclock import HubClock
-from device_agent.journal import Journal, Probe
+from device_agent.journal import Journal, JournalError, Probe
 from device_agent.link import Link
 from device_agent.logs import RecentLines
 from device_agent.memory import Memory
@@ -28,7 +28,7 @@ from device_agent.plays import PlayLog
 from device_agent.program import Asset, Showing
 from device_agent.settings import KEPT, Settings
 from device_agent.sight import KEPT as SEEN
-from device_agent.sight import Sight
+from device_agent.sight import Sight, read_fault
 from device_agent.system.base import Rebooted, System
 from device_agent.telemetry import CpuMeter, ip_address, read_telemetry
 from device_agent.uploads import UploadFault, Uploads
@@ -181,6 +181,7 @@ class Agent:
         self._skew_kept_ms = 0
         self._name = ""  # that the hub has told
         self._version = "unknown"
+        self._journal_is_new = False
         self._settings: Settings
         self._sight: Sight
         self._runner: Runner
@@ -237,12 +238,17 @@ class Agent:
 
     async def _prepare(self) -> None:
         recalled = await self._journal.recall(self.options.key)
-        self._settings = Settings(self.player, self.system, recalled.get(KEPT, {}), self._memory.keep)
-        self._skew_kept_ms = int(recalled.get(CLOCK, 0))
-        self._name = recalled.get(NAME, "")
+        self._journal_is_new = await self._journal.is_new(self.options.key)
+        if self._journal_is_new:
+            log.warning("the journal is a new one: nothing is known of commands before it")
+        # What is of another kind than was kept is from a damaged disk, and as good as nothing.
+        kept, skew_ms, name, seen = (recalled.get(one) for one in (KEPT, CLOCK, NAME, SEEN))
+        self._settings = Settings(self.player, self.system, kept if isinstance(kept, dict) else {}, self._memory.keep)
+        self._skew_kept_ms = skew_ms if type(skew_ms) is int else 0
+        self._name = name if isinstance(name, str) else ""
         if self._name:
             await self.player.rename(self._name)
-        self._sight = Sight(self.player, self.notice, self._memory.keep, self._sleep, recalled.get(SEEN))
+        self._sight = Sight(self.player, self.notice, self._memory.keep, self._sleep, read_fault(seen))
         if self.options.follow:
             await asyncio.to_thread(self._following.load)
         program = self._following.program
@@ -319,6 +325,7 @@ class Agent:
             model=_label(self.system.model()),
             os_version=_label(self.system.os_version()),
             journal=await self._runner.told(),
+            new_journal=self._journal_is_new or None,
             revision=self._following.revision,
             settings=report.reported,
             ip_address=ip_address(),
@@ -337,6 +344,9 @@ class Agent:
         self._uploads.connected(self.link.upload)
         self._runner.welcomed()
         self._following.told(welcome.revision)
+        if self._journal_is_new:
+            self._journal_is_new = False
+            self._connected(self._greeted)
         self._connected(self._plays.run)
         self._connected(self._learn_name, welcome.name or "")
         self._connected(self._keep_skew, self.system.now() - server_time)
@@ -391,6 +401,13 @@ class Agent:
         """Work that ends with the connection at the latest."""
         self._connection_tasks = [task for task in self._connection_tasks if not task.done()]
         self._connection_tasks.append(self._group.create_task(_survived(duty, *arguments)))
+
+    async def _greeted(self) -> None:
+        """The hub knows what is to be known of a new journal. Where that is not kept, it is told once more."""
+        try:
+            await self._journal.greeted(self.options.key)
+        except JournalError as error:
+            log.error("that the hub knows of the new journal is not kept: %s", error)
 
     async def _converge(self, desired: Mapping[str, Any]) -> None:
         self.link.send(await self._settings.converge(desired))

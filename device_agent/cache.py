@@ -5,10 +5,12 @@ used for the longest time goes first.
 """
 
 import os
+import shutil
 import threading
 from collections.abc import Collection
 from pathlib import Path
 
+from device_agent.aside import put_aside
 from device_agent.download import DownloadFault, fetch_file
 from device_agent.program import Asset
 
@@ -48,7 +50,12 @@ class Cache:
         path = self._folder / asset.sha256
         part = path.with_name(path.name + PART)
         try:
+            if os.path.lexists(self._folder) and not self._folder.is_dir():
+                put_aside(self._folder, "it is no folder")
             self._folder.mkdir(parents=True, exist_ok=True)
+            for one in (path, part):
+                if one.is_dir():
+                    shutil.rmtree(one)
             self._make_room(asset.size, {asset.sha256, *keep})
             fetch_file(hub_url, token, asset, part, stop)
             with part.open("rb") as file:

@@ -15,6 +15,7 @@ from typing import Any
 
 from device_agent import tokens
 from device_agent.agent import Agent, Options
+from device_agent.aside import put_aside
 from device_agent.config import Config, ConfigError, load
 from device_agent.journal import RETRY_S, Journal, JournalError, Probe
 from device_agent.logs import LINE_FORMAT, RecentLines, for_terminal
@@ -34,6 +35,9 @@ MISUSED = 2
 
 UNREACHED_S = 30.0
 """Between attempts to offer a code to a hub that does not answer, or that wants no more codes from here."""
+
+EXPIRED_S = 1.0
+"""Before the next code is shown; a hub whose codes have expired when they come is not asked without a pause."""
 
 DENIED_S = 60.0
 """After an operator said no."""
@@ -273,7 +277,7 @@ async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> tuple[str,
             return token, name
         except pairing.PairingFailed as failure:
             log.warning("not paired: %s (%s)", failure.message, failure.code)
-            pause_s = {"expired_token": 0.0, "access_denied": DENIED_S}.get(failure.code, UNREACHED_S)
+            pause_s = {"expired_token": EXPIRED_S, "access_denied": DENIED_S}.get(failure.code, UNREACHED_S)
             await agent.show_pairing(None)  # a code that nobody can enter any more
         await asyncio.sleep(pause_s)
 
@@ -297,15 +301,12 @@ async def _store_later(state: Path, token: str) -> None:
 
 def _token(config: Config, state: Path) -> str | None:
     if not config.token_file:
-        try:
-            return tokens.load(state)
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unusable(f"The token in {state / tokens.FILE} cannot be read: {error}.") from None
+        return tokens.load(state)
     try:
         words = Path(config.token_file).read_text().split()
     except (OSError, UnicodeDecodeError) as error:
         raise Unusable(f"The token in {config.token_file} cannot be read: {error}.") from None
-    if len(words) != 1:
+    if len(words) != 1 or not tokens.is_token(words[0]):
         raise Unusable(f"{config.token_file} must hold one token and nothing else.")
     return words[0]
 
@@ -349,6 +350,8 @@ def _only_one(state: Path) -> Iterator[None]:
     """Two agents on one state folder would run commands twice."""
     _folder(state)
     try:
+        if (state / "lock").is_dir():
+            put_aside(state / "lock", "it is a folder")
         file = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Unusable(f"The state folder {state} cannot be used: {error.strerror}.") from None

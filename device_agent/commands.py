@@ -99,6 +99,11 @@ class Runner:
         JournalError when it cannot be read."""
         for entry in await self._journal.load(self._player):
             settled = await self._settle(entry) if entry.state == "running" and entry.delivery == "once" else None
+            if entry.state == "finished" and entry.result is None:
+                why = "What the player wrote down about this command cannot be read."
+                entry = entry.finished(self._result(entry, "failed", "journal_lost", why))
+                assert entry.result is not None
+                await self._written(entry.result)
             if settled is not None and await self._written(settled):
                 entry, settled = entry.finished(settled), None
             self._entries[entry.id] = entry

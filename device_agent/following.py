@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from device_agent.aside import put_aside
 from device_agent.cache import Cache, write_whole
 from device_agent.download import DownloadFault, fetch_asked, fetch_manifest
 from device_agent.program import LARGEST_BYTES, Asset, Contents, ManifestFault, Program, Showing, read_contents
@@ -81,8 +82,19 @@ class Following:
                 self.program = Program(file.read(LARGEST_BYTES + 1), self._types)
         except FileNotFoundError:
             pass
-        except (OSError, ManifestFault) as fault:
-            log.warning("the stored manifest is not used: %s", fault)
+        except ManifestFault as fault:
+            self._put_aside(str(fault))
+        except OSError as fault:
+            if self._file.is_dir():
+                self._put_aside("it is a folder")
+            else:
+                log.warning("the stored manifest is not used: %s", fault)
+
+    def _put_aside(self, why: str) -> None:
+        try:
+            put_aside(self._file, why)
+        except OSError as error:
+            log.error("the stored manifest cannot be put aside: %s", error.strerror)
 
     def told(self, revision: str | None) -> None:
         """The hub has a manifest of this revision; None: it has none for this player."""

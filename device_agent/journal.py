@@ -7,6 +7,7 @@ whatever has gathered into one transaction, so that many writers share an fsync 
 """
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections import deque
@@ -14,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
+from device_agent.aside import put_aside
+from hub.protocol import codec
 from hub.protocol.fields import MAX_PROSE
 from hub.protocol.journal import CONFIRMED_KEPT_S
 from hub.protocol.json_text import dumps, loads
-from hub.protocol.messages import Delivery, ErrorInfo, JournalEntry, JournalState, Play, Result
+from hub.protocol.messages import Ack, Delivery, ErrorInfo, JournalEntry, JournalState, Play, Plays, Result
 
 Probe = Callable[[str], None]
 """Called with the name of a step right before and right after it, such as "before journal running"."""
@@ -73,6 +76,22 @@ CREATE INDEX IF NOT EXISTS play_player ON play (player, number);
 """
 
 
+_COLUMNS = {
+    "entry": "number, player, id, command, payload, delivery, expires_at, state, started_at, evidence, result,"
+    " confirmed_at",
+    "memory": "player, name, value",
+    "play": "number, player, entry",
+}
+
+_NEW = "new"
+"""The name, in the memory of no player, under which a journal knows that it began after the first of this format."""
+
+_GREETED = "greeted"
+"""The name under which it is remembered that the hub has heard of this journal from a player."""
+
+log = logging.getLogger(__name__)
+
+
 class JournalError(Exception):
     """The write is not on disk: the file cannot be written (full, read-only, damaged) or the journal is closed."""
 
@@ -122,7 +141,8 @@ class Journal:
         self._closing = False
 
     async def open(self) -> None:
-        """Raises JournalError when the file is not usable."""
+        """A file that is damaged is put aside, and the journal begins anew. Raises JournalError when there is none to
+        be had, as on a disk that refuses everything."""
         self._loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
@@ -143,7 +163,8 @@ class Journal:
     # --- commands ---
 
     async def load(self, player: str) -> list[Entry]:
-        """All entries whose outcome is not confirmed, in the order in which they came."""
+        """All entries whose outcome is not confirmed, in the order in which they came. One that cannot be read is
+        `finished` without a result: it must not run, and nobody knows what became of it."""
 
         def work(db: sqlite3.Connection) -> list[Entry]:
             rows = db.execute(
@@ -151,7 +172,11 @@ class Journal:
                 " WHERE player = ? AND confirmed_at IS NULL ORDER BY number",
                 (player,),
             )
-            return [_entry(row) for row in rows]
+            entries = [(row[0], _read_entry(row)) for row in rows.fetchall()]
+            for id in [id for id, entry in entries if entry is None]:  # an id that no hub has given
+                log.error("the journal has an entry that cannot be read, and it is deleted")
+                db.execute("DELETE FROM entry WHERE player = ? AND id = ?", (player, id))
+            return [entry for _, entry in entries if entry is not None]
 
         return await self._submit(work)
 
@@ -234,7 +259,11 @@ class Journal:
             rows = db.execute(
                 "SELECT number, entry FROM play WHERE player = ? ORDER BY number LIMIT ?", (player, limit)
             )
-            return [(number, Play(**loads(entry))) for number, entry in rows]
+            plays = [(number, _read_play(entry)) for number, entry in rows.fetchall()]
+            for number in [number for number, play in plays if play is None]:
+                log.error("the journal has a showing that cannot be read, and it is deleted")
+                db.execute("DELETE FROM play WHERE number = ?", (number,))
+            return [(number, play) for number, play in plays if play is not None]
 
         return await self._submit(work)
 
@@ -261,13 +290,35 @@ class Journal:
         await self._submit(work)
 
     async def recall(self, player: str) -> dict[str, Any]:
-        """Everything kept by `remember`."""
+        """Everything kept by `remember`, as far as it can be read."""
 
         def work(db: sqlite3.Connection) -> dict[str, Any]:
             rows = db.execute("SELECT name, value FROM memory WHERE player = ?", (player,))
-            return {name: loads(value) for name, value in rows}
+            recalled = {}
+            for name, value in rows:
+                try:
+                    recalled[name] = loads(value)
+                except (ValueError, TypeError, RecursionError) as error:
+                    log.error("what the journal remembers as %s cannot be read: %s", name, error)
+            return recalled
 
         return await self._submit(work)
+
+    async def is_new(self, player: str) -> bool:
+        """Whether it began, or began anew, since the hub last welcomed this player: what was before is forgotten."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            rows = db.execute(
+                "SELECT name FROM memory WHERE (player = '' AND name = ?) OR (player = ? AND name = ?)",
+                (_NEW, player, _GREETED),
+            )
+            return {name for (name,) in rows} == {_NEW}
+
+        return await self._submit(work)
+
+    async def greeted(self, player: str) -> None:
+        """The hub has heard that the journal is a new one."""
+        await self.remember(player, _GREETED, True)
 
     # --- the writer ---
 
@@ -291,7 +342,7 @@ class Journal:
     def _write(self, ready: asyncio.Future[None]) -> None:
         """The writer thread."""
         try:
-            db = _connect(self._path)
+            db = _opened(self._path)
         except (sqlite3.Error, OSError) as error:
             self._tell(partial(_settle, [(ready, None, OSError(f"{self._path}: {error}"))]))
             return
@@ -319,18 +370,65 @@ class Journal:
 _Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection to a journal that is sound."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or (path.is_symlink() and not path.exists()):
+        put_aside(path, "it is no file")
+    try:
+        return _connect(path)
+    except _Damaged as damage:
+        put_aside(path, str(damage), endings=("-wal", "-shm"))
+    return _connect(path)
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """What is there is no journal, or not a whole one."""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Raises _Damaged, sqlite3.Error."""
+    is_new = not path.exists() or path.stat().st_size == 0
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -256")  # KiB; a device has a few hundred rows
+        db.text_factory = _text
         db.executescript(_SCHEMA)
+        _check(db)
+        if is_new:
+            db.execute("INSERT OR IGNORE INTO memory (player, name, value) VALUES ('', ?, 'true')", (_NEW,))
+    except _Damaged:
+        db.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        db.close()
+        if error.sqlite_errorcode & 0xFF in _DAMAGE:
+            raise _Damaged(str(error)) from None
+        raise
     except BaseException:
         db.close()
         raise
     return db
+
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""What SQLite says of a file that is damaged, or has tables of something else; not of one that is locked, or on a disk
+that is full or cannot be read now."""
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """That all pages are sound, and the tables what they should be. Some tens of milliseconds for a full journal."""
+    for table, columns in _COLUMNS.items():
+        db.execute(f"SELECT {columns} FROM {table} LIMIT 0")
+    fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if fault != "ok":
+        raise _Damaged(fault)
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
 
 
 def _commit(db: sqlite3.Connection, batch: list[_Unit[Any]]) -> list[_Outcome]:
@@ -365,6 +463,58 @@ def _settle(outcomes: list[_Outcome]) -> None:
             done.set_result(value)
         else:
             done.set_exception(JournalError(str(error)))
+
+
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, codec.MalformedMessage)
+
+
+def _read_entry(row: tuple[Any, ...]) -> Entry | None:
+    """None: not even its id can be read."""
+    id, state, result = row[0], row[5], row[8]
+    try:
+        codec.check(Ack(id=id))
+    except _UNREADABLE:
+        return None
+    try:
+        entry = _entry(row)
+        if _is_whole(entry):
+            return entry
+    except _UNREADABLE:
+        pass
+    over = Entry(id=id, command="", payload={}, delivery="safe", expires_at=0, state="finished")
+    try:
+        if state == "finished":  # then all else has no meaning any more
+            known = _read_result(id, loads(result))
+            codec.check(known)
+            return over.finished(known)
+    except _UNREADABLE:
+        pass
+    return over
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether its values are of the kinds that they were written as. Raises MalformedMessage."""
+    if entry.result is not None:
+        codec.check(entry.result)
+    return (
+        isinstance(entry.command, str)
+        and isinstance(entry.payload, dict)
+        and entry.delivery in get_args(Delivery)
+        and type(entry.expires_at) is int
+        and entry.state in get_args(JournalState)
+        and type(entry.started_at) in (int, type(None))
+        and isinstance(entry.evidence, dict | None)
+        and (entry.result is not None) == (entry.state == "finished")
+    )
+
+
+def _read_play(entry: str) -> Play | None:
+    try:
+        play = Play(**loads(entry))
+        codec.check(Plays(batch="check", entries=[play]))
+    except _UNREADABLE:
+        return None
+    return play
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -18,7 +18,9 @@ ANSWER_S = 60.0  # for a whole answer, piece by piece: one that has no end is gi
 HELD_S = 15  # for the hub to hold a request until somebody decides; proxies and routers keep a silent one longer
 MAX_ANSWER_BYTES = 65_536
 SLOWER_S = 5.0  # what `slow_down` adds to the interval for good (RFC 8628, 3.5)
+LEAST_S = 1.0  # for what the hub names in seconds, so that nothing is asked for without a pause
 LONGEST_INTERVAL_S = 60.0
+LONGEST_EXPIRES_S = 3_600.0  # then another code is shown
 QR_MODULES = 177  # a side of the largest QR code
 ID_SHOWN = 8  # characters, from the end, of the hardware id: enough to tell one from its neighbours
 
@@ -75,8 +77,8 @@ async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = p
             user_code=str(answer["user_code"]),
             uri=str(answer["verification_uri"]),
             complete_uri=str(answer.get("verification_uri_complete") or answer["verification_uri"]),
-            expires_s=float(answer["expires_in"]),
-            interval_s=float(answer.get("interval", 5)),
+            expires_s=_seconds(answer["expires_in"], LONGEST_EXPIRES_S),
+            interval_s=_seconds(answer.get("interval", 5), LONGEST_INTERVAL_S),
             qr_code=_qr_code(answer.get("qr_code")),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -144,6 +146,14 @@ def for_terminal(qr_code: tuple[str, ...]) -> str:
 def shown_id(hardware_id: str) -> str:
     """The part of a hardware id that the screen shows, and the page for operators with it."""
     return hardware_id[-ID_SHOWN:]
+
+
+def _seconds(value: Any, longest_s: float) -> float:
+    """A time that the hub named, within what makes sense. Raises TypeError, ValueError."""
+    seconds = float(value) if isinstance(value, str) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != seconds:
+        raise TypeError(f"{value!r} is no number of seconds")
+    return float(min(max(seconds, LEAST_S), longest_s))
 
 
 def _qr_code(rows: Any) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ HEALTHY_S = 60.0
 """A connection welcomed this long ago was a good one: the next attempt starts from the beginning."""
 
 MAX_GIVEN_S = 3600.0
-"""The longest delay taken from the hub: a mistake in a header must not switch a device off for a month."""
+"""The longest delay taken from the hub: a mistake in a header must not switch a device off for a month. Nor must one
+have it try without a pause: only the first attempt after a good connection may come at once."""
 
 SPREAD = 0.1
 """Fixed delays are made up to this share longer, for the same reason that backoff has jitter."""
@@ -31,15 +32,18 @@ class Reconnect:
     def delay_s(
         self, reaction: Reaction, *, given_s: float | None = None, welcomed_at: float | None = None, now: float = 0.0
     ) -> float:
-        """Seconds to wait after an attempt or a connection that ended so. `given_s` is what the hub asked for (the
-        `drain` before, or Retry-After); `welcomed_at` is when this connection was welcomed, if it was."""
+        """Seconds to wait after an attempt or a connection that ended so.
+
+        `given_s` is what the hub asked of this player (the `drain` before), `reaction.delay_s` what it asks of all
+        (Retry-After, a close code). `welcomed_at` is when this connection was welcomed, if it was."""
         if welcomed_at is not None and now - welcomed_at >= HEALTHY_S:
             self._failures = 0
         self._failures += 1
+        least_s = 0.0 if self._failures == 1 else FIRST_S
         if given_s is not None:
-            return min(max(given_s, 0.0), MAX_GIVEN_S)
+            return min(max(given_s, least_s), MAX_GIVEN_S)
         if reaction.delay_s is not None:
-            return reaction.delay_s * (1 + self._chance.uniform(0, SPREAD))
+            return min(max(reaction.delay_s, least_s), MAX_GIVEN_S) * (1 + self._chance.uniform(0, SPREAD))
         return self._chance.uniform(0, backoff_cap_s(self._failures))
 
 

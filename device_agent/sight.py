@@ -8,7 +8,7 @@ that is started anew still has to take it back.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from device_agent.players.base import Look, Player, PlayerError
 
@@ -77,6 +77,11 @@ class Sight:
             self._notice(f"picture.{fault}", {"player": self._player.kind})
         else:
             await self._remember(KEPT, None)
+
+
+def read_fault(kept: object) -> Fault | None:
+    """What was kept as a fault, if it is one."""
+    return next((one for one in get_args(Fault) if one == kept), None)
 
 
 def _fault(look: Look) -> Fault | None:

@@ -1,17 +1,39 @@
 """This player's credential, on disk."""
 
+import logging
 import os
 import secrets
 from pathlib import Path
 
+from device_agent.aside import put_aside
+
 FILE = "token"
+LONGEST = 1_000  # characters
+
+log = logging.getLogger(__name__)
 
 
 def load(state: Path) -> str | None:
+    """The token; None: there is none, and the device is paired. One that is damaged is put aside."""
+    path = state / FILE
     try:
-        return (state / FILE).read_text().strip() or None
+        if path.is_dir():
+            put_aside(path, "it is a folder")
+            return None
+        token = path.read_bytes()[: LONGEST + 2].decode("ascii", "replace").strip()
+        if is_token(token) or not token:
+            return token or None
+        put_aside(path, "there is no token in it")
     except FileNotFoundError:
-        return None
+        pass
+    except OSError as error:
+        log.error("the token in %s cannot be read: %s", path, error.strerror)
+    return None
+
+
+def is_token(text: str) -> bool:
+    """Whether it can be sent as one."""
+    return 0 < len(text) <= LONGEST and text.isascii() and text.isprintable() and " " not in text
 
 
 def store(state: Path, token: str) -> None:

@@ -89,6 +89,7 @@ from hub.store.belonging import claim, names_files
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.private import has_run, open_data_folder
+from hub.store.renewal import LogMark
 
 VERSION = "0.1.0"
 NODE = "hub"
@@ -186,6 +187,8 @@ async def running(
         await db.start(make=bool(settings.database.url) or not has_run(data))
         stack.push_async_callback(db.stop)
         await prepare(db)
+        mark = LogMark(db, data)
+        await mark.check(now_ms())
         age = Age(db)
         await age.start()
         steady = Steady(unsure=age.parted())
@@ -375,10 +378,11 @@ async def running(
         stack.push_async_callback(deliverer.stop)
         watch = Watch(db, bus, graces.crash, steady=attentive)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces, steady=steady)
-        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age))
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age, mark))
         jobs.start()
         stack.push_async_callback(_at_last, analytics.beat)
         stack.push_async_callback(_at_last, age.keep)
+        stack.push_async_callback(_at_last, mark.keep)
         stack.push_async_callback(_at_last, services.access.flush)
         stack.push_async_callback(_at_last, partial(presence.flush, everything=True))
         stack.push_async_callback(services.programs.stop)
@@ -408,6 +412,7 @@ def _jobs(
     watch: Watch,
     clock: ClockWatch,
     age: Age,
+    mark: LogMark,
 ) -> list[Job]:
     retention = Retention(
         db,
@@ -447,6 +452,7 @@ def _jobs(
         Job("status", 5.0, services.presence.flush),
         Job("clock", 60.0, clock.set_right),
         Job("mark of the clock", 60.0, age.keep),
+        Job("mark of the log", 10.0, mark.keep),
         Job("connections", 60.0, registry.audit, wake=db.sole.returned if db.sole is not None else None),
         Job("keys", 4.0, services.access.flush),
         Job("logins", 600.0, lambda: services.accounts.sweep(age.now())),

@@ -159,6 +159,8 @@ def password(
     print(for_terminal(f"{email} has another password; its logins have ended."))
 
 
+FILES_MISSING = 3  # exit status of a backup of a hub that has lost files
+
 Backup = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.", parser=_path)]
 
 
@@ -174,8 +176,15 @@ def backup(
     places = _places(_settings(config, data=data))
     os.nice(10)  # the hub's work is more urgent
     with _in_one_sentence():
-        files, size = back_up(places, folder)
-    print(f"The backup {folder} is whole: the database and {files:,} files, {size:,} bytes together.")
+        made = back_up(places, folder)
+    if made.missing:
+        print(
+            f"The backup {folder} is made, but {len(made.missing):,} files that the database names are not in "
+            f"{places.files}, {made.missing[0]} among them.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(FILES_MISSING)
+    print(f"The backup {folder} is whole: the database and {made.files:,} files, {made.size:,} bytes together.")
     if places.files is None:
         print("The files are in a bucket and were not copied; let the bucket keep versions.")
 

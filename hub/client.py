@@ -9,6 +9,7 @@ import orjson
 from hub.domain.text import for_terminal
 
 WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
+LEAST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # within what `watch` waits when the hub asks for it
 TIMEOUT_S = 40.0  # for an answer; the longest wait that the hub grants is 30
 
 
@@ -70,7 +71,7 @@ async def watch(url: str, key: str) -> None:
                     elif message["type"] == "error":
                         if "retry_after" not in message:
                             raise Refused(message["message"])
-                        await asyncio.sleep(message["retry_after"])
+                        await asyncio.sleep(_pause_s(message["retry_after"]))
                         await socket.send(_subscription(cursor))
             reason = "it has said goodbye"
         except InvalidStatus as refusal:
@@ -89,6 +90,13 @@ async def watch(url: str, key: str) -> None:
             gone = reason.rstrip(".")
             _say(f"The hub at {url} is gone: {gone}; waiting for it.")
         await asyncio.sleep(WATCH_AGAIN_S)
+
+
+def _pause_s(asked: object) -> float:
+    """Seconds, whatever the hub asked for."""
+    if isinstance(asked, bool) or not isinstance(asked, int | float):
+        return WATCH_AGAIN_S
+    return float(min(max(asked, LEAST_PAUSE_S), LONGEST_PAUSE_S))
 
 
 def _subscription(cursor: str | None) -> str:

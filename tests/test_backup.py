@@ -1,18 +1,22 @@
 """`hub backup` and `hub restore`: a whole copy of a hub that goes on working, and a hub that goes on from the copy."""
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
 import sqlite3
 import sys
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from hub.domain.errors import CannotStart
 from hub.store.backup import Places, back_up, copy_sqlite, restore
+from hub.store.holding import nothing_removed
 from tests.harness import Hub, make_team, running_hub, settings
 from tests.media import picture
 from tests.postgres import PostgresServer
@@ -91,6 +95,101 @@ def test_a_copy_does_not_begin_anew_at_each_commit(tmp_path: Path) -> None:
     assert len(steps) > 10
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         assert copy.execute("SELECT count(*), min(n) FROM t").fetchone() == (100, 0)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def large(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """Places of a hub whose database takes a while to copy."""
+    data = tmp_path / "first"
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return Places(data, server.database(), data / "blobs")
+    return Places(data, f"sqlite:///{data}/hub.db", data / "blobs")
+
+
+async def fill(places: Places) -> None:
+    """Put 64 MiB into the database."""
+    if places.sqlite is None:
+        connection = await asyncpg.connect(places.database_url)
+        await connection.execute(
+            "CREATE TABLE filler AS SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 1e6)"
+        )
+        await connection.close()
+    else:
+        with closing(sqlite3.connect(places.sqlite)) as database, database:
+            database.execute("CREATE TABLE filler (data BLOB)")
+            database.executemany("INSERT INTO filler VALUES (randomblob(?))", [(1 << 20,)] * 64)
+
+
+async def named_in(places: Places) -> list[str]:
+    """The files that the database there names."""
+    query = "SELECT blob FROM stored_file UNION SELECT thumbnail FROM stored_file WHERE thumbnail IS NOT NULL"
+    if places.sqlite is None:
+        connection = await asyncpg.connect(places.database_url)
+        named = [row[0] for row in await connection.fetch(query)]
+        await connection.close()
+        return named
+    with closing(sqlite3.connect(places.sqlite)) as database:
+        return [name for (name,) in database.execute(query)]
+
+
+async def come_and_go(hub: Hub, seed: int) -> None:
+    """Assets, each there for some moments."""
+    for number in itertools.count():
+        file = {"file": ("a.png", picture(size=(8 + seed, 8 + number % 100)), "image/png")}
+        made = await hub.client.post("/api/v1/assets", files=file)
+        await hub.client.get("/api/v1/assets")
+        await hub.client.delete(f"/api/v1/assets/{made.json()['data']['id']}")
+
+
+async def test_files_that_come_and_go_meanwhile_are_all_in_the_copy(
+    large: Places, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    copy, second = tmp_path / "copy", replace(large, data=tmp_path / "second", files=tmp_path / "second" / "blobs")
+    if large.sqlite is None:
+        second = replace(second, database_url=request.getfixturevalue("postgres").database())
+    else:
+        second = replace(second, database_url=f"sqlite:///{second.data}/hub.db")
+    async with running_hub(settings(large.data, large.database_url)) as hub:
+        await fill(large)
+        coming = [asyncio.create_task(come_and_go(hub, seed)) for seed in range(6)]
+        status, said = await run("backup", copy, "--data", large.data, HUB_DATABASE__URL=large.database_url)
+        assert (status, said.startswith(f"The backup {copy} is whole: ")) == (0, True), said
+        assert not any(one.done() for one in coming)
+        for one in coming:
+            one.cancel()
+        await asyncio.wait(coming)
+    await asyncio.to_thread(restore, second, copy)
+    assert second.files is not None
+    named = await named_in(second)
+    assert [name for name in named if not (second.files / name).exists()] == []
+
+
+async def test_what_is_removed_during_a_backup_goes_after_it(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path)) as hub:
+        _, asset_id = await furnished(hub)
+        _, other_id = await furnished(hub)
+        files = tmp_path / "blobs"
+        kept = [path for path in (files / "content").rglob("*") if path.is_file()]
+        assert kept
+        with nothing_removed(files):
+            for one in (asset_id, other_id):
+                assert (await hub.client.delete(f"/api/v1/assets/{one}")).status_code == 200
+            assert all(path.exists() for path in kept)
+        made = await hub.client.post("/api/v1/assets", files={"file": ("b.png", picture(size=(9, 9)), "image/png")})
+        await hub.client.delete(f"/api/v1/assets/{made.json()['data']['id']}")
+        assert not any(path.exists() for path in kept)
+
+
+async def test_files_that_the_hub_has_lost_are_told(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path / "first")) as hub:
+        await furnished(hub)
+    [*files] = [path for path in (tmp_path / "first" / "blobs" / "content").rglob("*") if path.is_file()]
+    for path in files:
+        path.unlink()
+    status, said = await run("backup", tmp_path / "copy", "--data", tmp_path / "first")
+    assert (status, f"but {len(files)} files that the database names are not in" in said) == (3, True), said
+    assert (tmp_path / "copy" / "backup.json").exists()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What the `hub` command says of a hub that does not answer as one."""
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ async def test_another_server_is_not_taken_for_a_hub() -> None:
             with pytest.raises(client.Refused) as refused:
                 await asyncio.to_thread(client.call, "POST", receiver.url, "sbk_1", "/api/v1/commands", {})
             assert refused.value.message == said
+
+
+@pytest.mark.parametrize("asked", [0, -5, 0.001, 1e9, 1e300, math.inf, -math.inf, 10**400, "soon", None, True, [1], {}])
+def test_watch_waits_a_minute_at_most_and_never_hammers(asked: object) -> None:
+    assert 1 <= client._pause_s(asked) <= 60
 
 
 async def test_watch_waits_for_its_turn_where_the_pace_of_the_plan_is_used_up(

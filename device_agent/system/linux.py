@@ -53,7 +53,7 @@ class LinuxSystem:
             if not kept.exists():
                 self._state_dir.mkdir(parents=True, exist_ok=True)
                 kept.write_text(secrets.token_hex(16))
-            facts = [kept.read_text().strip()]
+            facts = [kept.read_text(errors="replace").strip()]
         return hashlib.sha256("\n".join(["signalbox hardware", *facts]).encode()).hexdigest()[:32]
 
     def model(self) -> str | None:

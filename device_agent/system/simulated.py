@@ -1,6 +1,7 @@
 """A machine that exists only in a file: it has a boot id, can be rebooted, and its clock may be wrong."""
 
 import json
+import math
 import os
 import secrets
 import time
@@ -8,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from device_agent.aside import put_aside
 from device_agent.system.base import Rebooted, SystemFault
 from device_agent.system.command import run
+
+LONGEST_ID = 64  # characters of an id, as the protocol has them
 
 
 class SimulatedSystem:
@@ -32,12 +36,26 @@ class SimulatedSystem:
         self._file = state_dir / "machine.json"
         self._reboot_command = reboot_command
         self.clock_offset_s = clock_offset_s
-        try:
-            self._machine: dict[str, Any] = json.loads(self._file.read_text())
-        except FileNotFoundError:
+        self._machine: dict[str, Any] = self._read()
+        if not self._machine:
             state_dir.mkdir(parents=True, exist_ok=True)
             self._machine = {"hardware_id": secrets.token_hex(16)}
             self._boot()
+
+    def _read(self) -> dict[str, Any]:
+        """The machine; empty where there is none yet. One that is damaged is put aside."""
+        if not os.path.lexists(self._file):
+            return {}
+        try:
+            machine = json.loads(self._file.read_bytes())
+            ids = (str(machine["boot_id"]), str(machine["hardware_id"]))
+            if all(ids) and max(map(len, ids)) <= LONGEST_ID and math.isfinite(float(machine["booted_s"])):
+                return dict(machine) | {"display_on": bool(machine["display_on"])}
+            why = "there is no machine in it"
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            why = str(error)
+        put_aside(self._file, why)
+        return {}
 
     def boot_id(self) -> str:
         return str(self._machine["boot_id"])

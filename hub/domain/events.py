@@ -167,6 +167,26 @@ def topics_of(event_type: str) -> frozenset[Topic]:
     return frozenset({"events"} if topic is None else {"events", topic})
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A database's event log. A database that went back in time goes on with another log: `earlier` are those before
+    it, oldest first, each with the number of its last delivery."""
+
+    id: str
+    earlier: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The database's own, whatever became of its logs."""
+        return self.earlier[0][0] if self.earlier else self.id
+
+    def message_id(self, delivery_id: int) -> str:
+        """By which a receiver knows the delivery: the same at each attempt and after a restore, and never that of
+        another one, though the number may have been given out before the restore."""
+        log_id = next((name for name, last in self.earlier if delivery_id <= last), self.id)
+        return f"msg_{delivery_id}" if log_id == self.name else f"msg_{log_id}_{delivery_id}"
+
+
 def number_of(cursor: str, log_id: str, field: str = "after") -> int:
     """The number in a cursor `<log id>-<number>`. Raises Invalid (`field`) for one of another log."""
     name, _, number = cursor.rpartition("-")

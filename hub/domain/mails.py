@@ -71,8 +71,8 @@ def checked_address(field: str, address: str) -> str:
     raise Invalid.field(field, "must be an e-mail address")
 
 
-def compose(mail: Mail, sender: str, log_id: str) -> "Message[str, str | Header]":
-    """`log_id` is the database's own name, so that no other hub makes the same Message-ID; a repeat of a mail has the
+def compose(mail: Mail, sender: str, database: str) -> "Message[str, str | Header]":
+    """`database` is its name (`Log.name`), so that no other hub makes the same Message-ID; a repeat of a mail has the
     same, and both mails about an incident are one conversation. Raises ValueError for an address that is none."""
     domain = sender.rpartition("@")[2]
     begins = "Resolved: " if mail.about == "resolved" else ""
@@ -81,8 +81,8 @@ def compose(mail: Mail, sender: str, log_id: str) -> "Message[str, str | Header]
         "To": _ascii(mail.address),
         "Subject": _encoded("Subject", cut(one_line(f"{begins}{mail.title}"), MAX_SUBJECT)),
         "Date": format_datetime(datetime.fromtimestamp(mail.created_at // SECOND, UTC)),
-        "Message-ID": _ascii(f"<mail-{mail.id}.{log_id}@{domain}>"),
-        "References": _ascii(f"<incident-{mail.incident_id}.{log_id}@{domain}>"),
+        "Message-ID": _ascii(f"<mail-{mail.id}.{database}@{domain}>"),
+        "References": _ascii(f"<incident-{mail.incident_id}.{database}@{domain}>"),
         "Auto-Submitted": "auto-generated",
     }
     message: Message[str, str | Header] = Message()

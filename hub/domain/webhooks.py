@@ -95,7 +95,15 @@ def envelope(name: str, at: int, data: Mapping[str, Any], cursor: str) -> bytes:
 
 
 def headers(
-    *, secret: str, old_secret: str | None = None, name: str, delivery_id: int, cursor: str, body: bytes, now: int
+    *,
+    secret: str,
+    old_secret: str | None = None,
+    name: str,
+    delivery_id: int,
+    message_id: str,
+    cursor: str,
+    body: bytes,
+    now: int,
 ) -> dict[str, str]:
     """The headers of one attempt. The same bytes are signed twice, for receivers of either kind:
 
@@ -105,7 +113,7 @@ def headers(
     While an `old_secret` is good, the standard header holds a signature of each. `X-Spot-Signature` has room for one:
     it stays with the old secret, for receivers that know no other yet, and `X-Spot-Signature-Next` is of the new one.
     """
-    message_id, timestamp = f"msg_{delivery_id}", now // SECOND
+    timestamp = now // SECOND
     said = f"{message_id}.{timestamp}.".encode() + body
     secrets = [secret] if old_secret is None else [secret, old_secret]
     made = {

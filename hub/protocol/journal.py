@@ -5,7 +5,7 @@ The hub's word on a command is its row (`sent`, `acked`...), the player's word i
 writes the decision down before acting on it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ class Reconciliation:
     `requeue`: sent, but never arrived: queued again until its deadline, whatever its delivery class. One that the
     operator wanted cancelled meanwhile is cancelled now, instead.
     `acked`: in the journal, so it has arrived, whatever its row says.
-    `lost`: acked once, but gone from the journal: failed with `journal_lost`, never sent again.
+    `lost`: acked once, but gone from the journal, or doubtful: failed with `journal_lost`, never sent again.
     `results`: outcomes of finished entries.
     `acked` and `results` cover the whole journal, also ids the hub did not ask about (expired, cancelled, timed out, or
     already settled): the store decides by conditional update whether anything changes, and confirms every result.
@@ -35,8 +35,11 @@ class Reconciliation:
     results: list[Result] = field(default_factory=list)
 
 
-def reconcile(sent: Mapping[str, Literal["sent", "acked"]], journal: Sequence[JournalEntry]) -> Reconciliation:
-    """Hold the hub's unsettled commands of a player against the journal in its `hello`."""
+def reconcile(
+    sent: Mapping[str, Literal["sent", "acked"]], journal: Sequence[JournalEntry], doubtful: Collection[str] = ()
+) -> Reconciliation:
+    """Hold the hub's unsettled commands of a player against the journal in its `hello`. `doubtful` are the `once`
+    commands where that journal is a new one: what was sent may have been in the one before, and have run."""
     entries: dict[str, JournalEntry] = {}
     for entry in journal:
         known = entries.get(entry.id)
@@ -46,7 +49,8 @@ def reconcile(sent: Mapping[str, Literal["sent", "acked"]], journal: Sequence[Jo
     answer.results.extend(entry.result for entry in entries.values() if entry.result and entry.state == "finished")
     for command_id, state in sent.items():
         if command_id not in entries:
-            (answer.requeue if state == "sent" else answer.lost).append(command_id)
+            again = state == "sent" and command_id not in doubtful
+            (answer.requeue if again else answer.lost).append(command_id)
     return answer
 
 

@@ -140,6 +140,7 @@ class Hello:
     os_version: Label | None = None
     app_version: Label | None = None
     journal: Annotated[list[JournalEntry], Many(1000)]
+    new_journal: bool | None = None
     revision: Id | None = None
     settings: JsonObject | None = None
     ip_address: Annotated[str, Text(64)] | None = None

@@ -235,6 +235,11 @@ class Commands:
             if strays:
                 self._bus.publish(("player", player_id), "settings")
 
+    async def sent_once(self, player_id: int) -> list[str]:
+        """Ids of what the player was sent, must not run twice, and has not acknowledged."""
+        found: list[str] = await self._db.write(store.sent_once, player_id, key=player_id)
+        return found
+
     async def reconcile(
         self, player_id: int, epoch: int, *, requeue: Sequence[str], acked: Sequence[str], lost: Sequence[str]
     ) -> None:

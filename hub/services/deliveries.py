@@ -19,6 +19,7 @@ import prometheus_client
 from hub.bus.base import Bus
 from hub.domain import webhooks as rules
 from hub.domain.errors import HubError
+from hub.domain.events import Log
 from hub.domain.hosts import Network
 from hub.domain.quotas import Quotas, share
 from hub.domain.times import DAY, SECOND, now_ms
@@ -103,11 +104,11 @@ class Deliverer:
         self._loop: asyncio.Task[None] | None = None
         self._unsubscribe: list[Callable[[], None]] = []
         self._replayed = 0  # the webhook whose replay went on last
-        self._log_id = ""
+        self._log = Log("")
 
     async def start(self) -> None:
         async with self._db.session() as session:
-            self._log_id = await events.log_id(session)
+            self._log = await events.log(session)
         await self._db.write(store.recover, self._node, self._clock())
         self._unsubscribe = [
             self._bus.subscribe(("events", None), self._nudge),
@@ -256,7 +257,7 @@ class Deliverer:
         began = time.monotonic()
         now = self._clock()
         try:
-            cursor = f"{self._log_id}-{claimed.event_id}"
+            cursor = f"{self._log.id}-{claimed.event_id}"
             body = rules.envelope(claimed.name, claimed.at, orjson.loads(claimed.data), cursor)
             overlaps = claimed.old_secret_until is not None and now < claimed.old_secret_until
             headers = rules.headers(
@@ -264,6 +265,7 @@ class Deliverer:
                 old_secret=claimed.old_secret if overlaps else None,
                 name=claimed.name,
                 delivery_id=claimed.id,
+                message_id=self._log.message_id(claimed.id),
                 cursor=cursor,
                 body=body,
                 now=now,

@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.bus.base import Bus
 from hub.domain.access import Actor
+from hub.domain.errors import Invalid
 from hub.domain.events import number_of, scope_of
 from hub.domain.times import rfc3339
 from hub.services.access import concerns
@@ -51,11 +52,12 @@ class Events:
         Answers {"data": [{"cursor", "event", "timestamp", "data"}], "meta": {"next"}}; `next` is the cursor to go on
         from, also when nothing came: one call looks at some thousand events at most.
 
-        Raises Invalid for a cursor of another log.
+        Raises Invalid for a cursor of another log, or ahead of it.
         """
         actor.require("read:players")
         log_id = await self.log_id()
         number = await self.newest() if after == "latest" else 0 if after is None else number_of(after, log_id)
+        is_known = after in (None, "latest")
         heard = asyncio.Event()
         changed = False
 
@@ -81,6 +83,9 @@ class Events:
                 if changed:  # the caller asks again, as what it is now
                     return {"data": [], "meta": {"next": f"{log_id}-{number}"}}
                 shown = [row for row in rows if scope_of(row.type) in actor.scopes]
+                if looked == number and not is_known:
+                    await self._check(number)
+                    is_known = True
                 nothing_new, number = looked == number, looked
                 if shown or clock() >= deadline or self._patience.over:
                     data = [describe(row, log_id) for row in shown]
@@ -90,6 +95,12 @@ class Events:
         finally:
             for stop in stops:
                 stop()
+
+    async def _check(self, number: int) -> None:
+        """Raise Invalid for a cursor that the log has not reached: it is of a state that the database has lost."""
+        async with self._db.session() as session:
+            if number > max(await store.newest(session), await store.floor(session)):
+                raise Invalid.field("after", "This cursor is ahead of this hub's log.", code="unknown_cursor")
 
     async def log_id(self) -> str:
         if self._log_id is None:

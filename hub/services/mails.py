@@ -76,7 +76,7 @@ class Mailer:
         self._settings = settings
         self._tls = tls
         self._clock = clock
-        self._log_id: str | None = None
+        self._database: str | None = None
 
     async def work(self) -> bool:
         """Send what is due. Answers whether there may be more."""
@@ -103,12 +103,12 @@ class Mailer:
         if not self._settings.host:
             outcomes |= {one.mail.id: Outcome("There is no mail server: smtp.host is empty.", True) for one in claimed}
             return
-        if self._log_id is None:
+        if self._database is None:
             async with self._db.session() as session:
-                self._log_id = await events.log_id(session)
+                self._database = (await events.log(session)).name
         posting = _Posting(self._settings, self._tls)
         deadline = asyncio.get_running_loop().call_later(TURN_S, posting.abort)
-        sending = asyncio.create_task(in_thread(posting.post, claimed, self._log_id, outcomes), name="mail")
+        sending = asyncio.create_task(in_thread(posting.post, claimed, self._database, outcomes), name="mail")
         try:
             await asyncio.shield(sending)
         except asyncio.CancelledError:
@@ -184,7 +184,7 @@ class _Posting:
             except OSError:
                 pass  # it ended by itself
 
-    def post(self, claimed: Sequence[Claimed], log_id: str, outcomes: dict[int, Outcome]) -> None:
+    def post(self, claimed: Sequence[Claimed], database: str, outcomes: dict[int, Outcome]) -> None:
         """Fills in what became of each mail that was tried; what is missing then was not."""
         try:
             smtp = self._connect()
@@ -196,7 +196,7 @@ class _Posting:
                 if self._aborted:
                     break
                 try:
-                    message = compose(one.mail, self._settings.sender, log_id)
+                    message = compose(one.mail, self._settings.sender, database)
                     smtp.send_message(message, self._settings.sender, [one.mail.address])
                     outcomes[one.mail.id] = Outcome()
                 except ValueError as error:

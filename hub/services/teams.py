@@ -30,7 +30,7 @@ NOBODY = "0"  # there are teams, and none of them is
 async def prepare(db: Database) -> None:
     """Give a new database its name and its secrets. Safe to call at every start."""
     async with db.transaction() as session:
-        for name, value in (("log_id", secrets.token_hex(6)), ("url_secret", secrets.token_hex(32))):
+        for name, value in ((events.LOG_ID, secrets.token_hex(6)), ("url_secret", secrets.token_hex(32))):
             if await store.fact(session, name) is None:
                 await store.keep_fact(session, name, value)
         if await store.fact(session, OWN_TEAM) is None and (found := await store.teams(session)):

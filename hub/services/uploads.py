@@ -265,9 +265,9 @@ class Uploads:
                 gone += await store.surplus(session, self._keep, SWEEP_ROWS)
                 gone += await store.heaviest(session, self._quotas.by_plan("player_bytes"), SWEEP_ROWS)
             gone = list({upload.id: upload for upload in gone}.values())
-            await self._blobs.delete(*(upload.blob for upload in gone))
-            if gone:
+            if gone:  # rows first: a row whose file is gone would be a backup's fault
                 await self._db.write(store.forget, gone)
+            await self._blobs.delete(*(upload.blob for upload in gone))
             if len(gone) < SWEEP_ROWS:
                 break
         if is_due(self._orphans_due_at, now, ORPHANS_EVERY_MS):

@@ -12,7 +12,7 @@ from hub.domain import webhooks as rules
 from hub.domain import wording
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, Invalid
-from hub.domain.events import SUBSCRIBABLE, Event, number_of
+from hub.domain.events import SUBSCRIBABLE, Event, Log, number_of
 from hub.domain.hosts import Network
 from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
@@ -185,10 +185,10 @@ class Webhooks:
         actor.require("webhooks")
         async with self._db.session() as session:
             await store.get(session, actor.team_id, webhook_id)
-            log_id = await events.log_id(session)
-            number = None if before is None else number_of(before, log_id, "before")
+            log = await events.log(session)
+            number = None if before is None else number_of(before, log.id, "before")
             found = await deliveries.log(session, webhook_id, state=state, before=number, limit=limit)
-        told = [_delivery(row, event, log_id) for row, event in found]
+        told = [_delivery(row, event, log) for row, event in found]
         return {"data": told, "meta": {"next": told[-1]["cursor"] if len(told) == limit else None}}
 
     async def delivery(self, actor: Actor, webhook_id: int, delivery_id: int) -> dict[str, Any]:
@@ -233,7 +233,7 @@ class Webhooks:
         async with self._db.session() as session:
             await store.get(session, actor.team_id, webhook_id)
             row, event = await deliveries.get(session, webhook_id, delivery_id)
-            told = _delivery(row, event, await events.log_id(session))
+            told = _delivery(row, event, await events.log(session))
         body = event and rules.envelope(row.name, event.at, events.as_data(event), told["cursor"]).decode()
         return row, told | {"body": body}
 
@@ -283,7 +283,7 @@ def _describe(row: Webhook, now: int) -> dict[str, Any]:
     }
 
 
-def _delivery(row: Delivery, event: EventRow | None, log_id: str) -> dict[str, Any]:
+def _delivery(row: Delivery, event: EventRow | None, log: Log) -> dict[str, Any]:
     attempt = {
         "at": rfc3339(row.last_at),
         "url": row.last_url,
@@ -294,9 +294,9 @@ def _delivery(row: Delivery, event: EventRow | None, log_id: str) -> dict[str, A
     } if row.last_at is not None else None  # fmt: skip
     return {
         "id": row.id,
-        "message_id": f"msg_{row.id}",
+        "message_id": log.message_id(row.id or 0),
         "event": row.name,
-        "cursor": f"{log_id}-{row.event_id}",
+        "cursor": f"{log.id}-{row.event_id}",
         "timestamp": event and rfc3339(event.at),
         "state": row.state,
         "attempts": row.attempts,

@@ -282,7 +282,11 @@ class PlayerConnection:
             services.uploads, self._session, self.player_id, self.team_id, self._pump, registry.metrics
         )
         unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
-        plan = reconcile(unsettled, hello.journal)  # type: ignore[arg-type]
+        doubtful: Sequence[str] = ()
+        if hello.new_journal:
+            log.warning("player %d has a new journal", self.player_id)
+            doubtful = await services.commands.sent_once(self.player_id)
+        plan = reconcile(unsettled, hello.journal, doubtful)  # type: ignore[arg-type]
         if plan.requeue or plan.acked or plan.lost:
             await services.commands.reconcile(
                 self.player_id, self._epoch, requeue=plan.requeue, acked=plan.acked, lost=plan.lost

@@ -12,15 +12,20 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sqlmodel import SQLModel
+
 from hub.domain.errors import CannotStart
 from hub.domain.times import now_ms, rfc3339
+from hub.store.database import Database
+from hub.store.holding import nothing_removed
 from hub.store.postgres import connect, place_of, reach
 from hub.store.private import close_to_others, open_folder
+from hub.store.renewal import renew
 from hub.store.sole import PostgresSole
 from hub.store.sqlite import uri_of
 
@@ -51,27 +56,42 @@ class Places:
         return Path(self.database_url.removeprefix("sqlite:///")).absolute()
 
 
-def back_up(places: Places, target: Path) -> tuple[int, int]:
-    """Make a backup in the folder `target`, which is new or empty. Answers how many files it has beside the database,
-    and how many bytes all together. Raises CannotStart; then nothing is left of it.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup: how many files it has beside the database, how many bytes all together, and the files that the database
+    names and the hub does not have."""
 
-    Files go before the database and again after it: what is removed meanwhile is there, and what is new too.
+    files: int
+    size: int
+    missing: list[str]
+
+
+def back_up(places: Places, target: Path) -> Made:
+    """Make a backup in the folder `target`, which is new or empty. Raises CannotStart; then nothing is left of it.
+
+    Files go first, since that may take hours; then, while none is removed, the database, and the files that are new.
     """
     _refuse_within(target, places)
     with _filling(target, "backup folder"):
         files = target / _FILES
         _copy_files(places.files, files)
-        if places.sqlite is not None:
-            copy_sqlite(places.sqlite, target / _DATABASE)
-        else:
-            _dump(places.database_url, target / _DUMP)
-        _copy_files(places.files, files)
+        with nothing_removed(places.files) if places.files and places.files.is_dir() else nullcontext():
+            if places.sqlite is not None:
+                copy_sqlite(places.sqlite, target / _DATABASE)
+                named = _named_by_sqlite(target / _DATABASE)
+            else:
+                named = asyncio.run(_dump(places.database_url, target / _DUMP))
+            _copy_files(places.files, files)
+            missing = [] if places.files is None else [name for name in named if not (files / name).is_file()]
+            lost = [name for name in missing if (places.files or files).joinpath(name).is_file()]
+            if lost:
+                raise CannotStart(f"{len(lost)} files were not copied, {lost[0]} among them.")
         os.sync()
         seal = {"format": FORMAT, "made_at": rfc3339(now_ms()), "files": places.files is not None}
         (target / _SEAL).write_text(json.dumps(seal) + "\n")
         os.sync()
     found = [path.stat().st_size for path in target.rglob("*") if path.is_file()]
-    return len(found) - 2, sum(found)
+    return Made(len(found) - 2, sum(found), missing)
 
 
 def restore(places: Places, backup: Path) -> None:
@@ -98,6 +118,7 @@ def restore(places: Places, backup: Path) -> None:
             if places.sqlite.exists():
                 raise CannotStart(f"There is a database {places.sqlite} already.")
             copy_sqlite(backup / _DATABASE, places.sqlite)
+            asyncio.run(_go_on_anew(places.database_url))
         os.sync()
 
 
@@ -137,6 +158,37 @@ def copy_sqlite(
         raise CannotStart(f"The database {source} cannot be copied: {error}.") from None
     finally:
         fresh.unlink(missing_ok=True)
+
+
+async def _go_on_anew(url: str) -> None:
+    """What the database gave out after the backup was made, it does not give out again."""
+    db = Database(url)
+    await db.start(make=False)
+    try:
+        await renew(db, now_ms())
+    finally:
+        await db.stop()
+
+
+def _naming() -> list[tuple[str, str]]:
+    """(table, column) wherever a file is named."""
+    return [
+        (name, column.name)
+        for name, table in SQLModel.metadata.tables.items()
+        for column in table.columns
+        if column.name in ("blob", "thumbnail")
+    ]
+
+
+def _named_by_sqlite(copy: Path) -> list[str]:
+    """The files that a copied database names, which may be of an earlier version."""
+    with closing(sqlite3.connect(f"{copy.absolute().as_uri()}?immutable=1", uri=True)) as database:
+        named: list[str] = []
+        for table, column in _naming():
+            if any(row[1] == column for row in database.execute(f"PRAGMA table_info({table})")):
+                rows = database.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")
+                named += [name for (name,) in rows]
+    return named
 
 
 @contextmanager
@@ -220,9 +272,28 @@ def _refuse_running(places: Places) -> None:
 # PostgreSQL ----------------------------------------------------------------------------------------------------------
 
 
-def _dump(url: str, target: Path) -> None:
-    _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", "--file", str(target))
-    _run("pg_restore", None, "--list", str(target))
+async def _dump(url: str, target: Path) -> list[str]:
+    """Answers the files that the database names, as of the moment of the dump."""
+    dsn = "postgresql://" + url.partition("://")[2]
+    if shutil.which("pg_dump") is None:
+        raise _not_installed("pg_dump")
+    await reach(dsn, 0)
+    connection = await connect(dsn)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            moment = await connection.fetchval("SELECT pg_export_snapshot()")
+            arguments = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={moment}")
+            await asyncio.to_thread(_run, "pg_dump", url, *arguments, "--file", str(target))
+            named: list[str] = []
+            for table, column in _naming():
+                columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2"
+                if await connection.fetchval(columns, table, column):
+                    rows = await connection.fetch(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")
+                    named += [row[0] for row in rows]
+    finally:
+        await connection.close()
+    await asyncio.to_thread(_run, "pg_restore", None, "--list", str(target))
+    return named
 
 
 async def _load(url: str, dump: Path) -> None:
@@ -238,6 +309,7 @@ async def _load(url: str, dump: Path) -> None:
             raise CannotStart(f"The database {place_of(dsn)} is not empty; take a new one.")
         arguments = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", str(dump))
         await asyncio.to_thread(_run, "pg_restore", url, *arguments)
+        await _go_on_anew(url)
     finally:
         await sole.stop()
 
@@ -256,9 +328,13 @@ def _run(program: str, url: str | None, *arguments: str) -> None:
         done = subprocess.run([program, "--no-password", *arguments] if url else [program, *arguments],
                               env=environment, capture_output=True, text=True, errors="replace")  # fmt: skip
     except FileNotFoundError:
-        raise CannotStart(
-            f"{program} is not installed: it comes with PostgreSQL's client programs (postgresql-client on Debian)."
-        ) from None
+        raise _not_installed(program) from None
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise CannotStart(f"{program} failed: {said[-1]}")
+
+
+def _not_installed(program: str) -> CannotStart:
+    return CannotStart(
+        f"{program} is not installed: it comes with PostgreSQL's client programs (postgresql-client on Debian)."
+    )

@@ -1,4 +1,4 @@
-"""Whose files are in a store: the database that names them, told by the name of its log."""
+"""Whose files are in a store: the database that names them, told by the name of its first log."""
 
 import logging
 
@@ -25,7 +25,7 @@ async def claim(db: Database, blobs: Blobs) -> None:
     """Have the store for this database alone: see `Blobs.claim`. A bucket that is away is asked later. Raises
     CannotStart, and Unavailable for the database."""
     async with db.session() as session:
-        database, names = await events.log_id(session), await named(session)
+        database, names = (await events.log(session)).name, await named(session)
     try:
         await blobs.claim(database, names)
     except Unavailable:

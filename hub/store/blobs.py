@@ -6,8 +6,10 @@ Names are made by the hub, never from a client's text: `screenshots/<team>/<play
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -21,6 +23,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from hub.domain.errors import CannotStart, NotFound, TooLarge, Unavailable
+from hub.store.holding import removing
 from hub.store.private import close_to_others, identity, open_folder
 
 THREADS = 16  # operations at once; each is short, and a bucket that hangs must not take the hub's other threads
@@ -28,6 +31,7 @@ GET_LIMIT = 32 << 20  # bytes `get` reads into memory: above every upload that t
 PIECE = 262_144  # bytes of one step of `stream`: what a caller who does not read on keeps in memory
 PARTS_AT_ONCE = 4  # of 5 MB each, of one file on its way into a bucket: within a request's time on a slow uplink
 PAGE = 1_000  # names a step of `pages`: what S3 lists at once
+POSTPONED = 100_000  # names of blobs to be removed later; past it, and after a crash, they are collected as orphans
 READINESS = "readiness"
 OWNER = "database-id"  # the blob that names the database whose files these are
 OWNER_BYTES = 64  # of such a name, at most
@@ -83,6 +87,7 @@ class Blobs:
         self._named: Sequence[str] = ()
         self._is_own = False
         self._missed = False
+        self._postponed: deque[str] = deque(maxlen=POSTPONED)
         self._opened: tuple[int, int] | None = None  # what the folder was
         self._folder: Path | None = None
         self._store: LocalStore | S3Store
@@ -166,8 +171,9 @@ class Blobs:
         return await self._run(lambda: _stored(obstore.head(self._store, name)))
 
     async def delete(self, *names: str) -> None:
-        """Remove what is there; a name that is not is no error."""
-        if names:
+        """Remove what is there; a name that is not is no error. Of a folder that is being copied nothing is removed:
+        later, with what is removed then."""
+        if names or self._postponed:
             await self._own()
             await self._run(lambda: self._delete(names))
 
@@ -270,11 +276,20 @@ class Blobs:
         if self._folder is None:
             obstore.delete(self._store, list(names))
             return
-        for name in names:
-            try:
-                obstore.delete(self._store, name)
-            except FileNotFoundError:
-                pass
+        with removing(self._folder) as may:
+            if not may:
+                self._postponed.extend(names)
+                return
+            for name in (*names, *self._due()):
+                try:
+                    obstore.delete(self._store, name)
+                except FileNotFoundError:
+                    pass
+
+    def _due(self) -> Iterator[str]:
+        with suppress(IndexError):
+            while True:
+                yield self._postponed.popleft()
 
     async def _pieces(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         for at in range(start, end, PIECE):

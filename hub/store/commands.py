@@ -92,8 +92,10 @@ _CALL_OFF = Statement(f"""
           AND cancel_requested_at IS NOT NULL RETURNING {_ROW}""")
 _LOSE = Statement(f"""
     UPDATE command SET state = 'failed', version = version + 1, finished_at = :now, due_at = NULL,
-           error_code = 'journal_lost', error_message = 'The player acknowledged this command and then lost it.'
-    WHERE id = :id AND player_id = :player_id AND state = 'acked'
+           error_code = 'journal_lost', error_message = CASE state
+               WHEN 'acked' THEN 'The player acknowledged this command and then lost it.'
+               ELSE 'The player has lost its journal, and may have done this before.' END
+    WHERE id = :id AND player_id = :player_id AND state IN ('acked', 'sent')
           AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch) RETURNING {_ROW}""")
 _EXPIRE = Statement(f"""
     UPDATE command SET version = version + 1, finished_at = CAST(:now AS BIGINT), due_at = NULL,
@@ -110,6 +112,8 @@ _ASK_CANCEL = Statement(f"""
 _OWN = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND team_id = :team_id")
 _STATES = partial(f"""
     SELECT id, state FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state <> 'held'""")
+_SENT_ONCE = partial(f"""
+    SELECT id FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state = 'sent' AND delivery = 'once'""")
 _CANCELS = partial("""
     SELECT id FROM command WHERE player_id = :player_id AND cancel_requested_at IS NOT NULL ORDER BY id LIMIT 1000""")
 _UNSUPPORTED = Statement(f"""
@@ -439,6 +443,12 @@ def live(player_id: int) -> Unit:
     """Unit: {id: queued | sent | acked} of the player's unfinished commands."""
     rows = yield _STATES(player_id=player_id)
     return {row["id"]: row["state"] for row in rows}
+
+
+def sent_once(player_id: int) -> Unit:
+    """Unit: ids of what the player was sent, must not run twice, and has not been acknowledged."""
+    rows = yield _SENT_ONCE(player_id=player_id)
+    return [row["id"] for row in rows]
 
 
 def cancels(player_id: int) -> Unit:

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from hub.domain.events import Event, names_of
+from hub.domain.events import Event, Log, names_of
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
 
@@ -18,6 +18,8 @@ PAGE_BYTES = (
 PART = 100  # events read at once while a page is gathered
 SCAN = 10_000  # events that one question looks through at most: some tens of milliseconds
 FLOOR = "log_floor"
+LOG_ID = "log_id"
+EARLIER_LOGS = "earlier_logs"  # as `Log.earlier`, in JSON
 
 # Most events have no webhook to go to; those stop here.
 _INSERT = insert_into(
@@ -63,12 +65,17 @@ def append(event: Event) -> Unit:
     return number
 
 
-async def log_id(session: AsyncSession) -> str:
-    """The name of this database's log, made at its creation: a cursor of another log is not read as ours."""
-    row = await session.get(Meta, "log_id")
+async def log(session: AsyncSession) -> Log:
+    """This database's log, made at its creation and whenever it went back in time: a cursor of another log is not read
+    as ours."""
+    row, earlier = await session.get(Meta, LOG_ID), await session.get(Meta, EARLIER_LOGS)
     if row is None:
         raise LookupError("the database has no log id")
-    return row.value
+    return Log(row.value, tuple((name, last) for name, last in orjson.loads(earlier.value)) if earlier else ())
+
+
+async def log_id(session: AsyncSession) -> str:
+    return (await log(session)).id
 
 
 async def after(session: AsyncSession, team_id: int, number: int, limit: int) -> list[EventRow]:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 UMASK = 0o077
 WALK_LIMIT = 200_000  # things looked at in one folder, some seconds of a start; what is beyond is in a closed folder
 
-_FILES = ("hub.db", "hub.db-wal", "hub.db-shm", "hub.lock")
+_FILES = ("hub.db", "hub.db-wal", "hub.db-shm", "hub.lock", "hub.mark")
 _FOLDERS = ("blobs", "exports", "incoming", "uploads")
 
 

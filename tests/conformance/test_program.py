@@ -30,10 +30,10 @@ async def test_the_transcripts_are_listed(run: Programs) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--only", "nothing"), "There is no transcript nothing. There are lost, "),
-        (("--url", "ftp://hub.example", "--token", "x"), "A hub's address looks like"),
-        (("--url", "http://hub.example"), "A key of the hub's API (--key), or a player's token (--token), is needed"),
-        (("--url", "http://hub.example", "--key", "\u00e9"), "This is not a key"),
+        (("--only", "nothing"), "The only field must be a transcript (lost, "),
+        (("--url", "ftp://hub.example", "--token", "x"), "The url field must look like"),
+        (("--url", "http://hub.example"), "The key field or a player's token (--token) is needed"),
+        (("--url", "http://hub.example", "--key", "\u00e9"), "The key field must be a key"),
         (("--host", "203.0.113.7"), "203.0.113.7 port 0 cannot be listened on"),
     ],
 )

@@ -173,17 +173,6 @@ async def test_a_mistake_is_named_without_a_traceback(tmp_path, arguments, reaso
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("spoil", [lambda path: path.mkdir(), lambda path: path.write_bytes(b"\xff"),
-                                   lambda path: path.symlink_to(path)])  # fmt: skip
-async def test_a_token_that_cannot_be_read_is_named(tmp_path, spoil):
-    spoil(tmp_path / "token")
-    async with device_agent("run", "--player", "simulated", "--state", tmp_path) as process:
-        status, _, err = await ending(process)
-    assert status == 2
-    assert f"The token in {tmp_path}/token cannot be read: " in err
-    assert "Traceback" not in err
-
-
 async def test_a_fleet_reports_what_happened_in_one_json_object(hub, tmp_path):
     file = tmp_path / "tokens"
     file.write_text(f"{hub.token} A\n{hub.token} B\n{hub.token} C\n")

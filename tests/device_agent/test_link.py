@@ -93,6 +93,15 @@ async def test_the_delay_in_retry_after_is_kept(hub, start_agent, pauses):
         await hub.welcomed()
 
 
+@pytest.mark.parametrize("asked", ["99999999", "9" * 5_000, "0"])
+async def test_no_refusal_keeps_a_player_away_for_longer_than_an_hour(hub, start_agent, pauses, asked):
+    hub.refusals.append((503, {"Retry-After": asked}))
+    async with start_agent(sleep=pauses):
+        assert await pauses.next() <= 3_600 * 1.1
+        pauses.end()
+        await hub.welcomed()
+
+
 async def test_a_refusal_without_a_delay_is_backed_off_from(hub, start_agent, pauses):
     hub.refusals.extend([(503, {}), (502, {})])
     async with start_agent(sleep=pauses):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections import deque
 from urllib.parse import parse_qs
 
@@ -238,3 +239,19 @@ async def test_a_players_own_code_is_handed_over_and_nothing_is_shown(auth, tmp_
     assert auth.asked[0][1]["pairing_code"] == "BCD-234"
     assert tokens.load(tmp_path) == "t"
     assert "Code:" not in out
+
+
+@pytest.mark.parametrize("named", [0, -1, 1e-300, 5, 3_599, 1e9, 1e300, math.inf, -math.inf, 10**400, "7"])
+async def test_the_times_of_an_offer_are_within_what_makes_sense(auth, named):
+    auth.answers.append((200, OFFER | {"interval": named, "expires_in": named}))
+    offer = await pairing.begin(auth.url, {})
+    assert 1 <= offer.interval_s <= pairing.LONGEST_INTERVAL_S
+    assert 1 <= offer.expires_s <= pairing.LONGEST_EXPIRES_S
+
+
+@pytest.mark.parametrize("named", [math.nan, "soon", "nan", None, True, [5], {}])
+async def test_an_offer_whose_times_are_no_numbers_is_none(auth, named):
+    for name in ("interval", "expires_in"):
+        auth.answers.append((200, OFFER | {name: named}))
+        with pytest.raises(pairing.PairingFailed, match="cannot be read"):
+            await pairing.begin(auth.url, {})

@@ -1,6 +1,8 @@
 """Delays between attempts."""
 
+import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -35,8 +37,26 @@ def test_a_minute_of_health_starts_the_backoff_from_the_beginning():
 def test_a_delay_given_by_the_hub_wins_over_everything():
     reconnect = Reconnect(Highest())
     assert reconnect.delay_s(REACTIONS[CloseCode.DRAIN], given_s=7.25) == 7.25
-    assert reconnect.delay_s(REACTIONS[CloseCode.REPLACED], given_s=0) == 0
+    assert Reconnect(Highest()).delay_s(REACTIONS[CloseCode.REPLACED], given_s=0) == 0
     assert reconnect.delay_s(LOST, given_s=1e9) == MAX_GIVEN_S
+
+
+@pytest.mark.parametrize("asked_s", [99_999_999, 1e300, math.inf])
+def test_no_delay_that_the_hub_asks_for_is_longer_than_an_hour(asked_s):
+    chance = random.Random(1)
+    assert Reconnect(chance).delay_s(replace(LOST, delay_s=asked_s)) <= MAX_GIVEN_S * 1.1
+    assert Reconnect(chance).delay_s(LOST, given_s=asked_s) <= MAX_GIVEN_S
+
+
+def test_a_hub_that_asks_for_no_delay_is_not_tried_without_a_pause():
+    for asked in (
+        {"reaction": replace(LOST, delay_s=0)},
+        {"reaction": LOST, "given_s": 0},
+        {"reaction": LOST, "given_s": -5},
+    ):
+        reconnect = Reconnect(random.Random(1))
+        assert reconnect.delay_s(**asked) == 0
+        assert reconnect.delay_s(**asked) >= 1
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,9 @@ def test_both_kinds_of_receiver_verify_the_same_bytes() -> None:
     secret = rules.new_secret()
     body = rules.envelope("screen.online", 1_774_794_600_999, data, "ab12-9")
 
-    sent = rules.headers(secret=secret, name="screen.online", delivery_id=17, cursor="ab12-9", body=body, now=now)
+    sent = rules.headers(
+        secret=secret, name="screen.online", delivery_id=17, message_id="msg_17", cursor="ab12-9", body=body, now=now
+    )
 
     message = {"event": "screen.online", "timestamp": "2026-03-29T14:30:00Z", "data": data, "cursor": "ab12-9"}
     assert json.loads(body) == message

@@ -22,6 +22,12 @@ def test_what_was_acked_and_is_gone_from_the_journal_is_lost_and_never_sent_agai
     assert (answer.requeue, answer.acked, answer.lost, answer.results) == ([], [], ["c"], [])
 
 
+def test_what_may_have_run_before_the_journal_began_is_lost_and_never_sent_again() -> None:
+    answer = reconcile({"a": "sent", "b": "sent", "c": "acked"}, [], ["b"])
+    assert (answer.requeue, answer.lost) == (["a"], ["b", "c"])
+    assert reconcile({"c": "sent"}, [RUNNING], ["c"]).lost == []
+
+
 @pytest.mark.parametrize("row", ["sent", "acked"])
 @pytest.mark.parametrize("entry", [ACCEPTED, RUNNING, FINISHED])
 def test_what_the_journal_holds_has_arrived(row, entry) -> None:

@@ -152,6 +152,21 @@ async def test_an_acknowledged_command_missing_from_the_journal_has_failed(hub: 
         assert (story["status"], story["error"]["code"]) == ("failed", "journal_lost")
 
 
+async def test_a_player_with_a_new_journal_is_not_sent_again_what_must_not_run_twice(either_hub: Hub) -> None:
+    hub = either_hub
+    player_id, token = await hub.player()
+    async with hub.connected(token) as player:
+        once = await hub.command(player_id, "reboot")
+        harmless = await hub.command(player_id, "set_volume", {"volume": 7})
+        assert [(await player.until("command"))["id"] for _ in range(2)] == [once, harmless]
+    async with hub.connected(token, new_journal=True) as player:
+        assert (await player.until("command"))["id"] == harmless
+        story = await hub.story(once)
+        assert (story["status"], story["error"]["code"]) == ("failed", "journal_lost")
+        later = await hub.command(player_id, "reboot")
+        assert (await player.until("command"))["id"] == later
+
+
 async def test_a_cancelled_command_is_called_back_until_the_player_answers(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:

@@ -35,7 +35,7 @@ class Fact(BaseModel):
 
 
 class Presence(BaseModel):
-    epoch: int = Field(description="How many connections it has had; each has the next number.")
+    epoch: int = Field(description="Rises with every connection.")
     connected: Fact
     agent_healthy: Fact = Field(description="Connected, and its agent answers pings.")
     picture_changing: Fact = Field(description="Neither black nor frozen, as the device saw last.")
