@@ -100,7 +100,7 @@ class Events:
         """Raise Invalid for a cursor that the log has not reached: it is of a state that the database has lost."""
         async with self._db.session() as session:
             if number > max(await store.newest(session), await store.floor(session)):
-                raise Invalid.field("after", "This cursor is ahead of this hub's log.", code="unknown_cursor")
+                raise Invalid.field("after", "must be a cursor that this hub's log has reached", code="unknown_cursor")
 
     async def log_id(self) -> str:
         if self._log_id is None:

@@ -12,9 +12,7 @@ from hub.domain.events import Event, Log, names_of
 from hub.store.statements import Statement, Unit, insert_into
 from hub.store.tables import EventRow, Meta
 
-PAGE_BYTES = (
-    1_048_576  # of the data of a page's events, where it has more than one: some megabytes of memory for all of it
-)
+PAGE_BYTES = 1_048_576  # of the data of a page with more than one event: some megabytes of memory for all of it
 PART = 100  # events read at once while a page is gathered
 SCAN = 10_000  # events that one question looks through at most: some tens of milliseconds
 FLOOR = "log_floor"

@@ -62,4 +62,4 @@ async def test_a_pin_comes_back_in_nothing_that_is_told(db: Database) -> None:
     ]
     assert len(heard) == 2
     assert [one for one in told if PIN in orjson.dumps(one).decode()] == []
-    assert (await presence.settings(player_id))["pin"] == PIN  # which its device is told
+    assert (await presence.wanted(player_id))[0]["pin"] == PIN  # which its device is told

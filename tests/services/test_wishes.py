@@ -64,7 +64,7 @@ class Stage:
         await self.players.update(self.owner, self.player_id, changes, version=None, face="test")
 
     async def wished(self) -> dict[str, Any]:
-        return await self.presence.settings(self.player_id)
+        return (await self.presence.wanted(self.player_id))[0]
 
     async def story(self, command_id: str) -> tuple[str, str | None]:
         story = await self.commands.get(self.owner, command_id)
