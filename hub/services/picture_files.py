@@ -105,8 +105,8 @@ class _Png:
         )
 
     def _unchecked(self) -> Ranges:
-        """Without the last byte of the checksum of the pixels, for which browsers do not ask: Pillow has all rows before
-        it misses that. Without the others too it would stop at rows that are still to be written."""
+        """Without the last byte of the checksum of the pixels, which browsers do not ask for: Pillow has all rows
+        before it misses that. Without the others too it would stop at rows that are still to be written."""
         if self._pixels is None or not self._pixels[1]:
             return self._parts
         at, length = self._pixels
