@@ -67,7 +67,7 @@ class Prober:
             return await self._film(path, kind)
 
     async def _picture(self, path: Path, kind: Kind) -> pictures.Picture:
-        arguments = sys.executable, "-m", pictures.__name__, str(path), str(self._max_pixels)
+        arguments = sys.executable, "-P", "-m", pictures.__name__, str(path), str(self._max_pixels)
         told = await _run(*arguments, seconds=PICTURE_S, memory_kib=None)  # what it takes follows from the pixels
         if told is None:
             raise rules.refused("This picture takes too long to decode.")
