@@ -8,7 +8,6 @@ import io
 import re
 import struct
 import zlib
-from collections import deque
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -16,6 +15,8 @@ from hub.services import colours
 from hub.services.file_parts import Ranges
 
 MAX_PARTS: Final = 500_000  # chunks or segments of a file: the largest picture in chunks of 1 KiB
+MAX_SCANS: Final = 200  # of a JPEG; encoders that search for the smallest file try 64, most write 10
+MAX_SCANNED: Final = 100 << 26  # samples that all scans of a JPEG pass: 100 times 8192 x 8192, seconds of work
 MAX_SIDE_DATA: Final = 4 << 20  # bytes of a profile or of EXIF that are looked at; those of printing presses have 2 MB
 
 
@@ -51,6 +52,10 @@ def taken_apart(file: BinaryIO, name: str) -> Taken:
         return _Png(file).taken()
     if name == "JPEG":
         return _jpeg(file)
+    if name == "GIF":
+        return _gif(file)
+    if name == "WEBP":
+        return _webp(file)
     if name == "AVIF":
         return Taken(io.BytesIO(_without_exif(file.read())))
     return Taken(file)
@@ -61,7 +66,6 @@ def taken_apart(file: BinaryIO, name: str) -> Taken:
 _GREY, _COLOUR, _INDEXED = 0, 2, 3  # kinds of colour to which tRNS means something
 _KEY_BYTES: Final = {_GREY: 2, _COLOUR: 6}  # of the colour that is clear
 _SIDE: Final = frozenset({b"tRNS", b"eXIf", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP"})
-_CHECKSUM: Final = 4  # bytes at the end of the pixels (Adler-32)
 
 
 class _Png:
@@ -74,8 +78,8 @@ class _Png:
         self._side: dict[bytes, bytes] = {}
         self._palette = b""
         self._head = b""
-        self._pixels: deque[tuple[int, int]] = deque(maxlen=_CHECKSUM)
-        """Where the last chunks of pixels begin, and their bytes."""
+        self._pixels: tuple[int, int] | None = None
+        """Where the last chunk of pixels that is not empty begins, and its bytes."""
 
     def taken(self) -> Taken:
         self._parts.add(0, 8)
@@ -101,36 +105,35 @@ class _Png:
         )
 
     def _unchecked(self) -> Ranges:
-        """Without the checksum of the pixels, which browsers do not ask for and Pillow does not miss."""
-        parts, left = self._parts, _CHECKSUM
-        for at, length in reversed(self._pixels):
-            less = min(left, length)
-            parts = parts.replaced(at, at + 4, (length - less).to_bytes(4, "big"))
-            parts = parts.replaced(at + 8 + length - less, at + 8 + length, b"")
-            left -= less
-        return parts
+        """Without the last byte of the checksum of the pixels, which browsers do not ask for: Pillow has all rows
+        before it misses that. Without the others too it would stop at rows that are still to be written."""
+        if self._pixels is None or not self._pixels[1]:
+            return self._parts
+        at, length = self._pixels
+        parts = self._parts.replaced(at, at + 4, (length - 1).to_bytes(4, "big"))
+        return parts.replaced(at + 7 + length, at + 8 + length, b"")
 
     def _take(self, kind: bytes, at: int, length: int) -> None:
         if kind == b"IHDR":
             if self._head:
                 raise Refused("This PNG is broken: it has two heads.")
-            self._head = self._checked(kind, length) or b""
-            if len(self._head) != 13 or self._head[10:12] != b"\0\0":
+            self._head = (self._checked(kind, length) if length == 13 else None) or b""
+            if not self._head or self._head[10:12] != b"\0\0":
                 raise Refused("This PNG is broken: its head cannot be read.")
             self._parts.add(at, at + 12 + length)
         elif not self._head:
             raise Refused("This PNG is broken: it has no head.")
         elif kind == b"IDAT":
-            if not self._pixels:
+            if self._pixels is None:
                 self._before_pixels()
-            if length or not self._pixels:
-                self._pixels.append((at, length))
+            if length or self._pixels is None:
+                self._pixels = at, length
             self._parts.add(at, at + 12 + length)
         elif kind == b"PLTE":
             self._take_palette(length)
         elif kind == b"IEND":
             self._parts.add(at, at + 12 + length)
-        elif kind in _SIDE and kind not in self._side and not self._pixels and length <= MAX_SIDE_DATA:
+        elif kind in _SIDE and kind not in self._side and self._pixels is None and length <= MAX_SIDE_DATA:
             data = self._checked(kind, length)
             if data is not None and (kind != b"tRNS" or self._means(data)):
                 self._side[kind] = data
@@ -195,13 +198,16 @@ def _inflated(data: bytes) -> bytes:
 
 _JFIF, _EXIF_AND_XMP, _PROFILE, _ADOBE, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xDA
 _HEADS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
+_START, _FIRST_WITH_LENGTH = 0xD8, 0xC0
 _END: Final = b"\xff\xd9"
+_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_CONTROL: Final = b"\xf9"  # the extension of a GIF that says which colour of the next frame is clear
 _OTHER_PIXELS: Final = bytes(number * 151 % 251 for number in range(4_096))  # of no pattern, and no marker among them
 
 
 def _jpeg(file: BinaryIO) -> Taken:
     """Segments before the first scan. Of the applications', JFIF's and Adobe's tell how colours are stored."""
-    taken, parts, profile = Taken(file), Ranges(file), dict[int, bytes]()
+    taken, parts, profile, area = Taken(file), Ranges(file), dict[int, bytes](), 0
     parts.add(0, 2)
     at = 2
     for _ in range(MAX_PARTS):
@@ -227,33 +233,135 @@ def _jpeg(file: BinaryIO) -> Taken:
             if end - at >= 16 and file.read(5) == b"Adobe":
                 parts.add(at, end)
         elif not (_JFIF < marker < 0xF0 or marker == _COMMENT):
-            if marker in _HEADS and file.read(3)[1:] == b"\0\0":
-                raise Refused("This JPEG says only behind its pixels how high it is, which no screen reads.")
+            if marker in _HEADS:
+                size = file.read(5)
+                if size[1:3] == b"\0\0":
+                    raise Refused("This JPEG says only behind its pixels how high it is, which no screen reads.")
+                area = max(area, _area(size))
             parts.add(at, end)
         at = end
     else:
         raise Refused("The picture is in too many pieces.")
     parts.add(at, None)
-    if not _has_end(file, at):
+    has_end, samples = _scans(file, at, area)
+    if not has_end:
+        samples *= 3  # decoded twice more, to find what is missing
         twin = parts.copy()
         twin.put(_OTHER_PIXELS + _END)
         taken.twin = twin.reader()
         parts.put(_END)
+    if samples > MAX_SCANNED:
+        raise Refused("This JPEG has more scans than its size allows: the picture would be decoded for too long.")
     if profile:
         taken.profiles.append(b"".join(profile[number] for number in sorted(profile))[:MAX_SIDE_DATA])
     taken.pixels = parts.reader()
     return taken
 
 
-def _has_end(file: BinaryIO, at: int) -> bool:
-    """Whether an end is marked from there on; no byte of a pixel looks like it."""
+def _scans(file: BinaryIO, at: int, area: int) -> tuple[bool, int]:
+    """Whether the end is marked, and how many samples are passed before it: each scan goes through the whole picture,
+    however few bytes it has. The way from marker to marker is the decoder's."""
+    scans = samples = 0
+    for _ in range(MAX_PARTS):
+        found = _next_marker(file, at)
+        if found is None:
+            return False, samples
+        at, marker = found[0] + 2, found[1]
+        if marker == _END[1]:
+            return True, samples
+        if marker < _FIRST_WITH_LENGTH or marker == _START:
+            continue
+        file.seek(at)
+        head = file.read(7)
+        if marker in _HEADS:
+            area = max(area, _area(head[2:]))
+        elif marker == _SCAN and len(head) > 2:
+            scans += 1
+            samples += head[2] * area
+            if scans > MAX_SCANS:
+                raise Refused(f"This JPEG has too many scans: at most {MAX_SCANS}.")
+        at += max(2, int.from_bytes(head[:2], "big"))
+    raise Refused("The picture is in too many pieces.")
+
+
+def _area(head: bytes) -> int:
+    """Pixels of all blocks, by what follows the length in a head."""
+    height, width = (int.from_bytes(head[at : at + 2], "big") for at in (1, 3))
+    return -(-height // 8) * -(-width // 8) * 64
+
+
+def _next_marker(file: BinaryIO, at: int) -> tuple[int, int] | None:
+    """Where it stands, and which it is; those that only divide the pixels are passed over."""
     file.seek(at)
-    last = b""
-    while piece := file.read(1 << 20):
-        if _END in last + piece:
-            return True
-        last = piece[-1:]
-    return False
+    data = b""
+    while piece := file.read(4_096):
+        data = data[-1:] + piece
+        if found := _MARKER.search(data):
+            return file.tell() - len(data) + found.start(), data[found.start() + 1]
+    return None
+
+
+# GIF
+
+
+def _gif(file: BinaryIO) -> Taken:
+    """Of what stands before the first frame only how it is shown: decoders take time for comments of many blocks."""
+    parts = Ranges(file)
+    file.seek(0)
+    head = file.read(13)
+    at = 13 + (3 << (head[10] & 7) + 1 if head[10] & 0x80 else 0)
+    parts.add(0, at)
+    start, is_extension, is_kept = at, False, False
+    for _ in range(MAX_PARTS):
+        file.seek(at)
+        mark = file.read(2)
+        if is_extension:  # a block of it, the last of which is empty
+            at += 1 + (mark[0] if mark else 0)
+            is_extension = mark[:1] not in (b"", b"\0")
+            if is_kept and not is_extension:
+                parts.add(start, at)
+        elif mark[:1] == b"!":
+            start, at, is_extension, is_kept = at, at + 2, True, mark[1:] == _CONTROL
+        elif mark[:1] in (b"", b",", b";"):
+            break
+        else:
+            at += 1
+    else:
+        raise Refused("The picture is in too many pieces.")
+    parts.add(at, None)
+    return Taken(parts.reader())
+
+
+# WebP
+
+
+def _webp(file: BinaryIO) -> Taken:
+    """Where all chunks are there, the size of the whole is made theirs: some programs leave out the byte that makes the
+    last one even, or count one that is not there."""
+    file_size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    told, at = 8 + int.from_bytes(file.read(8)[4:], "little"), 12
+    if not 0 <= told - file_size <= 1:
+        return Taken(file)
+    for _ in range(MAX_PARTS):
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        at += 8 + int.from_bytes(head[4:], "little")
+        if at == file_size or at % 2 == 0:
+            continue
+        at += 1
+    else:
+        raise Refused("The picture is in too many pieces.")
+    if at != file_size or (at == told and at % 2 == 0):
+        return Taken(file)
+    parts = Ranges(file)
+    parts.add(0, 4)
+    parts.put((at + at % 2 - 8).to_bytes(4, "little"))
+    parts.add(8, None)
+    parts.put(bytes(at % 2))
+    return Taken(parts.reader())
 
 
 # AVIF

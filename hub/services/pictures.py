@@ -7,15 +7,18 @@ Chromium and mpv show is the measure.
 """
 
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import orjson
 from PIL import Image, ImageChops, ImageCms
 
 from hub.domain import content as rules
 from hub.domain.content import Kind
+from hub.domain.errors import Invalid
 from hub.services import bitmaps
 from hub.services.picture_files import MAX_SIDE_DATA, Refused, Taken, check_size, taken_apart
 
@@ -229,3 +232,31 @@ def _orientation(exif: bytes) -> int:
     except Exception:  # as above
         return 1
     return int(value) if value in _TURNS else 1
+
+
+# The program
+
+
+def main(path: str, max_pixels: str) -> bytes:
+    """What `read` finds, for `reported` in another process: a decoder that goes on for too long can be ended only
+    together with its process."""
+    try:
+        with Path(path).open("rb") as file:
+            kind = rules.sniff(file.read(rules.HEAD_BYTES))
+        found = read(Path(path), kind, int(max_pixels))
+    except Invalid as error:
+        return orjson.dumps({"errors": error.errors})
+    return orjson.dumps({"width": found.width, "height": found.height}) + b"\n" + found.thumbnail
+
+
+def reported(output: bytes) -> Picture:
+    """Raises what `read` raised, and ValueError where the program ended before it had said anything."""
+    head, _, thumbnail = output.partition(b"\n")
+    report = orjson.loads(head)
+    if "errors" in report:
+        raise Invalid(errors=report["errors"], code="bad_file")
+    return Picture(report["width"], report["height"], thumbnail)
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(main(*sys.argv[1:]))

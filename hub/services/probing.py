@@ -1,14 +1,16 @@
 """Looking into files: what they are by their content, how large a picture and how long a film, and a thumbnail.
 
-Pictures are read by `pictures`. ffprobe and ffmpeg read video and sound where they are installed: bounded in time and
-memory, told the format that was recognised, and kept from every protocol but files. Without them a film is taken all
-the same, its length unknown and without a thumbnail.
+Pictures are read by `pictures`, as a program of its own that can be ended: what a decoder makes of a hostile file may
+take hours. ffprobe and ffmpeg read video and sound where they are installed: bounded in time and memory, told the
+format that was recognised, and kept from every protocol but files. Without them a film is taken all the same, its
+length unknown and without a thumbnail.
 """
 
 import asyncio
 import logging
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from hub.services.threads import in_thread
 log = logging.getLogger(__name__)
 
 PROGRAM_S = 20.0  # for ffprobe, and for ffmpeg: a head and one frame take one second on a slow machine
-PROGRAM_CPU_S = 40  # of processor time, should the hub die before it can stop them
+PICTURE_S = 120.0  # for a picture: the largest take ten seconds, and wait beside other work
+PROGRAM_CPU_S = 40  # of processor time, should the hub die before it can stop them; no picture needs half of it
 PROGRAM_MEMORY_KIB = 2 << 20  # address space; a 4K frame with its codec's references takes a quarter
 PROGRAM_OUTPUT = 1 << 20  # bytes read of what they say
 MAX_TAGS = 4  # before a sound: some programs write a second one and leave the first
@@ -58,10 +61,20 @@ class Prober:
         kind = rules.sniff(*await in_thread(_heads, path))
         if kind.type == "image":
             async with self._pictures:
-                picture = await in_thread(pictures.read, path, kind, self._max_pixels)
+                picture = await self._picture(path, kind)
             return Probed(kind.mime, picture.width, picture.height, thumbnail=picture.thumbnail)
         async with self._films:
             return await self._film(path, kind)
+
+    async def _picture(self, path: Path, kind: Kind) -> pictures.Picture:
+        arguments = sys.executable, "-P", "-m", pictures.__name__, str(path), str(self._max_pixels)
+        told = await _run(*arguments, seconds=PICTURE_S, memory_kib=None)  # what it takes follows from the pixels
+        if told is None:
+            raise rules.refused("This picture takes too long to decode.")
+        try:
+            return pictures.reported(told)
+        except ValueError:
+            raise rules.refused(f"This picture is broken: it begins as {kind.mime} and stops the decoder.") from None
 
     async def _film(self, path: Path, kind: Kind) -> Probed:
         if self._ffprobe is None:
@@ -126,11 +139,15 @@ def _heads(path: Path) -> tuple[bytes, bytes]:
         return head, behind
 
 
-async def _run(*command: str) -> bytes | None:
+async def _run(
+    *command: str, seconds: float | None = None, memory_kib: int | None = PROGRAM_MEMORY_KIB
+) -> bytes | None:
     """What the program writes; empty when it fails, None when it takes too long."""
+    seconds = PROGRAM_S if seconds is None else seconds
     shell = shutil.which("sh")
     if shell is not None:  # limits set between fork and exec by the one program that can do so safely
-        limits = f'ulimit -v {PROGRAM_MEMORY_KIB} 2>/dev/null; ulimit -t {PROGRAM_CPU_S} 2>/dev/null; exec "$@"'
+        memory = "unlimited" if memory_kib is None else memory_kib
+        limits = f'ulimit -v {memory} 2>/dev/null; ulimit -t {PROGRAM_CPU_S} 2>/dev/null; exec "$@"'
         command = (shell, "-c", limits, "sh", *command)
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -138,19 +155,20 @@ async def _run(*command: str) -> bytes | None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         # The hub's settings may hold passwords, and these programs read what strangers send.
-        env={name: value for name, value in os.environ.items() if not name.startswith("HUB_")},
+        env={name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+        | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     assert process.stdout is not None
     output = bytearray()
     try:
-        async with asyncio.timeout(PROGRAM_S):
+        async with asyncio.timeout(seconds):
             while piece := await process.stdout.read(65_536):
                 output += piece
                 if len(output) > PROGRAM_OUTPUT:
                     return b""
             return bytes(output) if await process.wait() == 0 else b""
     except TimeoutError:
-        log.warning("%s took longer than %.0f s", command[0], PROGRAM_S)
+        log.warning("%s took longer than %.0f s", command[0], seconds)
         return None
     finally:
         if process.returncode is None:

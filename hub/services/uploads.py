@@ -24,7 +24,7 @@ from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.services import pictures
 from hub.services.intake import KEEP_FREE_BYTES
 from hub.services.quotas import Places
-from hub.services.threads import in_thread
+from hub.services.threads import Turns, in_thread
 from hub.store import quotas as team_quotas
 from hub.store import uploads as store
 from hub.store.blobs import Blobs, Content
@@ -141,7 +141,7 @@ class Uploads:
         self._open: dict[str, Handle] = {}
         self._left: dict[str, _Left] = {}
         self._gathered = 0
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._looks = Turns(LOOKS_AT_ONCE)
         self._orphans_due_at = 0
         open_folder("folder of unfinished uploads", folder)
 
@@ -311,7 +311,7 @@ class Uploads:
     async def _store(self, handle: Handle) -> Finished:
         await self._write_out(handle)
         try:
-            async with self._looks if handle.kind == "screenshot" else nullcontext():
+            async with self._looks.of(handle.team_id) if handle.kind == "screenshot" else nullcontext():
                 mime, extension = await in_thread(_examine, handle)
         except UploadRefused:
             await in_thread(handle.path.unlink, missing_ok=True)

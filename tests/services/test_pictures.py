@@ -12,7 +12,7 @@ from PIL import Image
 
 from hub.domain import content as rules
 from hub.domain.errors import Invalid
-from hub.services import bitmaps, pictures
+from hub.services import bitmaps, picture_files, pictures
 from tests.media import gif, gif_frame, icc, icc_gamma, icc_xyz, picture, png, png_chunk
 
 Colour = tuple[int, ...]
@@ -693,3 +693,74 @@ def test_more_bytes_than_any_such_picture_has_are_not_read(tmp_path: Path) -> No
     with pytest.raises(Invalid) as refused:
         pictures.read(path, rules.WEBP, 1_000_000)
     assert "too large" in str(refused.value.errors)
+
+
+# Work without end
+
+
+def scanned(number: int, side: int = 64, between: bytes = b"") -> bytes:
+    """A grey, progressive JPEG whose last scan is there so often; its head says that it is a square of this side."""
+    whole = made("L", 128, 128, "JPEG", progressive=True)
+    size, scan = whole.index(b"\xff\xc2") + 5, whole.rindex(b"\xff\xda")
+    head = whole[:size] + struct.pack(">HH", side, side) + whole[size + 4 : scan]
+    return head + (between + whole[scan:-2]) * number + whole[-2:]
+
+
+def test_a_jpeg_has_as_many_scans_as_encoders_write(tmp_path: Path) -> None:
+    check_halves(tmp_path, scanned(100), GREY, GREY)
+    for between in (b"", segment(0xFE, b"\xff\xd9"), b"\xff\xd9"[:1], b"\xff\xd0", b"\0\xff\xff", b"\xff\x02\xff\xff"):
+        with pytest.raises(Invalid) as refused:
+            read(tmp_path, scanned(300, between=between))
+        assert "too many scans" in str(refused.value.errors), between
+
+
+@pytest.mark.parametrize("missing", [0, 2])
+def test_a_large_jpeg_has_fewer_scans(tmp_path: Path, missing: int) -> None:
+    """The last two bytes are its end: without them it is decoded three times."""
+    data = scanned(50 if missing else 150, 8_192)
+    with pytest.raises(Invalid) as refused:
+        read(tmp_path, data[: len(data) - missing], 1 << 26)
+    assert "more scans than its size allows" in str(refused.value.errors)
+
+
+def test_scans_of_what_is_behind_the_end_do_not_count(tmp_path: Path) -> None:
+    check_halves(tmp_path, scanned(1) + b"\xff\xda" * 1_000, GREY, GREY)
+
+
+def test_no_comment_of_a_gif_reaches_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It joins the blocks of a comment one by one, each time with all before: hours for some megabytes."""
+    whole = made("RGBA", (*RED, 255), CLEAR, "GIF")
+    at = whole.index(b"\x2c")
+    path = tmp_path / "file"
+    path.write_bytes(whole[:at] + b"!\xfe" + b"\x03abc" * 2_000 + b"\0" + b"\0\0" + whole[at:])
+    check_halves(tmp_path, path.read_bytes(), RED, CLEAR)
+    with path.open("rb") as file:
+        assert b"abc" not in picture_files.taken_apart(file, "GIF").pixels.read()
+    monkeypatch.setattr(picture_files, "MAX_PARTS", 1_000)
+    with pytest.raises(Invalid) as refused:
+        read(tmp_path, path.read_bytes())
+    assert "too many pieces" in str(refused.value.errors)
+
+
+# Ends that browsers do not mind
+
+
+@pytest.mark.parametrize("side", [1, 5, 8, 9, 10, 17, 33, 64, 300])
+def test_a_png_of_one_colour_may_have_a_wrong_sum(tmp_path: Path, side: int) -> None:
+    """The last bytes of its pixels stand for many rows."""
+    for value in (0, 1, 120, 255):
+        whole = png([bytes((value,)) * side] * side, 8, 0, width=side)
+        at = whole.rindex(b"IEND") - 12
+        wrong = bytes(byte ^ 85 for byte in whole[at : at + 4])
+        check_halves(tmp_path, whole[:at] + wrong + whole[at + 4 :], (value,) * 3, (value,) * 3)
+
+
+def test_a_webp_may_lack_its_last_byte_of_padding_or_count_one_that_is_not_there(tmp_path: Path) -> None:
+    files = [made("RGB", RED, BLUE, "WEBP", (width, 64), lossless=True) for width in range(64, 200, 2)]
+    odd = next(data for data in files if int.from_bytes(data[16:20], "little") % 2)
+    told = int.from_bytes(odd[4:8], "little")
+    for size in (told, told - 1):
+        check_halves(tmp_path, odd[:4] + size.to_bytes(4, "little") + odd[8:-1], RED, BLUE)
+    check_halves(tmp_path, odd[:4] + (told + 1).to_bytes(4, "little") + odd[8:], RED, BLUE)
+    with pytest.raises(Invalid):
+        read(tmp_path, odd[:4] + (told - 1).to_bytes(4, "little") + odd[8:-2])

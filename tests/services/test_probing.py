@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+import signal
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -137,6 +139,47 @@ async def test_a_program_that_hangs_is_stopped_and_one_that_talks_without_end_is
         await looked_at(instead("talks", "yes"), tmp_path / "a", data)
     monkeypatch.setattr("hub.services.probing.PROGRAM_S", 0.2)
     assert await looked_at(instead("hangs", "sleep 60"), tmp_path / "a", data) == Probed("video/mp4")
+
+
+async def test_a_picture_that_takes_too_long_is_given_up_and_its_decoder_ended(
+    prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        began.append(await start(*command, **options))
+        return began[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    with monkeypatch.context() as hurry:
+        hurry.setattr("hub.services.probing.PICTURE_S", 0.0)
+        with pytest.raises(Invalid) as refused:
+            await looked_at(prober, tmp_path / "a", picture())
+    assert "too long" in str(refused.value.errors)
+    assert (await looked_at(prober, tmp_path / "a", picture())).thumbnail is not None
+    assert [process.returncode for process in began] == [-signal.SIGKILL, 0]
+
+
+async def test_who_asks_no_more_ends_the_decoder(
+    prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: asyncio.Queue[asyncio.subprocess.Process] = asyncio.Queue()
+    start = asyncio.create_subprocess_exec
+
+    async def stopped(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*command, **options)
+        process.send_signal(signal.SIGSTOP)  # it never comes to an end of its own
+        began.put_nowait(process)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", stopped)
+    asking = asyncio.create_task(looked_at(prober, tmp_path / "a", picture()))
+    process = await began.get()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert process.returncode == -signal.SIGKILL
 
 
 async def test_pixels_that_are_not_square_are_seen_as_they_are_shown(prober: Prober, tmp_path: Path) -> None:
