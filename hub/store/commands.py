@@ -15,8 +15,9 @@ from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable, sentence
 from hub.domain.events import Event
+from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND
-from hub.store import asked, events, wishes
+from hub.store import asked, events, quotas, wishes
 from hub.store.failures import deleted_meanwhile
 from hub.store.statements import Row, Rows, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
@@ -171,13 +172,15 @@ def send(
     spec: rules.Spec,
     actor: Actor,
     now: int,
+    limits: Quotas,
     idempotency: IdempotencyKey | None = None,
     status: int = 202,
     answer: str = "",
 ) -> Unit:
     """Unit: queue one command for one player. Answers None, or the `Replay` of an earlier request with the same key.
 
-    Raises NotFound, Invalid (the player cannot do it), Conflict (key used for another request), Unavailable (full).
+    Raises NotFound, Invalid (the player cannot do it), Conflict (key used for another request), TooMany (of the team on
+    this day), Unavailable (full).
     """
     if idempotency is not None:
         earlier = yield from keep_key(command.team_id, idempotency, status, answer, now)
@@ -198,6 +201,7 @@ def send(
         raise Unavailable("This player has too many unfinished commands.", code="queue_full", retry_after=30)
     if targets[0]["polls"] and command.expires_at == now + spec.start_within_s * SECOND:  # nobody asked for another
         command.expires_at = command.due_at = now + rules.time_to_start(spec, None, polls=True) * SECOND
+    yield from quotas.count_commands(limits, command.team_id, now, rules.weight(command.payload))
     yield from queue(command, spec, actor, now)
     return None
 
