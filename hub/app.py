@@ -214,6 +214,7 @@ async def running(
             lambda state: metrics.command_transitions.labels(state).inc(),
             patience=patience,
             steady=attentive,
+            quotas=quotas,
         )
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)

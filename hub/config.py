@@ -409,6 +409,7 @@ class QuotaSettings(Group):
     mails_per_hour: PlanLimits = _quota("mails_per_hour")
     plays_per_day: PlanLimits = _quota("plays_per_day")
     device_events_per_day: PlanLimits = _quota("device_events_per_day")
+    commands_per_day: PlanLimits = _quota("commands_per_day")
     uploads: PlanLimits = _quota("uploads")
     downloads: PlanLimits = _quota("downloads")
     player_uploads: PlanLimits = _quota("player_uploads")

@@ -9,10 +9,10 @@ XML signatures are not checked; who may send is decided by the credential of the
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from xml.parsers import expat
 
 from hub.domain.alerts import SEVERITIES
@@ -20,6 +20,8 @@ from hub.domain.errors import Invalid
 from hub.domain.geo import Area, Effort, Point, TooIntricate, reached, unwrapped
 from hub.domain.text import cut, some_lines
 from hub.domain.times import DAY, parse, rfc3339
+
+_Shape = TypeVar("_Shape")
 
 NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
 MAX_DEPTH: Final = 32  # of elements; CAP needs five
@@ -42,11 +44,15 @@ TYPES: Final = ("Alert", "Update", "Cancel", "Ack", "Error")
 SCOPES: Final = ("Public", "Restricted", "Private")
 PAST: Final = "Past"  # an urgency: no action is required any more
 ALL_CLEAR: Final = "AllClear"  # a type of response: the danger is over
+NO_RESPONSE: Final = "None"
+# Types of response that ask for something: who is to take shelter is in danger, whatever else the block says.
+PROTECTIVE: Final = frozenset({"Shelter", "Evacuate", "Prepare", "Execute", "Avoid"})
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """One block. Times are Unix ms. `is_over` says that its danger has passed: it is an all-clear, not a warning."""
+    """One block. Times are Unix ms. `is_over` says that its danger has passed: it is an all-clear, not a warning.
+    `unread`: what is wrong with each of its polygons and circles that are none, and are not among its areas."""
 
     language: str
     title: str
@@ -56,6 +62,7 @@ class Info:
     ends_at: int | None
     is_over: bool
     areas: tuple[Area, ...]
+    unread: tuple[Invalid, ...] = ()
 
     @property
     def has_places(self) -> bool:
@@ -212,6 +219,7 @@ def _info(block: "_Element", sent_at: int) -> Info:
     message = "\n".join(text for text in texts if text) or headline or event
     ends_at = _time(block, "expires")
     urgency = block.text("urgency")
+    unread: list[Invalid] = []
     return Info(
         language=block.text("language")[:35] or "en-US",
         title=_cut(headline or event, TITLE_CHARACTERS),
@@ -219,9 +227,16 @@ def _info(block: "_Element", sent_at: int) -> Info:
         severity=_word(block, "severity", tuple(one.capitalize() for one in SEVERITIES)).lower(),
         starts_at=_starts_at(block, sent_at, ends_at, urgency),
         ends_at=ends_at,
-        is_over=urgency == PAST or any(one.content().strip() == ALL_CLEAR for one in block.all("responseType")),
-        areas=tuple(_area(one) for one in block.all("area")),
+        is_over=_is_over(block, urgency),
+        areas=tuple(_area(one, unread) for one in block.all("area")),
+        unread=tuple(unread),
     )
+
+
+def _is_over(block: "_Element", urgency: str) -> bool:
+    """Where its words contradict each other, it is a warning: one too many does less harm than one too few."""
+    responses = {one.content().strip() for one in block.all("responseType")} - {"", NO_RESPONSE}
+    return responses == {ALL_CLEAR} or (urgency == PAST and not responses & PROTECTIVE)
 
 
 def _starts_at(block: "_Element", sent_at: int, ends_at: int | None, urgency: str) -> int:
@@ -234,12 +249,21 @@ def _starts_at(block: "_Element", sent_at: int, ends_at: int | None, urgency: st
     return onset
 
 
-def _area(block: "_Element") -> Area:
+def _area(block: "_Element", unread: list[Invalid]) -> Area:
+    """What is no polygon or circle is passed over and added to `unread`: the others count all the same."""
+    return Area(_shapes(block, "polygon", _polygon, unread), _shapes(block, "circle", _circle, unread))
+
+
+def _shapes(block: "_Element", name: str, read: Callable[[str], _Shape], unread: list[Invalid]) -> tuple[_Shape, ...]:
     """Elements without content are none: some senders write them for what they leave out."""
-    polygons, circles = (
-        [text for one in block.all(name) if (text := one.content().strip())] for name in ("polygon", "circle")
-    )
-    return Area(tuple(map(_polygon, polygons)), tuple(map(_circle, circles)))
+    shapes = []
+    for text in (one.content().strip() for one in block.all(name)):
+        try:
+            if text:
+                shapes.append(read(text))
+        except Invalid as error:
+            unread.append(error)
+    return tuple(shapes)
 
 
 def _polygon(text: str) -> tuple[Point, ...]:
@@ -250,8 +274,11 @@ def _polygon(text: str) -> tuple[Point, ...]:
 
 
 def _circle(text: str) -> tuple[Point, float]:
-    centre, _, radius = text.partition(" ")
-    return _point(centre, "circle"), _number(radius.strip(), "circle", 0, 20_100)
+    parts = text.split()
+    if len(parts) != 2:
+        raise _wrong("circle", "must be written latitude,longitude radius")
+    centre, radius = parts
+    return _point(centre, "circle"), _number(radius, "circle", 0, 20_100)
 
 
 def _point(text: str, element: str) -> Point:

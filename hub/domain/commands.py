@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hub.domain import evidence, wording
@@ -206,7 +207,10 @@ MAX_TTL_S = 7 * 86_400
 PLAY_DAYS = 8  # in which a `play` command may wait for its player and then last
 POLLED_WITHIN_S = 300  # a player that polls asks each minute or two: what is over before that would never reach it
 MAX_DETAIL_BYTES = 32_768  # of a result: 4 KiB of a program's output, each byte of which may be written as six
-MAX_PAYLOAD_BYTES = 64 * 1024  # leaves room for the envelope in a frame of 256 KiB
+MAX_PAYLOAD_BYTES = (
+    16 * 1024
+)  # of JSON; what is larger is content, and an asset. Each player's command has its own copy
+WEIGHED_BYTES = 1024  # of a payload, which count as one command
 
 
 def lookup(name: str) -> Spec:
@@ -236,12 +240,21 @@ def time_to_start(spec: Spec, ttl_s: int | None, *, polls: bool) -> int:
 
 
 def check_payload(spec: Spec, payload: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The payload as it goes to the player. Raises Invalid with a text per field."""
+    """The payload as it goes to the player, in JSON of at most MAX_PAYLOAD_BYTES. Raises Invalid with a text per
+    field."""
     try:
         model = spec.payload.model_validate(payload or {})
     except ValidationError as error:
         raise wording.invalid(error, "payload") from None
-    return model.model_dump(mode="json", exclude_none=True)
+    checked = model.model_dump(mode="json", exclude_none=True)
+    if len(orjson.dumps(checked)) > MAX_PAYLOAD_BYTES:
+        raise Invalid.field("payload", f"must have at most {MAX_PAYLOAD_BYTES} bytes of JSON")
+    return checked
+
+
+def weight(payload: str) -> int:
+    """As how many commands one with this payload (JSON) counts: each begun kibibyte is one."""
+    return -(-len(payload.encode()) // WEIGHED_BYTES)
 
 
 def supersedes(spec: Spec) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from hub.domain.manifest import is_revision
 from hub.domain.times import MINUTE, SECOND
 
 CONTRADICTED = "evidence_contradicted"
@@ -17,6 +18,9 @@ CONTRADICTED = "evidence_contradicted"
 
 MISSING = "no_evidence"
 """Error code of a success that lacks its evidence, or names something that was never stored."""
+
+NO_REVISION: Final = 0
+"""The revision that a player tells which follows no manifest."""
 
 UNVERIFIED = "unverified"
 """Key in the `detail` of a success that the hub could not check: true. Of a player's own such word only what
@@ -50,7 +54,8 @@ class Known:
     sent_for    ms since the command was sent; None where it never was
     greetings   those of that connection and all later ones, oldest first
     stored      the upload that the result names; empty: there is none. None: nobody looked
-    named       whether the asset or playlist to play has something of the name that plays now
+    named       whether the asset or playlist to play has the name that plays now; None where its names may have been
+                others since the command was made
     revision    of the manifest that the player was last told of
     """
 
@@ -58,7 +63,7 @@ class Known:
     sent_for: int | None = None
     greetings: Sequence[Greeting] = ()
     stored: Sequence[Stored] | None = None
-    named: bool = False
+    named: bool | None = None
     revision: str | None = None
 
 
@@ -88,8 +93,10 @@ class Verdict:
 
 
 def judge(keys: Sequence[str], judged_by: Judge | None, claim: Claim) -> Verdict:
-    """`keys` are those that the `detail` must carry; without a judge nothing can be told of them."""
+    """`keys` are those that the `detail` must carry, not all as null; without a judge nothing can be told of them."""
     missing = [key for key in keys if key not in claim.detail]
+    if not missing and claim.detail.get(UNVERIFIED) is not True and all(claim.detail[key] is None for key in keys):
+        missing = list(keys)
     if missing:
         return Verdict(MISSING, f"The result lacks its evidence: {', '.join(missing)}.")
     if claim.known.stored is not None and not claim.known.stored:
@@ -144,8 +151,13 @@ def collected(claim: Claim) -> bool | None:
 
 
 def reloaded(claim: Claim) -> bool | None:
-    """What plays now is the manifest that the hub told of. Which ones it told of before, it does not keep."""
-    return True if claim.detail["revision"] == claim.known.revision is not None else None
+    """What plays now is the manifest that the hub told of. It may truthfully be another one, older or newer than what
+    the hub told last, and which ones there were the hub does not keep; but none has a name of another form."""
+    revision = claim.detail["revision"]
+    if revision == claim.known.revision is not None:
+        return True
+    follows_none = type(revision) is int and revision == NO_REVISION
+    return None if follows_none or (isinstance(revision, str) and is_revision(revision)) else False
 
 
 def volume_set(claim: Claim) -> bool | None:
@@ -170,11 +182,13 @@ def unlocked(claim: Claim) -> bool | None:
 
 
 def plays(claim: Claim) -> bool | None:
-    """Something plays. Whether it is the right thing shows its name, which is for people and may be another."""
+    """What was asked for plays, by its name. What an address has to show may have a name of its own."""
     current = claim.detail["current_content"]
     if not isinstance(current, str) or not current:
         return False
-    return True if claim.known.named or current == claim.payload.get("url") else None
+    if "url" in claim.payload:
+        return True if current == claim.payload["url"] else None
+    return claim.known.named
 
 
 def identified(claim: Claim) -> bool | None:

@@ -1,6 +1,7 @@
 """What a player is sent: everything that it needs to go on by itself until the timeline ends, and the name of that."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +23,15 @@ from hub.domain.program import (
 from hub.domain.times import rfc3339, rfc3339_or_none
 from hub.domain.work import Work
 
+REVISION_DIGITS: Final = 32  # hexadecimal ones of a SHA-256: 128 bits, of which no two are ever the same
+_REVISION = re.compile(rf"[0-9a-f]{{{REVISION_DIGITS}}}")
+
 SOME: Final = 100  # windows or assets told in one stretch, some 10 us each
+
+
+def is_revision(text: str) -> bool:
+    """Whether this has the form of a revision, and so may name a manifest that there was."""
+    return _REVISION.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ def making(
     for part in encoded(body):
         hasher.update(part)
         yield
-    return Manifest(hasher.hexdigest()[:32], segments, body)
+    return Manifest(hasher.hexdigest()[:REVISION_DIGITS], segments, body)
 
 
 def encoded(body: Mapping[str, Any], some: int = SOME) -> Iterator[bytes]:

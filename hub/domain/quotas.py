@@ -106,6 +106,11 @@ QUOTAS: Final[Mapping[str, Quota]] = {
         "up to 5 KB of disk each while events are kept; those beyond are dropped",
         passing=True, retry_after=3_600,
     ),
+    "commands_per_day": Quota(
+        "commands sent on one day (UTC)", Limits(100_000, 1_000_000, 10_000_000, 50_000_000),
+        "up to 3 KB of disk each while commands and events are kept; each begun KiB of a payload is one",
+        passing=True, retry_after=3_600,
+    ),
     # What is under way, counted in memory.
     "uploads": Quota(
         "files on their way in", Limits(6, 8, 12, 16), "a place among 32, and a mebibyte of memory", passing=True

@@ -58,7 +58,7 @@ class Batches:
 
         Answers {"batch_id", "command_id" (the first, if any), "commands": [{"player_id", "command_id"}], "skipped":
         [{"player_id", "name", "reason"}]}; with `dry_run` {"would_send": [...], "skipped": [...]} and nothing stored.
-        Raises Forbidden, Invalid, NotFound, Conflict, Unavailable.
+        Raises Forbidden, Invalid, NotFound, Conflict, TooMany, Unavailable.
         """
         actor = origin.actor
         spec = rules.lookup(name)

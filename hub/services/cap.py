@@ -37,6 +37,7 @@ from hub.store.database import Database
 AlertView = dict[str, Any]
 
 NOT_PLACED = "Of its parts, those that name no area by coordinates are not shown."
+UNREAD = "Of its areas, those that cannot be read are passed over."
 
 
 class Cap:
@@ -139,12 +140,16 @@ class Cap:
             return warnings, None if warnings else "In this language it says that the danger is over."
         unplaced = [info for info in warning if not info.has_places]
         warnings = await in_thread(message.warnings_at, await self._places(actor), language, now)
+        unread = [error for info in warning for error in info.unread]
+        passed_over = [UNREAD] if unread else []
         if warnings:
-            return warnings, NOT_PLACED if unplaced else None
+            return warnings, " ".join([NOT_PLACED] * bool(unplaced) + passed_over) or None
+        if any(info.unread for info in unplaced):
+            raise unread[0]
         if unplaced:
             hint = "is required, or location_ids, ..., since the message names no area by coordinates"
             raise Invalid.field("everyone", hint)
-        return [], "It warns of nothing at any of the team's locations."
+        return [], " ".join(["It warns of nothing at any of the team's locations.", *passed_over])
 
     async def _replace(
         self,

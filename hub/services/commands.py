@@ -12,7 +12,8 @@ from hub.domain import commands as rules
 from hub.domain import ids, masking
 from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
-from hub.domain.errors import Invalid, NotFound, Unavailable
+from hub.domain.errors import NotFound, Unavailable
+from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.services.waiting import Patience
 from hub.store import commands as store
@@ -58,8 +59,10 @@ class Commands:
         patience: Patience | None = None,
         clock: Callable[[], int] = now_ms,
         steady: Callable[[int], bool] = lambda now: True,
+        quotas: Quotas | None = None,
     ) -> None:
         self._db = db
+        self._quotas = quotas or Quotas()
         self._bus = bus
         self._count = count
         self._patience = patience or Patience()
@@ -84,7 +87,8 @@ class Commands:
         """Queue a command; after return it is on disk. Answers {"command_id", "status": "queued"}, or the stored answer
         of an earlier request with the same key.
 
-        Raises Forbidden, Invalid (unknown command, bad payload, player cannot do it), NotFound, Conflict, Unavailable.
+        Raises Forbidden, Invalid (unknown command, bad payload, player cannot do it), NotFound, Conflict, TooMany (of
+        the team on this day), Unavailable.
         """
         spec = rules.lookup(name)
         origin.actor.require(spec.scope)
@@ -93,7 +97,16 @@ class Commands:
         row = new_row(origin, spec, player_id, payload, ttl_s, now)
         answer = {"command_id": row.id, "status": "queued"}
         replay: Replay | None = await self._db.write(
-            store.send, row, spec, origin.actor, now, idempotency, 202, orjson.dumps(answer).decode(), key=player_id
+            store.send,
+            row,
+            spec,
+            origin.actor,
+            now,
+            self._quotas,
+            idempotency,
+            202,
+            orjson.dumps(answer).decode(),
+            key=player_id,
         )
         if replay is not None:
             return cast(dict[str, Any], orjson.loads(replay.answer))
@@ -314,10 +327,7 @@ def new_row(
     batch_id: str | None = None,
     held: bool = False,
 ) -> store.Draft:
-    """A command about to be stored. Its deadline starts now, or when a paced batch releases it. Raises Invalid."""
-    encoded = orjson.dumps(payload)
-    if len(encoded) > rules.MAX_PAYLOAD_BYTES:
-        raise Invalid.field("payload", f"must have at most {rules.MAX_PAYLOAD_BYTES} bytes of JSON")
+    """A command about to be stored. Its deadline starts now, or when a paced batch releases it."""
     deadline = None if held else now + (ttl_s or spec.start_within_s) * SECOND
     actor = origin.actor
     return store.Draft(
@@ -326,7 +336,7 @@ def new_row(
         player_id=player_id,
         batch_id=batch_id,
         command=spec.name,
-        payload=encoded.decode(),
+        payload=orjson.dumps(payload).decode(),
         delivery=spec.delivery,
         state="held" if held else "queued",
         finish_within_s=spec.finish_within_s,

@@ -54,13 +54,15 @@ def create(
     limits: Quotas,
 ) -> Unit:
     """Unit: store a batch with all its commands. Answers None, or the Replay of an earlier request with the key.
-    Raises TooMany for a paced one when the team has too many."""
+    Raises TooMany for a paced one when the team has too many, and for more commands than it may send on this day; the
+    batch itself, which keeps the payload too, counts as one."""
     if idempotency is not None:
         earlier = yield from commands.keep_key(batch.team_id, idempotency, 202, answer, now)
         if earlier is not None:
             return earlier
     if batch.release_at is not None:
         yield from quotas.check(limits, batch.team_id, "paced_batches", now)
+    yield from quotas.count_commands(limits, batch.team_id, now, (1 + len(rows)) * rules.weight(batch.payload))
     yield _INSERT(**{name: getattr(batch, name) for name in _INSERT.names})
     for row in rows:
         yield from commands.queue(row, spec, actor, now)

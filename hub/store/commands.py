@@ -15,8 +15,9 @@ from hub.domain.access import Actor
 from hub.domain.commands import IdempotencyKey, Outcome, Replay
 from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable, sentence
 from hub.domain.events import Event
+from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND
-from hub.store import asked, events, wishes
+from hub.store import asked, events, quotas, wishes
 from hub.store.failures import deleted_meanwhile
 from hub.store.statements import Row, Rows, Statement, Unit, columns, insert_into
 from hub.store.tables import Command
@@ -25,7 +26,7 @@ MAX_ID = 2**63 - 1
 MAX_LIVE = 1_000  # unfinished commands of one player; past it 503, before anything is lost
 
 _ROW = """id, team_id, player_id, batch_id, command, payload, delivery, state, version, finish_within_s, expires_at,
-    sent_at, acked_at, error_code, cancel_requested_at, epoch, wish"""
+    created_at, sent_at, acked_at, error_code, cancel_requested_at, epoch, wish"""
 
 UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
@@ -127,10 +128,15 @@ _LOGS = Statement("SELECT key, sha256 FROM upload WHERE id = :id AND player_id =
 _GREETINGS = Statement("""
     SELECT epoch, boot_id, agent_version FROM player_session
     WHERE player_id = :player_id AND epoch >= :epoch ORDER BY epoch DESC LIMIT 100""")
-_ASSET = Statement("SELECT id FROM asset WHERE id = :id AND team_id = :team_id AND name = :name")
-_ITEM = Statement("""
-    SELECT i.id FROM playlist_item i JOIN asset a ON a.id = i.asset_id
-    WHERE i.playlist_id = :id AND a.team_id = :team_id AND a.name = :name LIMIT 1""")
+_ASSET_NAMED = Statement("SELECT id FROM asset WHERE id = :id AND team_id = :team_id AND name = :name")
+_ASSET_UNCHANGED = Statement("SELECT id FROM asset WHERE id = :id AND team_id = :team_id AND updated_at < :since")
+_ITEMS = "SELECT 1 FROM playlist_item i JOIN asset a ON a.id = i.asset_id WHERE i.playlist_id = p.id"
+_PLAYLIST_NAMED = Statement(f"""
+    SELECT p.id FROM playlist p WHERE p.id = :id AND p.team_id = :team_id
+        AND (p.name = :name OR EXISTS ({_ITEMS} AND a.name = :name))""")
+_PLAYLIST_UNCHANGED = Statement(f"""
+    SELECT p.id FROM playlist p WHERE p.id = :id AND p.team_id = :team_id AND p.updated_at < :since
+        AND NOT EXISTS ({_ITEMS} AND a.updated_at >= :since)""")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,13 +177,15 @@ def send(
     spec: rules.Spec,
     actor: Actor,
     now: int,
+    limits: Quotas,
     idempotency: IdempotencyKey | None = None,
     status: int = 202,
     answer: str = "",
 ) -> Unit:
     """Unit: queue one command for one player. Answers None, or the `Replay` of an earlier request with the same key.
 
-    Raises NotFound, Invalid (the player cannot do it), Conflict (key used for another request), Unavailable (full).
+    Raises NotFound, Invalid (the player cannot do it), Conflict (key used for another request), TooMany (of the team on
+    this day), Unavailable (full).
     """
     if idempotency is not None:
         earlier = yield from keep_key(command.team_id, idempotency, status, answer, now)
@@ -198,6 +206,7 @@ def send(
         raise Unavailable("This player has too many unfinished commands.", code="queue_full", retry_after=30)
     if targets[0]["polls"] and command.expires_at == now + spec.start_within_s * SECOND:  # nobody asked for another
         command.expires_at = command.due_at = now + rules.time_to_start(spec, None, polls=True) * SECOND
+    yield from quotas.count_commands(limits, command.team_id, now, rules.weight(command.payload))
     yield from queue(command, spec, actor, now)
     return None
 
@@ -362,10 +371,8 @@ def _judge(spec: rules.Spec, payload: dict[str, Any], row: Row, outcome: Outcome
     elif spec.look_up == "logs":
         found = yield _LOGS(id=_text(detail["upload_id"]), player_id=player_id)
         known = replace(known, stored=[evidence.Stored(_command_of(one["key"]), one["sha256"]) for one in found])
-    elif spec.look_up == "name" and (look := _named(payload)) is not None:
-        statement, id = look
-        name = _text(detail["current_content"])
-        known = replace(known, named=bool((yield statement(id=id, team_id=row["team_id"], name=name))))
+    elif spec.look_up == "name":
+        known = replace(known, named=(yield from _is_named(payload, row, _text(detail["current_content"]))))
     claim = evidence.Claim(row["id"], player_id, payload, detail, outcome.boot_id, known)
     return evidence.judge(spec.evidence, spec.judge, claim)
 
@@ -375,10 +382,19 @@ def _command_of(key: str) -> str | None:
     return key.split("/")[2] or None
 
 
-def _named(payload: dict[str, Any]) -> tuple[Statement, int] | None:
+def _is_named(payload: dict[str, Any], row: Row, name: str) -> Unit:
+    """Whether what the command asks for has this name. None: it is no content of the hub's, or was changed since, or is
+    gone."""
     if "asset_id" in payload:
-        return _ASSET, _number(payload["asset_id"])
-    return (_ITEM, _number(payload["playlist_id"])) if "playlist_id" in payload else None
+        named, unchanged, number = _ASSET_NAMED, _ASSET_UNCHANGED, payload["asset_id"]
+    elif "playlist_id" in payload:
+        named, unchanged, number = _PLAYLIST_NAMED, _PLAYLIST_UNCHANGED, payload["playlist_id"]
+    else:
+        return None
+    about = {"id": _number(number), "team_id": row["team_id"]}
+    if (yield named(**about, name=name)):
+        return True
+    return False if (yield unchanged(**about, since=row["created_at"])) else None
 
 
 def reconcile(

@@ -54,6 +54,9 @@ _USED = {
     "device_events_per_day": Statement(f"""
         SELECT COALESCE(SUM(number), 0) AS used FROM daily_count
         WHERE kind = '{daily.TEAM_EVENTS}' AND subject_id = :team_id AND day_at = :today"""),
+    "commands_per_day": Statement(f"""
+        SELECT COALESCE(SUM(number), 0) AS used FROM daily_count
+        WHERE kind = '{daily.TEAM_COMMANDS}' AND subject_id = :team_id AND day_at = :today"""),
 }
 COUNTED = frozenset(_USED)
 """The quotas that are counted here."""
@@ -84,3 +87,12 @@ def check(quotas: Quotas, team_id: int, name: str, now: int, more: int = 1) -> U
     """Unit: raise the refusal when `more` do not fit. For the transaction that adds them, before it does."""
     plan = yield from plan_of(team_id)
     quotas.check(name, plan, (yield from used(team_id, name, now)), more)
+
+
+def count_commands(quotas: Quotas, team_id: int, now: int, more: int) -> Unit:
+    """Unit: count `more` of `commands_per_day`, or raise the refusal. For the transaction that adds them."""
+    name = "commands_per_day"
+    plan = yield from plan_of(team_id)
+    quotas.check(name, plan, (yield from used(team_id, name, now)), more)  # before anything is written: cheap to refuse
+    number = yield from daily.add(daily.TEAM_COMMANDS, team_id, now, more)
+    quotas.check(name, plan, number - more, more)  # units that run in step with this one may have read the same number

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from hub.domain import cap
 from hub.domain.errors import Invalid
-from hub.domain.geo import Effort, reached
+from hub.domain.geo import Area, Effort, reached
 from hub.domain.times import parse
 from tests.cap import NAMESPACE, SQUARE, info, key, message
 from tests.texts import REAL
@@ -96,11 +96,6 @@ def test_an_update_says_what_it_is_about() -> None:
         (message(info(effective="0001-01-01T00:00:00+14:00")), "effective"),
         (message(info(), sent="9999-12-31T23:59:59-00:01"), "sent"),
         (message(info(headline="", event="")), "event"),
-        (message(info(area="<polygon>52,13 53,13 52,13</polygon>")), "polygon"),
-        (message(info(area="<polygon>52,13 53,13 53,14 52,14</polygon>")), "polygon"),
-        (message(info(area="<polygon>nan,1 inf,2 1,1 nan,1</polygon>")), "polygon"),
-        (message(info(area="<circle>52.5,13.4</circle>")), "circle"),
-        (message(info(area="<circle>52.5,13.4 -1</circle>")), "circle"),
     ],
 )
 def test_what_is_no_such_message_is_refused_and_the_element_named(text: bytes, element: str) -> None:
@@ -134,6 +129,61 @@ def test_an_element_without_content_is_no_area_and_no_reason_to_refuse(empty: st
     assert not said.has_places
     [beside] = cap.read(message(info(area=f"{empty}<polygon>{SQUARE}</polygon>"))).infos
     assert reached(beside.areas, [BERLIN], Effort(1_000)) == [1]
+
+
+@pytest.mark.parametrize("gap", [" ", "\n", "\t", " \r\n\t "])
+def test_any_white_space_parts_the_centre_of_a_circle_from_its_radius(gap: str) -> None:
+    [said] = cap.read(message(info(area=f"<circle>{gap}52.5,13.4{gap}10{gap}</circle>"))).infos
+    assert said.areas == (Area(circles=(((52.5, 13.4), 10.0),)),)
+    assert said.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "element"),
+    [
+        ("<polygon>52,13 52,13</polygon>", "polygon"),
+        ("<polygon>52,13 53,13 52,13</polygon>", "polygon"),
+        ("<polygon>52,13 53,13 53,14 52,14</polygon>", "polygon"),
+        ("<polygon>nan,1 inf,2 1,1 nan,1</polygon>", "polygon"),
+        ("<circle>52.5,13.4</circle>", "circle"),
+        ("<circle>52.5,13.4 -1</circle>", "circle"),
+        ("<circle>52.5,13.4 10 20</circle>", "circle"),
+    ],
+)
+@pytest.mark.parametrize("good", [f"<polygon>{SQUARE}</polygon>", "<circle>52.5,13.4 10</circle>"])
+def test_an_area_that_cannot_be_read_is_passed_over_and_told(unreadable: str, element: str, good: str) -> None:
+    alone, first, last = cap.read(
+        message(*(info(area=one) for one in (unreadable, unreadable + good, good + unreadable)))
+    ).infos
+    assert not alone.has_places
+    for said in (alone, first, last):
+        assert [list(error.errors or ()) for error in said.unread] == [[element]]
+    for said in (first, last):
+        assert reached(said.areas, [BERLIN, HAMBURG], Effort(1_000)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "responses", "is_over"),
+    [
+        ("Immediate", ("AllClear",), True),
+        ("Immediate", ("AllClear", "None"), True),
+        ("Immediate", ("Shelter", "AllClear"), False),
+        ("Immediate", ("AllClear", "Evacuate"), False),
+        ("Immediate", ("AllClear", "Monitor"), False),
+        ("Immediate", (), False),
+        ("Past", (), True),
+        ("Past", ("Monitor",), True),
+        ("Past", ("AllClear",), True),
+        ("Past", ("Shelter",), False),
+        ("Past", ("Avoid", "AllClear"), False),
+    ],
+)
+def test_words_that_contradict_each_other_are_a_warning(
+    urgency: str, responses: tuple[str, ...], is_over: bool
+) -> None:
+    asked = "".join(f"<responseType>{one}</responseType>" for one in responses)
+    [said] = cap.read(message(info(urgency=urgency).replace("<area>", f"{asked}<area>"))).infos
+    assert said.is_over is is_over
 
 
 def test_every_block_of_a_language_is_read() -> None:

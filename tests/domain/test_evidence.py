@@ -45,7 +45,7 @@ def test_a_success_without_its_evidence_is_none(name: str) -> None:
         ("set_display", {"on": False}, {"on": False, "unverified": True}, "unverified"),
         ("set_display", {"on": False}, {"on": None, "unverified": True}, "unverified"),
         ("set_display", {"on": False}, {"on": True, "unverified": True}, "evidence_contradicted"),
-        ("set_display", {"on": False}, {"on": None}, "evidence_contradicted"),
+        ("set_display", {"on": False}, {"on": None}, "no_evidence"),
         ("set_display", {"on": False}, {"on": 0}, "evidence_contradicted"),
         ("restart_player", {}, {"pid_before": 1, "pid_after": 2, "started_at": "x"}, "unverified"),
         ("restart_player", {}, {"pid_before": 1, "pid_after": 1, "started_at": "x"}, "evidence_contradicted"),
@@ -64,10 +64,10 @@ def test_a_success_without_its_evidence_is_none(name: str) -> None:
         ("identify", {}, {"shown": {"name": "Lobby", "id": 8}}, "evidence_contradicted"),
         ("clear_cache", {}, {"bytes_freed": 0}, "unverified"),
         ("clear_cache", {}, {"bytes_freed": -1}, "evidence_contradicted"),
-        ("clear_cache", {}, {"bytes_freed": None}, "evidence_contradicted"),
+        ("clear_cache", {}, {"bytes_freed": None}, "no_evidence"),
         ("play", {"url": "https://a.example/"}, {"current_content": "https://a.example/"}, "verified"),
         ("play", {"url": "https://a.example/"}, {"current_content": "A film"}, "unverified"),
-        ("play", {"url": "https://a.example/"}, {"current_content": None}, "evidence_contradicted"),
+        ("play", {"url": "https://a.example/"}, {"current_content": None}, "no_evidence"),
         ("play", {"url": "https://a.example/"}, {"current_content": ""}, "evidence_contradicted"),
         ("custom:x", {}, {"exit_status": 0, "output": ""}, "unverified"),
         ("custom:x", {}, {"exit_status": 1, "output": ""}, "evidence_contradicted"),
@@ -82,13 +82,22 @@ def test_a_success_is_held_against_what_was_asked_for(
 def test_what_plays_is_known_by_its_name() -> None:
     asked: dict[str, Any] = {"payload": {"asset_id": 5}}
     assert word(judged("play", {"current_content": "Film"}, named=True, **asked)) == "verified"
-    assert word(judged("play", {"current_content": "Film"}, named=False, **asked)) == "unverified"
+    assert word(judged("play", {"current_content": "Film"}, named=False, **asked)) == "evidence_contradicted"
+    assert word(judged("play", {"current_content": "Film"}, named=None, **asked)) == "unverified"
 
 
 def test_a_revision_is_known_when_the_hub_told_of_it() -> None:
-    assert word(judged("reload_content", {"revision": "r1"}, revision="r1")) == "verified"
-    assert word(judged("reload_content", {"revision": "r0"}, revision="r1")) == "unverified"
-    assert word(judged("reload_content", {"revision": None}, revision=None)) == "unverified"
+    told, other = "1" * 32, "2" * 32
+    assert word(judged("reload_content", {"revision": told}, revision=told)) == "verified"
+    assert word(judged("reload_content", {"revision": other}, revision=told)) == "unverified"  # older, or newer
+    assert word(judged("reload_content", {"revision": told}, revision=None)) == "unverified"
+    assert word(judged("reload_content", {"revision": 0}, revision=told)) == "unverified"  # it follows no manifest
+    for never_made in ("zzz", "", "1" * 31, "A" * 32, f"{told}\n", "0", 1, False, [told]):
+        assert word(judged("reload_content", {"revision": never_made}, revision=told)) == "evidence_contradicted"
+    for known in (told, None):
+        assert word(judged("reload_content", {"revision": None}, revision=known)) == "no_evidence"
+        claim = {"revision": None, "unverified": True}
+        assert word(judged("reload_content", claim, revision=known)) == "evidence_contradicted"
 
 
 @pytest.mark.parametrize(

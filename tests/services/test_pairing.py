@@ -16,6 +16,7 @@ from hub.domain.commands import lookup
 from hub.domain.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from hub.domain.pairing import QUIET_S
 from hub.domain.presence import Graces
+from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, SECOND
 from hub.services.commands import Origin, new_row
 from hub.services.events import Events
@@ -194,7 +195,7 @@ async def test_what_the_old_device_could_do_does_not_bind_the_new_one(stage: Sta
     await stage.pair(player_id=player.id)
     spec = lookup("take_screenshot")
     row = new_row(Origin(stage.owner, "spot"), spec, player.id or 0, {}, None, stage.now)
-    assert await stage.db.write(command_store.send, row, spec, stage.owner, stage.now) is None
+    assert await stage.db.write(command_store.send, row, spec, stage.owner, stage.now, Quotas()) is None
 
 
 async def test_of_many_requests_for_one_token_a_single_one_gets_it(stage: Stage) -> None:

@@ -3,6 +3,7 @@ there is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ from sqlmodel import select
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
-from hub.domain.errors import Conflict, TooMany, Unavailable
+from hub.domain.commands import MAX_PAYLOAD_BYTES, IdempotencyKey
+from hub.domain.errors import Conflict, Invalid, TooMany, Unavailable
 from hub.domain.presence import Graces
 from hub.domain.quotas import QUOTAS, Quotas
 from hub.domain.times import HOUR, now_ms
+from hub.services.batches import Batches
+from hub.services.commands import Commands, Origin
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.pairing import PairingService
@@ -129,6 +133,78 @@ async def test_every_quota_is_told_with_what_is_used(db: Database) -> None:
     assert by_name.keys() == QUOTAS.keys()
     assert (by_name["players"]["used"], by_name["players"]["limit"]) == (1, QUOTAS["players"].limits.unlimited)
     assert {name for name, quota in by_name.items() if quota["used"] is not None} == COUNTED | {"uploads"}
+
+
+async def test_of_many_commands_at_once_as_many_are_taken_as_there_is_room_for(db: Database, database_url: str) -> None:
+    owner, stranger = await team_owner(db, "acme"), await team_owner(db, "other")
+    numbers = [(await player_of(db, owner)).id or 0 for _ in range(4)]
+    foreign = (await player_of(db, stranger)).id or 0
+    other = Database(database_url)  # as of another process
+    await other.start()
+    limits = all_plans(commands_per_day=10)
+    origin, group = Origin(owner, "test"), await _group(db, owner, numbers)
+    services = [Commands(place, LocalBus(), quotas=limits) for place in (db, other)]
+
+    outcomes = await asyncio.gather(
+        *(service.send(origin, number, "reboot") for service in services for number in numbers * 3),
+        return_exceptions=True,
+    )
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert len(outcomes) - len(refusals) == 10
+    for refusal in refusals:
+        assert isinstance(refusal, TooMany)
+        assert (refusal.code, refusal.retry_after) == ("quota_exceeded", 3_600)
+        assert "quota commands_per_day" in refusal.message
+    assert await used(db, owner, "commands_per_day") == len(await services[0].listing(owner)) == 10
+
+    events = await told(db)
+    batches = Batches(db, LocalBus(), services[0], quotas=limits)
+    with pytest.raises(TooMany):
+        await batches.send(origin, group, "reboot")
+    assert await batches.send(origin, group, "reboot", dry_run=True)
+    assert (await told(db), await batches.listing(owner)) == (events, [])
+    await services[0].send(Origin(stranger, "test"), foreign, "reboot")
+    await other.stop()
+
+
+async def test_a_command_counts_by_its_payload_and_a_batch_by_its_players(db: Database) -> None:
+    owner = await team_owner(db, "acme")
+    numbers = [(await player_of(db, owner)).id or 0 for _ in range(3)]
+    limits = all_plans(commands_per_day=1_000)
+    origin, service = Origin(owner, "test"), Commands(db, LocalBus(), quotas=limits)
+    batches = Batches(db, LocalBus(), service, quotas=limits)
+    group, empty = await _group(db, owner, numbers), await _group(db, owner, [])
+    full = {"x": "ä" * ((MAX_PAYLOAD_BYTES - len('{"x":""}')) // 2)}
+    key = IdempotencyKey("nightly", "hash")
+
+    spent = [0]
+    for send in (
+        lambda: service.send(origin, numbers[0], "reboot"),
+        lambda: service.send(origin, numbers[0], "custom:x", {"x": "a" * 1_024}),
+        lambda: service.send(origin, numbers[0], "custom:x", full),
+        lambda: batches.send(origin, group, "custom:x", full),
+        lambda: batches.send(origin, empty, "custom:x", full),
+        lambda: batches.send(origin, group, "reboot", idempotency=key),
+        lambda: batches.send(origin, group, "reboot", idempotency=key),
+    ):
+        await send()
+        spent.append(await used(db, owner, "commands_per_day"))
+    assert [after - before for before, after in pairwise(spent)] == [1, 2, 16, 64, 16, 4, 0]
+
+    for payload in (full | {"y": 1}, {"x": full["x"] + "aa"}):
+        with pytest.raises(Invalid) as refused:
+            await service.send(origin, numbers[0], "custom:x", payload)
+        assert list(refused.value.errors or ()) == ["payload"]
+        for target in (group, empty):
+            with pytest.raises(Invalid, match="invalid"):
+                await batches.send(origin, target, "custom:x", payload)
+    assert await used(db, owner, "commands_per_day") == spent[-1]
+
+
+async def _group(db: Database, owner: Actor, numbers: list[int]) -> int:
+    made = await players(db).create_group(owner, name=f"Of {len(numbers)}", player_ids=numbers, face="test")
+    number: int = made["id"]
+    return number
 
 
 def test_places_are_held_by_team_and_given_back() -> None:

@@ -49,6 +49,7 @@ async def ended(hub: Hub, command_id: str) -> tuple[str, str | None, bool | None
 VERIFIED = ("succeeded", None, None)
 UNVERIFIED = ("succeeded", None, True)
 CONTRADICTED = ("failed", "evidence_contradicted", None)
+NO_EVIDENCE = ("failed", "no_evidence", None)
 
 
 async def test_a_picture_of_another_command_or_with_another_hash_is_no_evidence(either_hub: Hub) -> None:  # noqa: F811
@@ -118,16 +119,60 @@ async def test_what_is_played_and_shown_is_this_players_own(either_hub: Hub) -> 
     asset = {"name": "News", "type": "web", "source_url": "https://news.example/"}
     asset_id = (await hub.client.post("/api/v1/assets", json=asset)).json()["data"]["id"]
     async with hub.connected(token, capabilities=["play", "identify", "reload_content"]) as player:
-        for name, expected in (("News", VERIFIED), ("Olds", UNVERIFIED)):
+        for name, expected in (("News", VERIFIED), ("totally other", CONTRADICTED)):
             command_id = await asked(hub, player, player_id, "play", {"asset_id": asset_id})
             assert await told(hub, player, command_id, current_content=name) == expected
         for shown_id, expected in ((player_id, VERIFIED), (player_id + 1, CONTRADICTED)):
             command_id = await asked(hub, player, player_id, "identify")
             assert await told(hub, player, command_id, shown={"id": shown_id}) == expected
         revision = hub.registry.get(player_id).revision  # type: ignore[union-attr]
-        for name, expected in ((str(revision), VERIFIED), ("other", UNVERIFIED)):
+        for name, expected in (
+            (revision, VERIFIED),
+            ("0" * 32, UNVERIFIED),
+            ("zzz", CONTRADICTED),
+            (None, NO_EVIDENCE),
+        ):
             command_id = await asked(hub, player, player_id, "reload_content")
             assert await told(hub, player, command_id, revision=name) == expected
+
+
+async def test_a_name_that_was_another_since_the_command_was_sent_contradicts_nothing(either_hub: Hub) -> None:  # noqa: F811
+    hub = either_hub
+    player_id, token = await hub.player()
+
+    async def asset(name: str) -> int:
+        page = {"name": name, "type": "web", "source_url": "https://news.example/"}
+        return int((await hub.client.post("/api/v1/assets", json=page)).json()["data"]["id"])
+
+    first, second, third = [await asset(name) for name in ("One", "Two", "Three")]
+    items = [{"asset_id": first}, {"asset_id": second}]
+    playlist = (await hub.client.post("/api/v1/playlists", json={"name": "Day", "items": items})).json()["data"]["id"]
+    async with hub.connected(token, capabilities=["play"]) as player:
+
+        async def play(**payload: int) -> str:
+            return await asked(hub, player, player_id, "play", payload)
+
+        expected = {"One": VERIFIED, "Two": VERIFIED, "Day": VERIFIED, "Three": CONTRADICTED}
+        for name, verdict in expected.items():
+            assert await told(hub, player, await play(playlist_id=playlist), current_content=name) == verdict
+
+        before = await play(asset_id=third)
+        await hub.client.patch(f"/api/v1/assets/{third}", json={"name": "3"})
+        assert await told(hub, player, before, current_content="Three") == UNVERIFIED
+        assert await told(hub, player, await play(asset_id=third), current_content="Three") == CONTRADICTED
+
+        before = await play(playlist_id=playlist)
+        await hub.client.patch(f"/api/v1/assets/{second}", json={"name": "2"})
+        assert await told(hub, player, before, current_content="Two") == UNVERIFIED
+
+        before = await play(playlist_id=playlist)
+        await hub.client.delete(f"/api/v1/assets/{first}")
+        assert await told(hub, player, before, current_content="One") == UNVERIFIED
+        assert await told(hub, player, await play(playlist_id=playlist), current_content="One") == CONTRADICTED
+
+        before = await play(asset_id=third)
+        await hub.client.delete(f"/api/v1/assets/{third}")
+        assert await told(hub, player, before, current_content="3") == UNVERIFIED
 
 
 @pytest.mark.parametrize(

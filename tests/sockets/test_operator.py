@@ -17,6 +17,7 @@ from hub.sockets import operator as connection_module
 from hub.store.tables import AccountToken
 from tests.harness import PASSWORD, Hub, running_hub, settings
 from tests.operator import Operator, operator
+from tests.quotas import settings_of
 from tests.waiting import PATIENCE_S
 
 
@@ -173,6 +174,20 @@ async def test_what_is_asked_over_the_socket_counts_in_the_pace_of_the_plan(tmp_
         assert (await one.until("error"))["code"] == "too_many_requests"
         await hub.services.presence.noticed(player_id, "picture.black", {})
         assert (await one.until("event"))["event"] == "picture.black"  # the earlier subscription goes on
+
+
+async def test_commands_over_the_socket_count_in_the_quota_of_the_day(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path, quotas=settings_of(commands_per_day=1))) as hub:
+        player_id, _ = await hub.player()
+        group = (await hub.client.post("/api/v1/player-groups", json={"name": "All", "player_ids": [player_id]})).json()
+        async with operator(hub.url, hub.key) as one:
+            await one.say(type="command", ref="first", player_id=player_id, command="identify")
+            await one.until("accepted", ref="first")
+            for ref, whom in (("one", {"player_id": player_id}), ("all", {"group_id": group["data"]["id"]})):
+                await one.say(type="command", ref=ref, command="identify", **whom)
+                refused = await one.until("refused", ref=ref)
+                assert (refused["code"], refused["retry_after"]) == ("quota_exceeded", 3_600)
+                assert "quota commands_per_day" in refused["message"]
 
 
 async def test_what_a_key_may_not_do_is_refused_message_by_message(hub: Hub) -> None:

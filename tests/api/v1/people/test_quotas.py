@@ -73,6 +73,13 @@ WAYS: list[tuple[str, str, dict[str, Any]]] = [
     ("campaigns", "/api/v1/campaigns", {"json": {"name": "Soap"}}),
     ("paced_batches", "/api/v1/batches",
      {"json": {"group_id": "{group}", "command": "identify", "rate_per_minute": 1}}),
+    ("commands_per_day", "/api/v1/commands", {"json": {"player_id": "{player}", "command": "identify"}}),
+    ("commands_per_day", "/api/v1/players/{player}/commands", {"json": {"command": "reboot"}}),
+    ("commands_per_day", "/api/devices/{player}/command", {"json": {"type": "refresh"}}),
+    ("commands_per_day", "/api/devices/{player}/lock", {"json": {"pin": "1234"}}),
+    ("commands_per_day", "/api/devices/{player}/unlock", {}),
+    ("commands_per_day", "/api/v1/batches", {"json": {"group_id": "{group}", "command": "identify"}}),
+    ("commands_per_day", "/api/v1/player-groups/{group}/commands", {"json": {"command": "reboot"}}),
     ("upload_urls", "/api/v1/assets/upload-url", {"json": {"filename": "a.png", "mime_type": "image/png"}}),
 ]  # fmt: skip
 
@@ -84,7 +91,7 @@ def test_every_quota_has_a_test() -> None:
 
 UNCOUNTED = {
     "play": "plays_per_day bounds those of each day, forgotten after days",
-    "command": "the unfinished ones of each player are bounded, the others forgotten after days",
+    "command": "commands_per_day bounds those of each day, forgotten after days; none is open for over a week",
     "idempotency_key": "as many as requests, forgotten after a day",
     "event": "as many as requests; device_events_per_day bounds those of devices; forgotten after days",
     "webhook_subscription": "names of events of a webhook",
@@ -134,7 +141,7 @@ async def test_without_a_place_each_way_is_refused_by_name_and_does_nothing(hub:
     asset = (await owner.post("/api/v1/assets", json=page)).json()["data"]["id"]
     play = {"name": "Day", "playlist_id": playlist, "is_active": False}  # or it would begin by itself, which is told
     schedule = (await owner.post("/api/v1/schedules", json=play)).json()["data"]["id"]
-    places = {"{group}": group, "{playlist}": playlist, "{asset}": asset, "{schedule}": schedule}
+    places = {"{group}": group, "{playlist}": playlist, "{asset}": asset, "{schedule}": schedule, "{player}": number}
 
     async def used(name: str) -> int:
         told = (await owner.get("/api/v1/team/limits")).json()["data"]

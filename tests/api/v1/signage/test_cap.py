@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from hub.services.cap import NOT_PLACED, UNREAD
 from tests.cap import info, key, message
 
 Client = httpx2.AsyncClient
@@ -208,6 +209,19 @@ async def test_what_names_no_place_in_part_is_shown_where_it_names_one(owner: Cl
     codes = info(headline="Codes", area="<geocode><valueName>UGC</valueName><value>1</value></geocode>")
     received = await send(owner, message(codes, info()), 201)
     assert ([alert["title"] for alert in received["alerts"]], bool(received["reason"])) == (["Severe gale"], True)
+
+
+async def test_an_area_that_cannot_be_read_takes_the_others_not_away(owner: Client, places: list[int]) -> None:
+    bad = "<polygon>52,13 52,13</polygon>"
+    shown = await send(owner, message(info(area=f"{bad}<circle>52.5,13.4\n10</circle>")), 201)
+    assert (shown["alert"]["location_ids"], shown["reason"]) == (places[:1], UNREAD)
+    part = await send(owner, message(info(), info(headline="Flood", area=bad), identifier="part"), 201)
+    assert ([alert["title"] for alert in part["alerts"]], part["reason"]) == (["Severe gale"], f"{NOT_PLACED} {UNREAD}")
+
+    alone = message(info(area=bad), identifier="alone")
+    refused = await send(owner, alone, 422)
+    assert (refused["code"], list(refused["errors"])) == ("bad_cap", ["polygon"])
+    assert (await send(owner, alone, 201, everyone=True))["alert"]["everyone"] is True
 
 
 @pytest.mark.parametrize("scope", ["Restricted", "Private"])
