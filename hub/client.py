@@ -52,8 +52,11 @@ async def _ask(method: str, url: str, headers: dict[str, str], content: bytes | 
     """Of httpx2's clients this is the one that tries all addresses of a host."""
     import httpx2
 
-    async with httpx2.AsyncClient(timeout=TIMEOUT_S) as client:
-        return await client.request(method, url, headers=headers, content=content)
+    try:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S) as client:
+            return await client.request(method, url, headers=headers, content=content)
+    except ExceptionGroup as several:  # such as of a port that is none, for each address
+        raise several.exceptions[0] from None
 
 
 async def watch(url: str, key: str) -> None:
