@@ -4,12 +4,12 @@ The standard library's client would do, but loads 3 MB of modules for mail and f
 agent may take 30 in all, and this needs no redirects, cookies, proxies or encodings.
 """
 
-import socket
 from collections.abc import Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
 from device_agent.wire import trust
+from hub.dial import dial
 
 LINE_BYTES = 8192
 MOST_HEADERS = 100
@@ -28,7 +28,7 @@ class Get:
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout_s: float) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        connection = socket.create_connection((host, parts.port or (443 if parts.scheme == "https" else 80)), timeout_s)
+        connection = dial(host, parts.port or (443 if parts.scheme == "https" else 80), timeout_s)
         try:
             if parts.scheme == "https":
                 connection = trust().wrap_socket(connection, server_hostname=host)

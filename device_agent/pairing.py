@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from device_agent.wire import trust
+from hub.dial import dial
+
 CLIENT_ID = "player"
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 TIMEOUT_S = 20.0
@@ -190,6 +193,9 @@ def _post(
     connection: http.client.HTTPConnection, path: str, form: Mapping[str, str], headers: Mapping[str, str]
 ) -> Answer:
     try:
+        connection.sock = dial(connection.host, connection.port, TIMEOUT_S)
+        if isinstance(connection, http.client.HTTPSConnection):
+            connection.sock = trust().wrap_socket(connection.sock, server_hostname=connection.host)
         types = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         connection.request("POST", path, urlencode(form), {**types, **headers})
         response = connection.getresponse()

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from device_agent.lean import OPEN, ClientProtocol, Frame, InvalidStatus, Opcode, Subprotocol, parse_uri
+from hub.dial import NEXT_S
 from hub.protocol.codec import MAX_TEXT_BYTES
 
 SUBPROTOCOL = "signalbox.v1"
@@ -75,6 +76,7 @@ async def connect(hub_url: str, token: str, *, open_s: float = OPEN_S) -> "Wire"
             uri.port,
             ssl=tls,
             server_hostname=uri.host if tls else None,
+            happy_eyeballs_delay=NEXT_S,
         )
         try:
             await wire.opened

@@ -2,11 +2,15 @@
 
 import asyncio
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from hub.dial import NEXT_S
 from hub.domain.text import for_terminal
+
+if TYPE_CHECKING:
+    import httpx2
 
 WATCH_AGAIN_S = 2.0  # between attempts of `watch` to come back
 LEAST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # within what `watch` waits when the hub asks for it
@@ -33,7 +37,7 @@ def call(method: str, url: str, key: str, path: str, body: Any = None, prefer: s
     except TypeError as error:  # brackets in brackets
         raise Refused(f"This cannot be sent: {error}.") from None
     try:
-        answer = httpx2.request(method, url.rstrip("/") + path, content=content, headers=headers, timeout=TIMEOUT_S)
+        answer = asyncio.run(_ask(method, url.rstrip("/") + path, headers, content))
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OverflowError) as error:
         raise Refused(f"No answer from {url}: {error}") from None
     if answer.status_code >= 400:
@@ -42,6 +46,17 @@ def call(method: str, url: str, key: str, path: str, body: Any = None, prefer: s
         return answer.json()
     except ValueError:
         raise Refused(f"What answers at {url} is no hub.") from None
+
+
+async def _ask(method: str, url: str, headers: dict[str, str], content: bytes | None) -> "httpx2.Response":
+    """Of httpx2's clients this is the one that tries all addresses of a host."""
+    import httpx2
+
+    try:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S) as client:
+            return await client.request(method, url, headers=headers, content=content)
+    except ExceptionGroup as several:  # such as of a port that is none, for each address
+        raise several.exceptions[0] from None
 
 
 async def watch(url: str, key: str) -> None:
@@ -57,7 +72,13 @@ async def watch(url: str, key: str) -> None:
     gone = ""
     while True:
         try:
-            async with connect(address, subprotocols=spoken, additional_headers=headers, max_size=2**23) as socket:
+            async with connect(
+                address,
+                subprotocols=spoken,
+                additional_headers=headers,
+                max_size=2**23,
+                happy_eyeballs_delay=NEXT_S,
+            ) as socket:
                 await socket.send(_subscription(cursor))
                 if gone:
                     _say(f"The hub at {url} is back.")

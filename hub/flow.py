@@ -88,11 +88,17 @@ class Flow(FlowControl):
         while len(message.get("body", b"")) > PIECE_BYTES:
             body = memoryview(message["body"])
             await send({"type": message["type"], "body": body[:PIECE_BYTES], "more_body": True})
-            await self.drain()
+            await self._taken()
             message = {**message, "body": body[PIECE_BYTES:]}
         await send(message)
         if message.get("more_body", False):
-            await self.drain()
+            await self._taken()
+
+    async def _taken(self) -> None:
+        """Most of what was written has left. At least a turn of the loop, in which we hear of the end of a connection:
+        below TLS it may have ended already, where nothing is ever paused again."""
+        await asyncio.sleep(0)
+        await self.drain()
 
     def _look(self) -> None:
         self._count()

@@ -63,21 +63,34 @@ class HubHttp(HttpToolsProtocol):
     _ends_line = False
     _head_timer: asyncio.TimerHandle | None = None
     _refusal: HubError | None = None
+    _is_over = False  # the far end has closed
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.flow = Flow(transport, self.loop)
         self._await_head()
 
+    def eof_received(self) -> None:
+        """The transport closes now. With TLS it does not say so, and tells the log of what is written after it."""
+        self._forsake()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._forsake()
+        self.flow.lost()
+        super().connection_lost(exc)
+
+    def _forsake(self) -> None:
+        """Nothing more is written, and nothing begun."""
+        self._is_over = True
         self.pipeline.clear()
         self._unread = memoryview(b"")
         if self._answering is not None:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        self.flow.lost()
-        super().connection_lost(exc)
+            self._leave(self._answering)
+
+    def _leave(self, cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True  # uvicorn writes nothing of its answer
+        cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -184,8 +197,15 @@ class HubHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         async def run(scope: Any, receive: Any, send: Any) -> None:
+            async def write(message: Any) -> None:
+                if self.flow.write_paused:
+                    await self.flow.drain()
+                if self._is_over or self.transport.is_closing():
+                    self._leave(cycle)
+                await send(message)
+
             try:
-                await app(scope, receive, partial(self.flow.send, send))
+                await app(scope, receive, partial(self.flow.send, write))
             except BaseException:  # uvicorn may close it for that
                 self.loop.call_soon(self._see_off)
                 raise

@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from hub import server
-from hub.server import MAX_HEAD_BYTES, MAX_WAITING, HubHttp
-from tests.harness import Hub, running_hub, settings
+from hub.app import create_app
+from hub.server import MAX_HEAD_BYTES, MAX_WAITING, HubHttp, configure, serving
+from tests.certificates import pem_file
+from tests.harness import Hub, make_team, running_hub, settings
 from tests.raw_http import WAIT_S, answers, exchange
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
@@ -371,3 +376,58 @@ async def test_trailers_are_no_headers(tmp_path: Path) -> None:
         trailers = f"0\r\nAuthorization: Bearer {hub.key}\r\n\r\n".encode()
         [refusal] = await exchange(hub.port, request + trailers)
         assert refusal.status == 401
+
+
+# Callers who go away
+
+
+def cut(connection: socket.socket) -> None:
+    connection.close()  # with answers unread, of which the system makes a reset
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def say_goodbye(connection: socket.socket) -> None:
+    """The end of TLS, or of what the caller sends; then it stays until the hub has ended too."""
+    if isinstance(connection, ssl.SSLSocket):
+        try:
+            connection.unwrap()
+        except (ssl.SSLError, OSError):  # answers come where a goodbye should
+            pass
+    else:
+        connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65_536):
+        pass
+    connection.close()
+
+
+@pytest.mark.parametrize("leave", [cut, reset, say_goodbye])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_who_asks_much_and_hangs_up_writes_nothing_into_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, tls: bool, leave: Callable[[socket.socket], None]
+) -> None:
+    """A stranger could fill the disk with it: the loop tells of each write to a connection that is closing."""
+    pem = pem_file(tmp_path, "127.0.0.1")
+    trust = ssl.create_default_context(cafile=str(pem))
+    config = settings(tmp_path)
+    await make_team(config.database_url)
+    asked = b"GET /docs/api HTTP/1.1\r\nHost: hub\r\n\r\n" * 40
+
+    def ask(port: int) -> None:
+        for _ in range(4):
+            connection = socket.create_connection(("127.0.0.1", port), WAIT_S)
+            if tls:
+                connection = trust.wrap_socket(connection, server_hostname="127.0.0.1")
+            connection.sendall(asked)
+            connection.recv(1)
+            leave(connection)
+
+    shown = pem if tls else None
+    web = configure(create_app(config), host="127.0.0.1", port=0, tls_cert=shown, tls_key=shown)
+    async with serving(web) as (_, port):
+        caplog.clear()
+        await asyncio.to_thread(ask, port)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

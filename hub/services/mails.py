@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from pydantic import SecretStr
 
+from hub.dial import dial
 from hub.domain.mails import MAX_ERROR, after_failure, compose
 from hub.domain.quotas import Quotas
 from hub.domain.text import one_line
@@ -153,6 +154,9 @@ class _Lines:
 
 
 class _Smtp(smtplib.SMTP):
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return dial(host, port, timeout)
+
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None:
             if self.file is None:
@@ -161,7 +165,7 @@ class _Smtp(smtplib.SMTP):
         return super().getreply()
 
 
-class _SmtpTls(_Smtp, smtplib.SMTP_SSL):
+class _SmtpTls(smtplib.SMTP_SSL, _Smtp):
     pass
 
 

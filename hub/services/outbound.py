@@ -7,6 +7,7 @@ import asyncio
 import re
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
+from hub.dial import MOST_ADDRESSES, NEXT_S
 from hub.domain.hosts import Address, Network, parse_address
 from hub.domain.webhooks import refused
 
@@ -180,14 +182,35 @@ class _Judged(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        reason: Exception | None = None
-        for address in await self._addresses(host):
-            try:
-                stream = await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
-                return _Measured(stream)
-            except httpcore2.ConnectError as error:
-                reason = error
-        raise httpcore2.ConnectError(f"{host} port {port}: {reason}") from reason
+        attempts = deque((await self._addresses(host))[:MOST_ADDRESSES])
+        opening: set[asyncio.Task[httpcore2.AsyncNetworkStream]] = set()
+        opened: list[httpcore2.AsyncNetworkStream] = []
+        reason: BaseException | None = None
+        try:
+            while not opened and (attempts or opening):
+                if attempts:
+                    address = str(attempts.popleft())
+                    attempt = self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                    opening.add(asyncio.ensure_future(attempt))
+                patience_s = NEXT_S if attempts else None
+                done, opening = await asyncio.wait(opening, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if (error := task.exception()) is None:
+                        opened.append(task.result())
+                    elif isinstance(error, httpcore2.ConnectError | httpcore2.ConnectTimeout):
+                        reason = error
+                    else:
+                        raise error
+            if not opened:
+                raise httpcore2.ConnectError(f"{host} port {port}: {reason}") from reason
+            return _Measured(opened.pop(0))
+        finally:
+            for task in opening:
+                task.cancel()
+            late = await asyncio.gather(*opening, return_exceptions=True)
+            for stream in (*opened, *late):
+                if isinstance(stream, httpcore2.AsyncNetworkStream):
+                    await stream.aclose()
 
     async def _addresses(self, host: str) -> list[Address]:
         """Where the host may be reached. Raises ConnectError when it is nowhere, or nowhere that is allowed."""

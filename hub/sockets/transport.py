@@ -217,7 +217,7 @@ class FrameSocket(asyncio.Protocol):
     def send_framed(self, frame: bytes) -> None:
         """A whole frame that `framed` has made, the same bytes for many."""
         if self._protocol.state is OPEN and not self._gone:
-            self._transport.write(frame)
+            self._write(frame)
             self._look_at_output()
 
     async def drained(self) -> None:
@@ -344,7 +344,7 @@ class FrameSocket(asyncio.Protocol):
             return
         for data in self._protocol.data_to_send():
             if data:
-                self._transport.write(data)
+                self._write(data)
             else:
                 end_output(self._transport)
         self._look_at_output()
@@ -356,6 +356,11 @@ class FrameSocket(asyncio.Protocol):
         # take our last words from it. It hears that we have ended, and ends too.
         if self._protocol.eof_sent and (self._protocol.said_goodbye or not self._transport.can_write_eof()):
             self._transport.close()
+
+    def _write(self, data: bytes) -> None:
+        """Nothing once the transport is closing, as it is when the other end has gone: it would say so in the log."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def _look_at_output(self) -> None:
         if self._protocol.state is OPEN and self._transport.get_write_buffer_size() > self._door.outbox_bytes:

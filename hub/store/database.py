@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
 
+import aiosqlite
 from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -21,7 +21,7 @@ from hub.domain.errors import CannotStart, Unavailable
 from hub.store.failures import deleted_meanwhile, described, is_orphan, is_outage, warn
 from hub.store.postgres import CONNECT_S, connect, place_of, reach
 from hub.store.sole import FileSole, PostgresSole, Sole
-from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SqliteFile, uri_of
+from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SessionConnection, SqliteFile
 from hub.store.statements import Rows, Statement, Unit
 from hub.store.writer import (
     COMMAND_S,
@@ -213,9 +213,10 @@ def _engine(url: str | URL, **options: Any) -> AsyncEngine:
 
 
 def _sqlite_engine(file: SqliteFile, begin: str, **options: Any) -> AsyncEngine:
-    name, _, query = uri_of(file.path).partition("?")
-    address = URL.create("sqlite+aiosqlite", database=name, query={"uri": "true", **dict(parse_qsl(query))})
-    engine = _engine(address, **options)
+    async def connect() -> aiosqlite.Connection:
+        return await SessionConnection(file.path)
+
+    engine = _engine(URL.create("sqlite+aiosqlite", database=str(file.path)), async_creator=connect, **options)
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def _about_to_connect(*_: Any) -> None:

@@ -5,6 +5,7 @@ lost at its restart. So whoever commits asks first whether the names still lead 
 these have what was stored in them: SQLite itself would write behind the end of a log that was truncated.
 """
 
+import asyncio
 import logging
 import os
 import sqlite3
@@ -14,6 +15,8 @@ from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 from uuid import uuid4
+
+import aiosqlite
 
 from hub.domain.errors import CannotStart, Unavailable
 from hub.store.private import close_to_others, identity, open_folder
@@ -81,6 +84,26 @@ def _connect(path: Path) -> sqlite3.Connection:
 def uri_of(path: Path) -> str:
     """SQLite's name for the file; opened by it, it is never made."""
     return f"{path.absolute().as_uri()}?mode=rw"
+
+
+class SessionConnection(aiosqlite.Connection):
+    """A connection of an ordinary session, to a file that exists, with a thread of its own.
+
+    Who is cancelled twice while a statement runs, as starlette does with whoever streams to a client that hangs up, has
+    SQLAlchemy close the connection, and stop it before that is over. A second stop would wait for a thread that has
+    ended: here it is the first one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(lambda: sqlite3.connect(uri_of(path), uri=True, check_same_thread=False), iter_chunk_size=64)
+        self._thread.daemon = True  # no statement keeps a process that has to end
+        self._stopped: asyncio.Future[object] | None = None
+
+    def stop(self) -> "asyncio.Future[object] | None":
+        """None outside a running loop."""
+        if self._stopped is None:
+            self._stopped = super().stop()
+        return self._stopped
 
 
 class SqliteFile:

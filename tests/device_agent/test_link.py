@@ -8,7 +8,8 @@ from device_agent.actions import Custom
 from device_agent.faults import Faults
 from device_agent.players.base import PairingCard
 from device_agent.players.simulated import SimulatedPlayer
-from device_agent.wire import Closed, connect, socket_url
+from device_agent.reconnect import FIRST_S
+from device_agent.wire import Closed, Refused, connect, socket_url
 from hub.protocol.closecodes import CloseCode
 from hub.protocol.messages import Ack, AgentInfo, Hello, PlayerInfo, Result, SettingsReport
 from hub.protocol.session import HubSession, PlayerSession, Silent
@@ -100,6 +101,25 @@ async def test_no_refusal_keeps_a_player_away_for_longer_than_an_hour(hub, start
         assert await pauses.next() <= 3_600 * 1.1
         pauses.end()
         await hub.welcomed()
+
+
+@pytest.mark.parametrize("status", [403, 429, 503])
+async def test_a_hub_that_asks_for_no_delay_is_not_asked_without_a_pause(hub, start_agent, pauses, status):
+    hub.refusals.extend([(status, {"Retry-After": "0"})] * 6)
+    async with start_agent(sleep=pauses):
+        for attempt in range(6):
+            assert await pauses.next() >= (0 if attempt == 0 else FIRST_S)
+            pauses.end()
+        await hub.welcomed()
+
+
+@pytest.mark.parametrize("asked", ["-5", "0.5", "-0", "+0", "1e-9", "", "soon"])
+async def test_what_is_no_number_of_seconds_is_no_delay(hub, asked):
+    """Such a refusal is backed off from."""
+    hub.refusals.append((503, {"Retry-After": asked}))
+    with pytest.raises(Refused) as refusal:
+        await connect(hub.url, hub.token, open_s=PATIENCE_S)
+    assert refusal.value.retry_after_s is None
 
 
 async def test_a_refusal_without_a_delay_is_backed_off_from(hub, start_agent, pauses):

@@ -27,6 +27,7 @@ from hub.services.mails import AT_ONCE, LEASE_MARGIN_S, TURN_S, Mailer
 from hub.services.teams import prepare
 from hub.store import mails as store
 from hub.store.database import Database
+from tests.black_hole import HOST, black_hole
 from tests.cast import team_owner
 from tests.certificates import certificates
 from tests.mail_server import OK, MailServer
@@ -462,3 +463,16 @@ async def test_a_team_has_a_quota_of_mails_and_what_is_over_it_is_withheld(on_bo
     while await mailer.work():
         pass
     assert [state for _, _, state, _ in await post.fates()] == ["sent", "withheld", "sent"]
+
+
+@pytest.mark.parametrize("security", ["none", "tls"])
+async def test_a_mail_server_is_reached_at_whichever_of_its_addresses_answers(
+    on_both: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, security: str
+) -> None:
+    theirs, ours = certificates(tmp_path, HOST)
+    async with MailServer(tls=theirs if security == "tls" else None) as server:
+        with black_hole(server.port, monkeypatch):
+            await on_both.open()
+            await on_both.mailer(server.port, host=HOST, security=security, tls=ours, timeout_s=60).work()
+            async with asyncio.timeout(PATIENCE_S):
+                assert (await server.arrived.get()).recipients == [ANN]

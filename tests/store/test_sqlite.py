@@ -16,6 +16,7 @@ from hub.store.database import Database
 from hub.store.sqlite import PAGE_CACHE_KIB
 from hub.store.statements import Statement, Unit
 from hub.store.tables import Meta
+from tests.waiting import PATIENCE_S
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, '')")
 CACHE = Statement("PRAGMA cache_size")
@@ -385,3 +386,32 @@ async def test_a_database_behind_a_link_is_watched_where_it_is(tmp_path: Path, p
     back(real)
     await db.write(put, "later")
     await db.stop()
+
+
+async def test_who_is_cancelled_again_and_again_leaves_no_connection_half_closed(
+    db: Database,
+) -> None:
+    """As what is streamed to a client that hangs up is cancelled: once for every turn of the loop, until it ends."""
+    begun: asyncio.Queue[None] = asyncio.Queue()
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT count(*) FROM n"
+
+    async def read() -> None:
+        async with db.session() as session:
+            connection = await session.connection()
+            begun.put_nowait(None)
+            await connection.execute(text(slow))
+
+    before = asyncio.all_tasks()
+    readers = [asyncio.create_task(read()) for _ in range(8)]
+    for _ in readers:
+        await begun.get()
+    while not all(reader.done() for reader in readers):
+        for reader in readers:
+            reader.cancel()
+        await asyncio.sleep(0)
+    assert all(reader.cancelled() for reader in readers)
+    if closing_now := asyncio.all_tasks() - before:
+        _, left = await asyncio.wait(closing_now, timeout=PATIENCE_S)
+        assert not left  # nobody keeps them: collected, each would be an error in the log
+    async with db.session() as session:
+        assert (await (await session.connection()).execute(text("SELECT 1"))).scalar_one() == 1

@@ -1,6 +1,7 @@
 """The event log as a stream (text/event-stream), read as a browser's EventSource reads it."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -186,3 +187,30 @@ async def test_streams_end_when_the_hub_stops(tmp_path: Path) -> None:
             client = await stack.enter_async_context(hub.as_(hub.key))
             one = await stack.enter_async_context(source(client))
         await one.ended()
+
+
+async def test_readers_that_hang_up_while_their_past_is_read_write_nothing_into_the_log(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Statements are cancelled then, wherever they are, and connections to the database given up."""
+    await hub.player("Lobby")
+    cursor = (await hub.client.get("/api/v1/events", params={"limit": 1})).json()["meta"]["next"]
+    request = (
+        f"GET /api/v1/events?after={cursor} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {hub.key}\r\n"
+        "Accept: text/event-stream\r\n\r\n"
+    ).encode()
+
+    async def hang_up(turns: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        writer.write(request)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writer.transport.abort()
+
+    for turns in range(0, 240, 4):
+        await asyncio.gather(*(hang_up(turns + more) for more in range(4)))
+    assert (await hub.client.get("/api/v1/players")).status_code == 200
+    while hub._server.server_state.tasks:
+        await asyncio.wait(tuple(hub._server.server_state.tasks), timeout=PATIENCE_S)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
