@@ -114,10 +114,14 @@ INIT = ("init", "--team", "T", "--email", "ada@example.com")
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["--email", "nope"], {}, "email: Give an e-mail address, such as name@example.com."),
+        (["--email", "nope"], {}, "email: The email field must be an e-mail address, such as name@example.com"),
         (["--email", b"\xff@example.com"], {}, "it is not UTF-8."),
         (["--team", "x" * 4_000], {}, "team: The team field must have at most 100 characters."),
-        (["--team", "a\x1bb"], {}, "team: Use one line, without control characters and overrides of direction."),
+        (
+            ["--team", "a\x1bb"],
+            {},
+            "team: The team field must be one line, without control characters and overrides of direction.",
+        ),
         (["--team", b"\xff"], {}, "it is not UTF-8."),
         (["--timezone", b"\xff"], {}, "it is not UTF-8."),
         (["--data", ""], {}, "a path is not empty"),

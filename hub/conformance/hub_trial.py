@@ -87,6 +87,9 @@ class HubTrial(Trial):
     async def unfit(self, transcript: Transcript) -> str:
         if "operator" in transcript.needs and self._operator is None:
             return "needs --key, to send commands as an operator"
+        if self._operator is not None and self._operator.player_id and transcript.last:
+            await self._operator.remove_player()  # what ends a player for a minute, or for good, has one of its own
+            self._token = ""
         if not self._token and self._operator is not None:
             self._token = await self._operator.make_player()
             self._rules.anew()

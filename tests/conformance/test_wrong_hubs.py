@@ -144,7 +144,7 @@ async def test_a_hub_that_keeps_to_the_page_is_not_accused(hub: Hub, name: str) 
         ("settings", Section.FROM_HUB, "had set the volume", {"down": instead("welcome", settings={})}),
         ("alert", Section.FROM_HUB, "raised an alert", {"down": without("alert")}),
         ("asked-again", Section.COMMANDS, "without an ack", {"down": once("command")}),
-        ("floods", Section.LIMITS, "601 pings", {"code": lambda code: 4000}),
+        ("pings", Section.LIMITS, "601 pings", {"code": lambda code: 4000}),
         ("quarantine", Section.CLOSE_CODES, "not with 4003", {"code": lambda code: 4001}),
     ],
 )  # fmt: skip
