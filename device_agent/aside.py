@@ -3,7 +3,6 @@ so that a device is never dark for a disk that has lost something."""
 
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def _age(path: Path) -> int:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        from shutil import rmtree  # with three libraries of compression: a megabyte that an agent rarely needs
+
+        rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -214,13 +214,10 @@ def _engine(url: str | URL, **options: Any) -> AsyncEngine:
 
 def _sqlite_engine(file: SqliteFile, begin: str, **options: Any) -> AsyncEngine:
     async def connect() -> aiosqlite.Connection:
+        file.check()
         return await SessionConnection(file.path)
 
     engine = _engine(URL.create("sqlite+aiosqlite", database=str(file.path)), async_creator=connect, **options)
-
-    @event.listens_for(engine.sync_engine, "do_connect")
-    def _about_to_connect(*_: Any) -> None:
-        file.check()
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

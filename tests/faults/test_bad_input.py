@@ -241,7 +241,7 @@ async def test_a_fuzzed_stream_of_frames_ends_clearly_and_changes_nothing(target
             return await ending(connection, polite=False)
 
     @examples(
-        max_examples=150,
+        max_examples=100,  # one player connects 120 times at once
         deadline=None,
         database=None,
         derandomize=True,
