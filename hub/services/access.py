@@ -311,12 +311,8 @@ class Access:
         now = self._clock()
         async with self._db.transaction() as session:
             key = await teams.key(session, actor.team_id, key_id)
-            key.revoked_at = now
-            session.add(key)
-            await teams.forget_uses(session, key_id)
-            await pairing.void_of(session, credential=Credential("key", key_id))
-            await self._db.run(session, events.append(_event("key.revoked", key, actor, face, now)))
             made = await teams.made_with(session, actor.team_id, key_id=key_id)
+            await _revoke(self._db, session, key, now, actor=actor, face=face)
             await revoke_made(self._db, session, made, now, actor=actor, face=face)
         self._revoked(actor, key_id, *(one.id or 0 for one in made))
         return len(made)
@@ -332,11 +328,19 @@ async def revoke_made(
 ) -> None:
     """End these keys, since what they were made with has ended. The caller says so on the bus."""
     for key in made:
-        key.revoked_at = now
-        session.add(key)
-        await teams.forget_uses(session, key.id or 0)
-        data = key_facts(key) | {"reason": "maker_ended"}
-        await db.run(session, events.append(Event("key.revoked", key.team_id, now, data, actor=actor, face=face)))
+        await _revoke(db, session, key, now, actor=actor, face=face, reason="maker_ended")
+
+
+async def _revoke(
+    db: Database, session: AsyncSession, key: ApiKey, now: int, *, actor: Actor | None, face: str, **why: str
+) -> None:
+    """This key and the pairing codes that were opened with it are over, and where it was used is forgotten."""
+    key.revoked_at = now
+    session.add(key)
+    await teams.forget_uses(session, key.id or 0)
+    await pairing.void_of(session, credential=Credential("key", key.id or 0))
+    data = key_facts(key) | why
+    await db.run(session, events.append(Event("key.revoked", key.team_id, now, data, actor=actor, face=face)))
 
 
 def _grant_of(actor: Actor) -> int | None:

@@ -69,9 +69,9 @@ class Stage:
         assert actor is not None
         return actor
 
-    async def key(self) -> Actor:
+    async def key(self, by: Actor | None = None) -> Actor:
         made = await self.access.create_key(
-            self.owner, name="Key", scopes=["admin", "write:players"], expires_at=None, face="test"
+            by or self.owner, name="Key", scopes=["admin", "write:players"], expires_at=None, face="test"
         )
         actor = await self.access.authenticate(made["key"], address=None, agent=None)
         assert actor is not None
@@ -205,6 +205,14 @@ async def test_codes_end_with_the_key_that_opened_them(stage: Stage, opened: Any
     await refused(fetch)
     other = await stage.pairing.redeem((await stage.device(kept))["device_code"])
     assert other["player_id"] == others.id
+
+
+@OPENED
+async def test_codes_end_with_the_key_that_the_one_that_opened_them_was_made_with(stage: Stage, opened: Any) -> None:
+    key = await stage.key()
+    fetch = await opened(stage, await stage.key(by=key))
+    await stage.access.revoke_key(stage.owner, key.id, face="test")
+    await refused(fetch)
 
 
 async def test_codes_end_with_the_program_that_opened_them(stage: Stage) -> None:
