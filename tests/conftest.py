@@ -13,6 +13,9 @@ from hub.store.database import Database
 from tests.postgres import PostgresServer
 from tests.requirements import require
 
+# Programs that tests start keep their bytecode, whatever the shell says: else each of a thousand starts compiles it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Two a core, four at most: the tests wait for events more than they compute."""
@@ -56,17 +59,19 @@ async def _migrate(url: str) -> None:
 
 
 async def _empty(url: str) -> None:
-    """Leave of a PostgreSQL database its schema alone, whatever the last test left: rows, counters, connections."""
+    """Leave of a PostgreSQL database its schema alone, whatever the last test left: rows, counters, connections. And
+    the mark that the schema was found right, for to find it right again takes longer than many a test."""
     connection = await asyncpg.connect(url)
     await connection.execute("""
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'""")
     tables = await connection.fetchval("""
         SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT IN ('alembic_version', 'meta')
         AND pg_relation_size(oid) > 0""")
     if tables:
         await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    await connection.execute("DELETE FROM meta WHERE name <> 'schema'")
     await connection.close()
 
 

@@ -20,6 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from hub.domain.errors import CannotStart, Unavailable
 from hub.store.failures import deleted_meanwhile, described, is_orphan, is_outage, warn
 from hub.store.postgres import CONNECT_S, connect, place_of, reach
+from hub.store.schema import bring_up_to_date
 from hub.store.sole import FileSole, PostgresSole, Sole
 from hub.store.sqlite import MORE_READERS, PRAGMAS, READERS, SessionConnection, SqliteFile
 from hub.store.statements import Rows, Statement, Unit
@@ -111,12 +112,10 @@ class Database:
             raise
 
     async def _upgrade(self) -> None:
-        from hub.store.migrations import upgrade
-
         place = place_of(self._dsn) if self._file is None else str(self._file.path)
         try:
             async with self._migrator.connect() as connection:
-                await connection.run_sync(upgrade, place)
+                await connection.run_sync(bring_up_to_date, place)
                 await connection.commit()
         except DBAPIError as error:
             if self._file is None and is_outage(error):

@@ -1,6 +1,9 @@
 """A database of an earlier version keeps its data."""
 
+import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +158,46 @@ async def test_a_database_that_is_not_what_its_revision_says_is_refused_in_one_s
             assert said == "", done
         await run(empty_url, undone)
     assert await start(empty_url) == ""
+
+
+MARK = "SELECT value FROM meta WHERE name = 'schema'"
+
+START = """
+import asyncio, sys
+from hub.store.database import Database
+
+async def start():
+    database = Database(sys.argv[1])
+    await database.start()
+    await database.stop()
+
+asyncio.run(start())
+print("alembic" in sys.modules)
+"""
+
+
+async def test_a_schema_that_was_found_right_is_not_migrated_again(empty_url: str) -> None:
+    url = empty_url.replace("+aiosqlite", "").replace("+asyncpg", "")
+    for looked in ("True", "False"):
+        ran = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", START, url], capture_output=True, check=True, text=True
+        )
+        assert ran.stdout.split() == [looked]
+
+
+@pytest.mark.parametrize("other", ["UPDATE meta SET value = 'x'", "DELETE FROM meta"])
+async def test_a_schema_that_another_version_found_right_is_looked_at(empty_url: str, other: str) -> None:
+    await start(empty_url)
+    mark = await run(empty_url, MARK)
+    await run(empty_url, f"{other} WHERE name = 'schema'")
+    assert await start(empty_url) == ""
+    assert await run(empty_url, MARK) == mark
+
+
+async def test_a_database_without_the_table_of_the_mark_is_refused(empty_url: str) -> None:
+    await start(empty_url)
+    await run(empty_url, "DROP TABLE meta")
+    assert "says: there is no table meta. It was made" in await start(empty_url)
 
 
 async def test_a_database_of_another_type_of_column_is_refused(empty_url: str) -> None:
