@@ -19,7 +19,7 @@ def put_aside(path: Path, why: str, *, endings: Sequence[str] = ()) -> None:
     place = next((one for one in places if not os.path.lexists(one)), None) or min(places, key=_age)
     for ending in ("", *endings):
         source, target = path.with_name(path.name + ending), place.with_name(place.name + ending)
-        _remove(target)
+        remove(target)
         if os.path.lexists(source):
             source.rename(target)
     log.error("%s cannot be used and is %s now: %s", path, place.name, why)
@@ -29,7 +29,8 @@ def _age(path: Path) -> int:
     return path.lstat().st_ctime_ns
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """A file or a folder with all in it, or nothing. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         from shutil import rmtree  # with three libraries of compression: a megabyte that an agent rarely needs
 

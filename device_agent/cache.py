@@ -5,12 +5,11 @@ used for the longest time goes first.
 """
 
 import os
-import shutil
 import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from device_agent.aside import put_aside
+from device_agent.aside import put_aside, remove
 from device_agent.download import DownloadFault, fetch_file
 from device_agent.program import Asset
 
@@ -55,7 +54,7 @@ class Cache:
             self._folder.mkdir(parents=True, exist_ok=True)
             for one in (path, part):
                 if one.is_dir():
-                    shutil.rmtree(one)
+                    remove(one)
             self._make_room(asset.size, {asset.sha256, *keep})
             fetch_file(hub_url, token, asset, part, stop)
             with part.open("rb") as file:

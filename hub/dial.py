@@ -17,7 +17,8 @@ MOST_ADDRESSES = 16
 def dial(host: str, port: int, timeout_s: float) -> socket.socket:
     """A connection, with this timeout set, to the first address of the host that takes one; `timeout_s` is for all of
     them together. Raises OSError (TimeoutError and socket.gaierror among them), UnicodeError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[:MOST_ADDRESSES]
+    name = host.encode() if host.isascii() else host  # text is given to a codec that takes a megabyte to load
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[:MOST_ADDRESSES]
     waiting = deque((family, address) for family, _, _, _, address in found)
     silent = TimeoutError(f"{host} port {port} did not answer within {timeout_s:g} s")
     failure: OSError = silent

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 import pytest
@@ -19,6 +19,7 @@ from hub.services.weather import Weather
 from tests.black_hole import HOST, REACHED, SWALLOWS, black_hole
 from tests.device_agent.far_hub import far_hub
 from tests.ports import free_port
+from tests.tcp_server import tcp_server
 from tests.waiting import PATIENCE_S
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -31,14 +32,12 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The address of HOST, with an HTTP server behind its last address."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            await reader.readuntil(b"\r\n\r\n")
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(ANSWER)}\r\nConnection: close\r\n\r\n"
-            writer.write(head.encode() + ANSWER)
-            await writer.drain()
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(ANSWER)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + ANSWER)
+        await writer.drain()
 
-    async with await asyncio.start_server(answer, REACHED, 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with tcp_server(answer, REACHED) as port:
         with black_hole(port, monkeypatch):
             yield f"http://{HOST}:{port}"
 

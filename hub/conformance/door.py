@@ -83,10 +83,11 @@ class Door:
         self._pairings: dict[str, _Pairing] = {}
         self._open = 0
         self._server: asyncio.Server | None = None
+        self._requests: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str, port: int, shown: str) -> None:
         """Listen. `shown` is the host of the printed address. Raises OSError."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES)
+        self._server = await asyncio.start_server(self._accept, host, port, limit=HEAD_BYTES)
         bound = self._server.sockets[0].getsockname()[1]
         self.url = f"http://{f'[{shown}]' if ':' in shown else shown}:{bound}"
 
@@ -126,6 +127,12 @@ class Door:
         attempt.over.set()
 
     # --- inside ---
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve in a task of our own: of one that it made itself, asyncio reports a cancellation as an error."""
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1

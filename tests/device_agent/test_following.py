@@ -12,6 +12,7 @@ from device_agent.following import Following
 from device_agent.players.simulated import SimulatedPlayer
 from device_agent.program import Asset
 from hub.protocol.messages import DeviceEvent, Plays, Result, SettingsReport
+from tests.tcp_server import tcp_server
 from tests.waiting import PATIENCE_S
 
 POSTER, FILM = b"poster" * 500, b"film" * 5_000
@@ -228,16 +229,15 @@ async def test_a_file_that_is_coming_in_is_waited_for_and_not_fetched_twice(tmp_
         await go_on.wait()
         writer.write(FILM[5_000:])
         await writer.drain()
-        writer.close()
 
     def nothing(*_):
         pass
 
     film = Asset(6, "video", "Film", "", digest(FILM), len(FILM), None)
     cache = Cache(tmp_path / "downloads", 1_000_000)
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with tcp_server(serve) as port:
         following = Following(
-            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", tmp_path, cache, frozenset({"video"}),
+            f"http://127.0.0.1:{port}", tmp_path, cache, frozenset({"video"}),
             token=lambda: "t", now=lambda: 0, notice=nothing, changed=nothing, adopted=nothing,
         )  # fmt: skip
         first = asyncio.create_task(following.file(film))

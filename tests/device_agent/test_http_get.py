@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from device_agent.http_get import Get, NotHttp
+from tests.tcp_server import tcp_server
 
 
 @contextlib.asynccontextmanager
@@ -17,10 +18,9 @@ async def answering(data):
         asked.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(data)
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/some/path", asked
+    async with tcp_server(serve) as port:
+        yield f"http://127.0.0.1:{port}/some/path", asked
 
 
 def fetch(url, most=1_000):

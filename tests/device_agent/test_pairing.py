@@ -10,6 +10,7 @@ import pytest
 
 from device_agent import pairing, tokens
 from tests.device_agent.test_cli import device_agent, ending
+from tests.tcp_server import tcp_server
 
 OFFER = {
     "device_code": "d-1",
@@ -42,16 +43,13 @@ class AuthServer:
         body = json.dumps(answer).encode()
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
 
 @pytest.fixture
 async def auth():
     auth = AuthServer()
-    server = await asyncio.start_server(auth.handle, "127.0.0.1", 0)
-    auth.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
+    async with tcp_server(auth.handle) as port:
+        auth.url = f"http://127.0.0.1:{port}"
         yield auth
 
 
@@ -121,11 +119,11 @@ async def test_a_held_request_ends_with_the_wait_for_it():
         asked.set()
         await reader.read()
         ended.set()
-        writer.close()
 
-    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        waiting = asyncio.create_task(pairing.wait_for_token(url, pairing.Offer("d", "u", "x", "x", 600, 5)))
+    async with tcp_server(hold) as port:
+        waiting = asyncio.create_task(
+            pairing.wait_for_token(f"http://127.0.0.1:{port}", pairing.Offer("d", "u", "x", "x", 600, 5))
+        )
         await asked.wait()
         waiting.cancel()
         async with asyncio.timeout(pairing.HELD_S):
@@ -142,13 +140,11 @@ async def test_an_answer_without_end_is_given_up(monkeypatch):
                 await writer.drain()
         except ConnectionError:
             ended.set()
-        writer.close()
 
     monkeypatch.setattr(pairing, "ANSWER_S", 0.1)
-    async with await asyncio.start_server(go_on, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(go_on) as port:
         with pytest.raises(pairing.PairingFailed) as failed:
-            await pairing.begin(url, {})
+            await pairing.begin(f"http://127.0.0.1:{port}", {})
         assert failed.value.code == "unreachable"
         await ended.wait()
 

@@ -11,6 +11,7 @@ from tests.api.oauth.browser import Pkce, asks, registered
 from tests.browser import browser
 from tests.harness import PASSWORD, running_hub, settings
 from tests.requirements import require
+from tests.tcp_server import tcp_server
 
 
 @asynccontextmanager
@@ -28,11 +29,8 @@ async def program() -> AsyncIterator[tuple[str, list[str]]]:
             writer.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<title>inside</title>"
             )
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    async with server:
+    async with tcp_server(serve) as port:
         yield f"http://127.0.0.1:{port}/callback", paths
 
 

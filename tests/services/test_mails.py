@@ -5,7 +5,6 @@ import io
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import replace
 from email import message_from_bytes, message_from_string, policy
 from email.generator import BytesGenerator
@@ -32,6 +31,7 @@ from tests.cast import team_owner
 from tests.certificates import certificates
 from tests.mail_server import OK, MailServer
 from tests.quotas import all_plans
+from tests.tcp_server import tcp_server
 from tests.texts import REAL
 from tests.waiting import PATIENCE_S
 from tests.watched import Stage
@@ -232,16 +232,14 @@ async def test_a_server_that_says_nothing_holds_nobody_up(post: Post) -> None:
 @pytest.mark.parametrize("greeted", [b"", b"220 mail.test\r\n"])
 async def test_a_reply_without_end_is_given_up(post: Post, greeted: bytes) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            writer.write(greeted)
-            while True:
-                writer.write(((b"250" if greeted else b"220") + b"-and more\r\n") * 1_000)
-                await writer.drain()
-        writer.close()
+        writer.write(greeted)
+        while True:
+            writer.write(((b"250" if greeted else b"220") + b"-and more\r\n") * 1_000)
+            await writer.drain()
 
     await post.open()
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as talker:
-        await post.mailer(talker.sockets[0].getsockname()[1], timeout_s=PATIENCE_S).work()
+    async with tcp_server(talk) as port:
+        await post.mailer(port, timeout_s=PATIENCE_S).work()
     assert await post.fates() == [(ANN, "opened", "pending", 1)]
     assert "a reply has more than 65,536 bytes" in await post.last_error()
 
@@ -250,14 +248,13 @@ async def test_a_stop_breaks_off_what_is_under_way_and_gives_it_back(post: Post)
     await post.open()
     connected = asyncio.Event()
 
-    async def silence(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.test\r\n")
         connected.set()
-        await _reader.read()
-        writer.close()
+        await reader.read()
 
-    async with await asyncio.start_server(silence, "127.0.0.1", 0) as server:
-        mailer = post.mailer(server.sockets[0].getsockname()[1], timeout_s=60)
+    async with tcp_server(silence) as port:
+        mailer = post.mailer(port, timeout_s=60)
         working = asyncio.create_task(mailer.work())
         await connected.wait()
         working.cancel()

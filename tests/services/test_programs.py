@@ -35,6 +35,7 @@ from hub.store.tables import (
 )
 from hub.store.teams import touch_content
 from tests.cast import player_of, team_owner
+from tests.tcp_server import tcp_server
 
 NINE = parse("2026-03-04T09:00:00Z")  # a Wednesday
 HOT = [{"type": "weather", "operator": "gt", "value": "30", "unit": "celsius"}]
@@ -216,11 +217,8 @@ async def weather_service(answers: list[bytes]) -> AsyncIterator[tuple[str, list
         status = b"200 OK" if body else b"503 Unavailable"
         writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with tcp_server(serve) as port:
         yield f"http://127.0.0.1:{port}/at?latitude={{latitude}}&longitude={{longitude}}", asked
 
 
@@ -276,10 +274,9 @@ async def test_the_weather_is_read_as_it_comes_and_never_unpacked(sqlite_db: Dat
         packed = gzip.compress(b'{"current": {"temperature_2m": 12.5}}')
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/?at={{latitude}},{{longitude}}"
+    async with tcp_server(answer) as port:
+        url = f"http://127.0.0.1:{port}/?at={{latitude}},{{longitude}}"
         stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"), url)
         stage.weather.sky((-33.87, 151.21))
         await stage.weather.refresh()

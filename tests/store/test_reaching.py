@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -16,26 +16,17 @@ from hub.store.database import Database
 from hub.store.postgres import SETTINGS, reach
 from tests.ports import free_port
 from tests.postgres import PostgresServer
+from tests.tcp_server import Talk, tcp_server
 from tests.waiting import PATIENCE_S
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FOR_EVER = 3_600.0  # whoever waited for what cannot come would wait for so long
 
 
 @asynccontextmanager
 async def far_end(talk: Talk) -> AsyncIterator[str]:
     """The URL of a server that is something else."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await talk(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # whoever asked has gone
-        finally:
-            writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"postgresql://hub:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/signs"
+    async with tcp_server(talk) as port:
+        yield f"postgresql://hub:secret@127.0.0.1:{port}/signs"
 
 
 async def refused(url: str, wait_s: float = FOR_EVER) -> str:

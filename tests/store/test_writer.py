@@ -17,6 +17,7 @@ from hub.store.database import Database
 from hub.store.statements import Statement, Unit
 from hub.store.tables import Meta
 from hub.store.writer import QUEUE_LIMIT, PostgresWriter, SqliteWriter, _waves, _work
+from tests.tcp_server import tcp_server
 from tests.waiting import PATIENCE_S
 
 PUT = Statement("INSERT INTO meta (name, value) VALUES (:name, :value) RETURNING name")
@@ -204,13 +205,11 @@ async def test_a_database_that_cannot_be_reached_is_asked_once_for_a_whole_batch
     """Each attempt may take seconds: a thousand of them in a row would outlast the outage by an hour."""
     attempts = 0
 
-    async def hang_up(_reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
+    async def hang_up(_reader: asyncio.StreamReader, _stream: asyncio.StreamWriter) -> None:
         nonlocal attempts
         attempts += 1
-        stream.close()
 
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with tcp_server(hang_up) as port:
         writer = PostgresWriter(f"postgresql://hub@127.0.0.1:{port}/hub?sslmode=disable")
         await writer.start()
         futures = [writer.submit(put, f"n{number}") for number in range(20)]
