@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-WAIT_S = 60  # for what must come at once, on a machine that has other things to do
+from tests.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ async def exchange(port: int, *pieces: bytes) -> list[Received]:
                 break  # it has had enough
             await asyncio.sleep(0)  # the hub, in the same loop, gets to read this one alone
             await asyncio.sleep(0)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             return answers(await reader.read())
     finally:
         writer.close()

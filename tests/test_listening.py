@@ -25,8 +25,7 @@ from hub.server import configure
 from tests.certificates import pem_file
 from tests.harness import NO_TLS, PASSWORD, running_hub, settings
 from tests.ports import listener
-
-WAIT_S = 60
+from tests.waiting import PATIENCE_S
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -34,7 +33,7 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
         [sys.executable, "-m", "hub", *arguments],
         capture_output=True,
         text=True,
-        timeout=WAIT_S,
+        timeout=PATIENCE_S,
         env=os.environ | {"HUB_CONFIG": os.devnull} | environment,
     )
 
@@ -219,8 +218,8 @@ async def test_players_operators_and_commands_over_tls(tmp_path: Path) -> None:
         port = int(url.rpartition(":")[2])
         headers = {"Authorization": f"Bearer {key}"}
         async with (
-            httpx2.AsyncClient(base_url=url, headers=headers, verify=context, timeout=WAIT_S) as client,
-            asyncio.timeout(2 * WAIT_S),
+            httpx2.AsyncClient(base_url=url, headers=headers, verify=context, timeout=PATIENCE_S) as client,
+            asyncio.timeout(2 * PATIENCE_S),
         ):
             agent = [sys.executable, "-m", "device_agent.cli"]
             where = ["--hub", url, "--state", str(tmp_path / "state")]

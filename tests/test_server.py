@@ -16,7 +16,8 @@ from hub.app import create_app
 from hub.server import MAX_HEAD_BYTES, MAX_WAITING, HubHttp, configure, serving
 from tests.certificates import pem_file
 from tests.harness import Hub, make_team, running_hub, settings
-from tests.raw_http import WAIT_S, answers, exchange
+from tests.raw_http import answers, exchange
+from tests.waiting import PATIENCE_S
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
 """As Java's HttpClient offers it with every first request."""
@@ -100,7 +101,7 @@ async def test_each_method_gets_one_plain_answer(hub: Hub, offer: bytes, method:
         pieces[0] = pieces[0].replace(b"Connection: ", b"Connection: close, ")
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     writer.write(b"".join(pieces))
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         received = await reader.read()
     writer.close()
     if method == "HEAD":
@@ -125,7 +126,7 @@ async def test_a_body_that_was_announced_is_waited_for_and_asked_for(hub: Hub) -
     body = b'{"name": "Lobby"}'
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     writer.write(head(hub, "POST /api/v1/players", H2C, b"Expect: 100-continue\r\nContent-Length: 17\r\n"))
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body + LAST)
         assert [answer.status for answer in answers(await reader.read())] == [201, 200]
@@ -164,7 +165,7 @@ async def test_a_handshake_may_say_that_it_has_no_body_and_offer_other_protocols
     request = request.replace(b"Upgrade: websocket", b"Upgrade: h2c, websocket\r\nUpgrade: TLS/1.2")
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     writer.write(request)
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.readline()).startswith(b"HTTP/1.1 101 ")
     writer.close()
 
@@ -186,7 +187,7 @@ async def test_whoever_sends_ahead_has_few_requests_waiting_and_leaves_no_error(
     shortest, large = b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"GET /openapi.json HTTP/1.1\r\nHost:\r\n\r\n"
     writer.write((shortest * 20 + large) * 300)
     most = 0
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while (connection := connection_of(hub, writer)) is None:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0)
         while connection_of(hub, writer) and not connection.flow.write_paused:
@@ -206,7 +207,7 @@ async def test_all_that_is_sent_ahead_is_answered_in_turn(hub: Hub, monkeypatch:
     framing, body = sized(b"[" + b" " * 100_000 + b"]")
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     asked = [(path, 200 if path == "/openapi.json" else 404) for path in ["/openapi.json", "/nowhere"] * 15]
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
         await reader.readuntil(b'{"status":"ok"}')
         monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0)
@@ -334,7 +335,7 @@ async def test_a_body_that_breaks_while_it_is_read_is_one_refusal(hub: Hub) -> N
     request = head(hub, "POST /api/v1/players", b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n")
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     writer.write(request)
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         await reader.readuntil(b"100 Continue\r\n\r\n")
         writer.write(b'2\r\n{"\r\nnonsense\r\n')
         [refusal] = answers(await reader.read())
@@ -358,7 +359,7 @@ async def test_a_body_in_crumbs_is_refused(hub: Hub, size: int, code: str) -> No
     """Each costs the hub as much as a large piece. Larger ones are read as far as bodies of this call may go."""
     piece = b"%x\r\n%b\r\n" % (size, b" " * size)
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         writer.write(head(hub, "POST /api/v1/players", b"Transfer-Encoding: chunked\r\n") + piece * 100)
         for _ in range(60):
             writer.write(piece * 100)
@@ -418,7 +419,7 @@ async def test_who_asks_much_and_hangs_up_writes_nothing_into_the_log(
 
     def ask(port: int) -> None:
         for _ in range(4):
-            connection = socket.create_connection(("127.0.0.1", port), WAIT_S)
+            connection = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
             if tls:
                 connection = trust.wrap_socket(connection, server_hostname="127.0.0.1")
             connection.sendall(asked)

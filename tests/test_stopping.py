@@ -11,8 +11,9 @@ import pytest
 
 from hub.server import HubHttp
 from tests.harness import running_hub, settings
-from tests.raw_http import WAIT_S, answers
+from tests.raw_http import answers
 from tests.receiver import Receiver, silence
+from tests.waiting import PATIENCE_S
 
 LONG = {"Prefer": "wait=30"}  # what is under way has ten seconds until it is cancelled, with an error in the log
 
@@ -79,7 +80,7 @@ async def test_whoever_is_still_sending_is_told_to_come_back(tmp_path: Path) -> 
         head = f"POST /api/v1/players HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {hub.key}\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
         writer.write(head.encode() + b"Content-Length: 17\r\nExpect: 100-continue\r\n\r\n")
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await reader.readuntil(b"100 Continue\r\n\r\n")
         reading = asyncio.create_task(reader.read())
         reading.add_done_callback(lambda _: writer.close())

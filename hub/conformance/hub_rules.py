@@ -5,7 +5,6 @@ from collections.abc import Callable
 from hub.conformance.page import Fault, Section
 from hub.conformance.transcript import Json
 from hub.conformance.values import plain
-from hub.protocol.closecodes import CloseCode
 from hub.protocol.codec import HUB_TO_PLAYER, MalformedMessage, decode
 from hub.protocol.connection import DEFAULT_LIMITS
 from hub.protocol.json_text import loads
@@ -22,8 +21,6 @@ from hub.protocol.messages import (
     Welcome,
 )
 from hub.protocol.times import read_time
-
-OWN_CODES = frozenset(code for code in CloseCode if code >= 4000)
 
 
 class HubRules:

@@ -29,7 +29,7 @@ from hub.domain.program import (
 )
 from hub.domain.timeline import IsHoliday, holds_at
 from hub.domain.weather import Sky
-from hub.domain.work import Work, finish
+from hub.domain.work import Work
 
 MAX_OTHERS: Final = 100  # schedules told of that do not play; nobody reads further
 
@@ -71,11 +71,6 @@ class Explanation:
     """In the order in which they would come."""
     elsewhere: int
     """How many schedules are for other players only."""
-
-
-def explain(world: World, screen: Screen, at: int, sky: Sky | None) -> Explanation:
-    """As `explaining` does it, at once."""
-    return finish(explaining(world, screen, at, sky))
 
 
 def explaining(world: World, screen: Screen, at: int, sky: Sky | None) -> Work[Explanation]:

@@ -26,7 +26,7 @@ from hub.domain.schedules import Condition, Rule
 from hub.domain.timeline import holds_at, windows
 from hub.domain.times import DAY
 from hub.domain.weather import Sky
-from hub.domain.work import Work, finish
+from hub.domain.work import Work
 
 HORIZON_DAYS: Final = 14
 MAX_SEGMENTS: Final = 5_000  # of one timeline, some hundred changes a day; a timeline with more ends earlier
@@ -335,13 +335,9 @@ Held = dict[tuple[int, str, int | None], bool]
 """Whether schedules hold at one instant: by index, time zone, and location where that has holidays of its own."""
 
 
-def chain_at(world: World, here: Circumstances, at: int) -> Chain:
-    """What may play at an instant, by looking at the schedules in their precedence."""
-    return finish(choosing(world, here, at, {}))
-
-
 def choosing(world: World, here: Circumstances, at: int, held: Held) -> Work[Chain]:
-    """The same in stretches. `held` is what was found before, of this instant, and takes what is found now."""
+    """What may play at an instant, by looking at the schedules in their precedence. `held` is what was found before, of
+    this instant, and takes what is found now."""
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
     place = here.location_id if here.location_id in world.holidays else None
     asking: list[Step] = []
@@ -379,11 +375,6 @@ def horizon(here: Circumstances, at: int, days: int = HORIZON_DAYS) -> tuple[int
     zone = timeline.zone_named(here.timezone)
     start = timeline.day_start(zone, at)
     return start, timeline.day_start(zone, start + days * DAY + DAY // 2)
-
-
-def compile_segments(world: World, here: Circumstances, start: int, end: int) -> list[Segment]:
-    """As `compiling` does it, at once."""
-    return finish(compiling(world, here, start, end))
 
 
 def compiling(world: World, here: Circumstances, start: int, end: int) -> Work[list[Segment]]:

@@ -7,13 +7,3 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Work = Generator[None, None, T]
-
-
-def finish(work: Work[T]) -> T:
-    """All of it at once."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            found: T = done.value
-            return found

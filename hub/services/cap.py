@@ -11,12 +11,10 @@ own transaction whether its message is settled: what is replaced raises nothing 
 another process) or come again. In one process the messages of a team are worked on one after another.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
-from weakref import WeakValueDictionary
 
 from sqlalchemy.exc import IntegrityError
 
@@ -28,6 +26,7 @@ from hub.domain.geo import Point
 from hub.domain.targets import KINDS, Targets
 from hub.domain.times import now_ms
 from hub.services.alerts import Alerts
+from hub.services.team_locks import TeamLocks
 from hub.services.threads import in_thread
 from hub.store import alerts as alert_store
 from hub.store import cap as store
@@ -45,7 +44,7 @@ class Cap:
         self._db = db
         self._alerts = alerts
         self._clock = clock
-        self._working: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by team; of those at work
+        self._working = TeamLocks()
 
     async def receive(
         self, actor: Actor, text: bytes, *, everyone: bool, targets: Targets, language: str | None, face: str
@@ -64,7 +63,7 @@ class Cap:
             return _ignored(f"Its scope is {message.scope}: it is not for the public.")
         if message.type in ("Ack", "Error"):
             return _ignored(f"A message of the type {message.type} is for its sender.")
-        async with self._working.setdefault(actor.team_id, asyncio.Lock()):
+        async with self._working.of(actor.team_id):
             message = await self._as_stored(actor, message)
             try:
                 return await self._do(actor, message, everyone, targets, language, face)

@@ -23,9 +23,7 @@ from hub.store.tables import Command
 
 SWEEP_LIMIT = 500  # rows a sweep moves in one transaction
 PROGRESS_LIMIT = 64  # commands of one player whose progress is remembered; far more than run at once
-ENDED_LIMIT = (
-    10_000  # commands that ended last or never ran there: without a look into the database it is known of them
-)
+ENDED_LIMIT = 10_000  # commands that ended last or never ran there, of which that is known without a look into the rows
 
 
 @dataclass(frozen=True, slots=True)

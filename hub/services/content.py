@@ -5,13 +5,11 @@ all races: a deletion removes exactly the blobs of the rows that it removed, so 
 have a row and a blob of their own.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
-from weakref import WeakValueDictionary
 
 from hub.bus.base import Bus
 from hub.domain import content as rules
@@ -25,6 +23,7 @@ from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
 from hub.services.intake import Incoming, Intake, Sender
 from hub.services.probing import Probed, Prober
+from hub.services.team_locks import TeamLocks
 from hub.store import content as store
 from hub.store import quotas as team_quotas
 from hub.store.blobs import Blobs
@@ -62,7 +61,7 @@ class Content:
         self._blobs = blobs
         self._intake = intake
         self._quotas = quotas or Quotas()
-        self._examining: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._examining = TeamLocks()
         self._prober = prober
         self._describe = downloads.describe
         self._clock = clock
@@ -189,7 +188,7 @@ class Content:
                 await _check_folder(session, actor, folder_id)
                 file = await store.file_of(session, actor.team_id, incoming.sha256)
             if file is None:
-                async with self._examining.setdefault(actor.team_id, asyncio.Lock()):  # one at a time of each team
+                async with self._examining.of(actor.team_id):  # one at a time of each team
                     probed = await self._prober.probe(incoming.path)
                 _agree(probed.mime, type, announced)
                 file = await self._store(actor.team_id, incoming, probed)

@@ -323,24 +323,27 @@ class Players:
             screenshot = await latest_screenshot(session, actor.team_id, player_id)
             layout = await layout_of(session, found.player, found.group_ids)
             link = await session.get(SessionRow, found.presence.session_id or "")
-        detail = _describe_detail(found.player, found, heard, screenshot, layout)
-        detail["presence"] = self._facts(found, heard, link, detail["connected"])
+        reported = rules.reported(orjson.loads(found.status.reported), heard.reported)
+        picture = reported.pop(PICTURE, (None, None))
+        detail = _describe_detail(found.player, found, heard, reported, screenshot, layout)
+        detail["presence"] = self._facts(found, link, detail["connected"], picture)
         if self._programs is not None:
             detail["playlist"] = await self._programs.playing(actor.team_id, player_id)
         return self._describe(found) | detail | {"suspect": self._presence.is_suspect(player_id)}
 
-    def _facts(self, found: Found, heard: Heard, link: SessionRow | None, connected: bool) -> dict[str, Any]:
-        """Presence as three facts, each with its time: none of them follows from another."""
+    def _facts(
+        self, found: Found, link: SessionRow | None, connected: bool, picture: tuple[bool | None, int | None]
+    ) -> dict[str, Any]:
+        """Presence as three facts, each with its time: none of them follows from another. `picture`: whether it
+        changes, since when."""
         began = link.started_at if link is not None and connected else None
         ended = None if found.presence.online else found.presence.since  # within a grace the end is not told yet
         healthy, healthy_at = self._presence.health(found.player.id or 0) or (connected, began)
-        reported = {**orjson.loads(found.status.reported), **heard.reported}
-        changing, changing_at = reported.get(PICTURE, (None, None))
         return {
             "epoch": found.presence.epoch,
             "connected": _fact(connected, began if connected else ended),
             "agent_healthy": _fact(connected and healthy, healthy_at if connected else ended),
-            "picture_changing": _fact(changing, changing_at),
+            "picture_changing": _fact(*picture),
         }
 
     async def _group_detail(self, actor: Actor, group_id: int) -> dict[str, Any]:
@@ -403,16 +406,19 @@ def _polls(player: Player) -> bool:
 
 
 def _describe_detail(
-    player: Player, found: Found, heard: Heard, screenshot: Screenshot | None, layout: Layout | None
+    player: Player,
+    found: Found,
+    heard: Heard,
+    reported: dict[str, Any],
+    screenshot: Screenshot | None,
+    layout: Layout | None,
 ) -> dict[str, Any]:
     settings = orjson.loads(player.settings)
     secrets = masking.secrets_in(settings)
     settings.pop("pin", None)
     status = found.status
     telemetry = {**orjson.loads(status.telemetry), **heard.telemetry}
-    reported = rules.reported(orjson.loads(status.reported), heard.reported)
     failed = reported.pop(FAILED, {})
-    reported.pop(PICTURE, None)
     if _polls(player):
         failed = unsupported(settings, telemetry)
         read = {"volume": telemetry.get("volume"), "display_on": telemetry.get("screen_on")}

@@ -24,7 +24,8 @@ from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.services import pictures
 from hub.services.intake import KEEP_FREE_BYTES
 from hub.services.quotas import Places
-from hub.services.threads import Turns, in_thread
+from hub.services.team_locks import OnePerTeam
+from hub.services.threads import in_thread
 from hub.store import quotas as team_quotas
 from hub.store import uploads as store
 from hub.store.blobs import Blobs, Content
@@ -141,7 +142,7 @@ class Uploads:
         self._open: dict[str, Handle] = {}
         self._left: dict[str, _Left] = {}
         self._gathered = 0
-        self._looks = Turns(LOOKS_AT_ONCE)
+        self._looks = OnePerTeam(LOOKS_AT_ONCE)
         self._orphans_due_at = 0
         open_folder("folder of unfinished uploads", folder)
 

@@ -31,10 +31,8 @@ DRAIN_SPREAD_S = 10.0  # over how long a draining node spreads the return of its
 DRAIN_WAIT_S = 8.0  # how long the end of all connections may take to be written down
 
 CONNECTIONS_MOST = 10  # of one player: the newest is let in, older ones take some seconds to end
-CONNECTIONS = Rule(
-    120, 1, 15_000_000
-)  # of one player: a bad network's at once, then four a minute, twice as many as one
-# that backs off to a minute makes; each is a row and an event or two
+CONNECTIONS = Rule(120, 1, 15_000_000)  # of one player: a bad network's at once, then four a minute, twice as many
+# as one that backs off to a minute makes; each is a row and an event or two
 STRANGERS = Rule(600, 10, 1_000_000)  # handshakes of a network that no good token is behind: a building's at once, then
 # ten a second; a look into the database takes about 1 ms
 KNOWN_MOST = 50_000  # tokens that were good, remembered by digest: some 8 MB

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.domain import explanation, manifest, program
-from hub.domain.explanation import explain, why_not
+from hub.domain.explanation import Explanation, explaining, why_not
 from hub.domain.playback import Target
 from hub.domain.program import (
     Asset,
+    Chain,
+    Circumstances,
     Item,
     Layout,
     Notice,
@@ -22,26 +24,49 @@ from hub.domain.program import (
     Plan,
     Playlist,
     Screen,
+    Segment,
     Shown,
     World,
     Zone,
     by_weather,
-    chain_at,
+    choosing,
     circumstances,
-    compile_segments,
+    compiling,
     resolve,
 )
 from hub.domain.schedules import Rule, read_rule
 from hub.domain.timeline import holds_at, local
 from hub.domain.times import DAY, HOUR, parse
 from hub.domain.weather import Sky
-from hub.domain.work import finish
+from hub.domain.work import T, Work
 
 NOON = parse("2026-03-04T12:00:00Z")  # a Wednesday
 PLAYER, GROUP, PLACE = Target("player", 1), Target("group", 10), Target("location", 20)
 ASSET = Asset(5, "image", "Poster", None, "ab" * 32, 1_000, "image/png", None)
 HOT = {"type": "weather", "operator": "gt", "value": "30", "unit": "celsius"}
 RAIN = {"type": "weather", "operator": "eq", "value": "rain"}
+
+
+def finish(work: Work[T]) -> T:
+    """All of it at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            found: T = done.value
+            return found
+
+
+def chain_at(world: World, here: Circumstances, at: int) -> Chain:
+    return finish(choosing(world, here, at, {}))
+
+
+def compile_segments(world: World, here: Circumstances, start: int, end: int) -> list[Segment]:
+    return finish(compiling(world, here, start, end))
+
+
+def explain(world: World, screen: Screen, at: int, sky: Sky | None) -> Explanation:
+    return finish(explaining(world, screen, at, sky))
 
 
 def playlist(id: int, *items: Item) -> Playlist:

@@ -309,22 +309,14 @@ async def test_presence_is_three_facts_of_which_none_follows_from_another(hub: H
     assert await facts() == (1, False, False, True)
 
 
-async def test_a_goodbye_is_offline_at_once(hub: Hub) -> None:
+@pytest.mark.parametrize(("said", "told"), [("stopping", "bye"), ("rebooting", "rebooting")])
+async def test_a_goodbye_is_offline_at_once_and_says_so_for_a_reboot(hub: Hub, said: str, told: str) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:
-        await player.send(type="bye", reason="stopping")
+        await player.send(type="bye", reason=said)
         await player.closed()
     event = await hub.event("player.offline", player_id=player_id)
-    assert event["data"]["reason"] == "bye"
-
-
-async def test_a_goodbye_for_a_reboot_says_so(hub: Hub) -> None:
-    player_id, token = await hub.player()
-    async with hub.connected(token) as player:
-        await player.send(type="bye", reason="rebooting")
-        await player.closed()
-    event = await hub.event("player.offline", player_id=player_id)
-    assert event["data"]["reason"] == "rebooting"
+    assert event["data"]["reason"] == told
 
 
 async def test_a_lost_connection_is_offline_after_its_grace_and_a_return_within_it_is_no_event(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from hub.server import HubHttp, configure, serving
 from tests.certificates import pem_file
 from tests.end_to_end.test_large_files import recording
 from tests.harness import Hub, make_team, running_hub, settings
-from tests.raw_http import WAIT_S, answers
+from tests.raw_http import answers
+from tests.waiting import PATIENCE_S
 
 SIZE = 4 << 20  # of a file: far above what both ends of a connection take while nobody reads
 
@@ -64,7 +65,7 @@ def hub_end(hub: Hub, writer: asyncio.StreamWriter) -> HubHttp | None:
 
 
 async def until(found: Callable[[], T | None]) -> T:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not (it := found()):  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.001)
     return it
@@ -97,7 +98,7 @@ async def test_little_of_an_answer_waits_for_its_reader(tmp_path: Path) -> None:
             await until(lambda end=end: end.flow.write_paused)
             assert end.transport.get_write_buffer_size() <= HIGH_WATER_BYTES + PIECE_BYTES
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SIZE)
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 [answer] = answers(await reader.read())
             assert answer.status == 200
             assert len(answer.body) == int(answer.headers["content-length"]) > 4 * PIECE_BYTES
@@ -149,7 +150,7 @@ async def test_a_stream_in_which_nothing_waits_goes_on(
     stream = {"accept": "text/event-stream"}
     async with (
         running_hub(settings(tmp_path)) as hub,
-        asyncio.timeout(WAIT_S),
+        asyncio.timeout(PATIENCE_S),
         hub.client.stream("GET", "/api/v1/events", headers=stream) as answer,
     ):
         waiting = asyncio.create_task(
@@ -317,7 +318,7 @@ async def test_what_is_left_at_the_end_does_not_hold_the_connection(monkeypatch:
         small.setblocking(False)
         await loop.sock_connect(small, server.sockets[0].getsockname())
         await until(lambda: protocols)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await protocols[0].over
         assert protocols[0].waiting > 0
     server.close()

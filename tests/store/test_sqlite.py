@@ -71,6 +71,16 @@ def another_in_its_place(path: Path) -> None:
     shutil.copy(path.with_name(f"{path.name}.away"), path)
 
 
+async def nothing_is_stored(db: Database) -> None:
+    """By no way, and the check says so."""
+    with pytest.raises(Unavailable):
+        await db.write(put, "by a unit")
+    with pytest.raises(Unavailable):
+        await put_by_session(db, "by a session")
+    with pytest.raises(Unavailable):
+        await db.check()
+
+
 @pytest.mark.parametrize("end", ["", "-wal", "-shm"])
 @pytest.mark.parametrize("lose", [away, another_in_its_place])
 async def test_nothing_is_stored_while_the_open_file_is_not_the_one_of_its_name(
@@ -79,12 +89,7 @@ async def test_nothing_is_stored_while_the_open_file_is_not_the_one_of_its_name(
     await db.write(put, "before")
     lost = path.with_name(path.name + end)
     lose(lost)
-    with pytest.raises(Unavailable):
-        await db.write(put, "by a unit")
-    with pytest.raises(Unavailable):
-        await put_by_session(db, "by a session")
-    with pytest.raises(Unavailable):
-        await db.check()
+    await nothing_is_stored(db)
     back(lost)
     await db.check()
     await db.write(put, "after")
@@ -127,12 +132,7 @@ async def test_nothing_is_stored_once_the_open_file_has_lost_what_was_stored_in_
     whole = lost.read_bytes()
     spoil(lost)
     for _ in range(2):
-        with pytest.raises(Unavailable):
-            await db.write(put, "by a unit")
-        with pytest.raises(Unavailable):
-            await put_by_session(db, "by a session")
-        with pytest.raises(Unavailable):
-            await db.check()
+        await nothing_is_stored(db)
     said = f"{lost} was truncated or overwritten: nothing is stored until the hub is started again"
     assert caplog.messages.count(said) == 1
     lost.write_bytes(whole)

@@ -1,15 +1,15 @@
-"""Work in threads, and the places that it takes."""
+"""Places of which each team has one at a time."""
 
 import asyncio
 
-from hub.services.threads import Turns
+from hub.services.team_locks import OnePerTeam
 
 
 async def test_no_team_takes_all_places() -> None:
-    turns, order, begun, go = Turns(2), list[str](), asyncio.Event(), asyncio.Event()
+    places, order, begun, go = OnePerTeam(2), list[str](), asyncio.Event(), asyncio.Event()
 
     async def work(team_id: int, name: str) -> None:
-        async with turns.of(team_id):
+        async with places.of(team_id):
             order.append(name)
             if team_id == 1:
                 begun.set()
@@ -27,10 +27,10 @@ async def test_no_team_takes_all_places() -> None:
 
 
 async def test_who_gives_up_waiting_leaves_the_place_to_the_next() -> None:
-    turns, go = Turns(1), asyncio.Event()
+    places, go = OnePerTeam(1), asyncio.Event()
 
     async def work(team_id: int) -> None:
-        async with turns.of(team_id):
+        async with places.of(team_id):
             await go.wait()
 
     tasks = [asyncio.create_task(work(team_id)) for team_id in (1, 1, 2, 1)]
