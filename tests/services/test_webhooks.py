@@ -664,6 +664,7 @@ async def test_an_answer_without_end_is_cut(stage: Stage) -> None:
         while True:
             writer.write(b"x" * 65_536)
             await writer.drain()
+            await asyncio.sleep(0)  # a drain that need not wait gives nobody a turn
 
     async with Receiver(endless) as receiver:
         await stage.register(receiver.url)
