@@ -133,15 +133,14 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         pacing=pacing,
         observe=metrics.observe_request,
     )
-    document = openapi_document()
     token = settings.metrics.token
     figures = operations.metrics(metrics.render, CONTENT_TYPE, token.get_secret_value() if token else None)
     routes: list[Any] = [
         table,  # first: it finds its own at once, and nearly every request is one of those
         *operations.routes(checks),
         *([] if settings.metrics.listen else [figures]),
-        openapi.route(document),
-        *manual.routes(document),
+        openapi.route(openapi_document),
+        *manual.routes(openapi_document),
         *PAGES,
         Route("/ws/player", _no_upgrade("signalbox.v1")),
         Route("/ws/operator", _no_upgrade("signalbox.operator.v1")),

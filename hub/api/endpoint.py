@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from hub.api import reading
 from hub.api.answer import Answer, Owner
 from hub.api.errors import answer_for
 from hub.api.pacing import RateClass
@@ -150,9 +149,6 @@ class Endpoint:
             raise ValueError(f"{self.method} {self.path}: there is no scope {self.scope}")
         if self.query_in_body and (self.query is None or self.body is not None):
             raise ValueError(f"{self.method} {self.path}: query_in_body takes a query model and no body model")
-        for model in filter(None, (self.body, self.query, self.multipart)):
-            if unbounded := reading.unbounded_fields(model):
-                raise ValueError(f"{self.method} {self.path}: without limits: {', '.join(unbounded)}")
 
     @property
     def rate_class(self) -> RateClass:

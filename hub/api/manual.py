@@ -4,7 +4,7 @@ from the hub itself: no script, nothing from elsewhere."""
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -57,13 +57,14 @@ _PAGE_LINK: Final = re.compile(r"([a-z-]+)\.md(#.*)?")
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
-def routes(document: Mapping[str, Any]) -> list[Route]:
-    """/ for browsers, /docs, /docs/<page>, /docs/api and their style sheet; `document` is the OpenAPI document."""
+def routes(document: Callable[[], Mapping[str, Any]]) -> list[Route]:
+    """/ for browsers, /docs, /docs/<page>, /docs/api and their style sheet; `document` makes the OpenAPI document."""
 
     @cache
     def api() -> bytes:
-        title = f"{document['info']['title']} API"
-        body = f"<h1>{escape(title)}</h1>\n{reference.render(document, _MARKDOWN.render)}"
+        content = document()
+        title = f"{content['info']['title']} API"
+        body = f"<h1>{escape(title)}</h1>\n{reference.render(content, _MARKDOWN.render)}"
         return _page(title, body, "api/")
 
     async def show(request: Request) -> Response:

@@ -1,7 +1,9 @@
 """The OpenAPI 3.1 document, made from the route table and served at /openapi.json."""
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -269,17 +271,20 @@ def _exemplify(paths: dict[str, dict[str, Any]], schemas: Mapping[str, Any]) -> 
                         media["example"] = sample(media["schema"], schemas)
 
 
-def route(content: dict[str, Any]) -> Route:
-    """/openapi.json, the same bytes for everyone."""
-    payload = orjson.dumps(content)
+def route(content: Callable[[], dict[str, Any]]) -> Route:
+    """/openapi.json, the same bytes for everyone, made when somebody asks first."""
     headers = {
         "content-type": "application/json",
         "cache-control": "public, max-age=60",
         "access-control-allow-origin": "*",
     }
 
+    @cache
+    def payload() -> bytes:
+        return orjson.dumps(content())
+
     async def openapi(request: Request) -> Response:
-        return Response(payload, headers=headers)
+        return Response(await asyncio.to_thread(payload), headers=headers)
 
     return Route("/openapi.json", openapi)
 

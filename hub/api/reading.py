@@ -6,8 +6,9 @@ Whatever passes here can be stored and sent back: no NUL characters (PostgreSQL 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import orjson
@@ -179,8 +180,9 @@ class QueryReader:
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
-        properties = model.model_json_schema()["properties"]
-        self._lists = {name for name, schema in properties.items() if _takes_list(schema)}
+        self._lists = {
+            field.alias or name for name, field in model.model_fields.items() if _takes_list(field.annotation)
+        }
 
     def read(self, query_string: bytes, fallback: Mapping[str, Any]) -> BaseModel:
         """`fallback` has values for what the query string does not name."""
@@ -194,8 +196,10 @@ class QueryReader:
         return validated(self._model, {**fallback, **values})
 
 
-def _takes_list(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "array" or any(map(_takes_list, schema.get("anyOf", ())))
+def _takes_list(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        return any(map(_takes_list, get_args(annotation)))
+    return get_origin(annotation) is list
 
 
 def validated(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
@@ -204,30 +208,3 @@ def validated(model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
         return model.model_validate(values)
     except ValidationError as error:
         raise wording.invalid(error) from None
-
-
-def unbounded_fields(model: type[BaseModel]) -> list[str]:
-    """Where `model` takes an integer without both limits or a list without a length: each a way to a fault of ours."""
-    return sorted(set(_unbounded(model.model_json_schema(), model.__name__)))
-
-
-def _unbounded(schema: Any, where: str) -> Iterator[str]:
-    if isinstance(schema, list):
-        for item in schema:
-            yield from _unbounded(item, where)
-    if not isinstance(schema, dict):
-        return
-    kind = schema.get("type")
-    if kind == "integer" and not (
-        schema.keys() & {"enum", "const"}
-        or (schema.keys() & {"minimum", "exclusiveMinimum"} and schema.keys() & {"maximum", "exclusiveMaximum"})
-    ):
-        yield where
-    if kind == "array" and "maxItems" not in schema:
-        yield where
-    for key, value in schema.items():
-        if key in ("properties", "$defs"):
-            for name, inner in value.items():
-                yield from _unbounded(inner, name if key == "$defs" else f"{where}.{name}")
-        elif key not in ("default", "examples", "const", "enum"):
-            yield from _unbounded(value, where)

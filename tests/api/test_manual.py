@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    app = Starlette(routes=manual.routes(DOCUMENT))
+    app = Starlette(routes=manual.routes(openapi_document))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://hub") as connected:
         yield connected
 

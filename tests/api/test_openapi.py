@@ -138,7 +138,7 @@ async def test_what_is_documented_is_what_is_answered(document, client):
 
 
 async def test_the_document_is_served_to_everyone(document):
-    route = openapi.route(document)
+    route = openapi.route(lambda: document)
     sent = []
 
     async def send(message):
