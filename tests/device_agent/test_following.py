@@ -195,22 +195,29 @@ async def test_a_file_that_broke_off_is_gone_on_with(hub, start_agent, screen, t
 async def test_a_hub_without_room_is_asked_again_when_it_says_and_nothing_has_failed(hub, tmp_path, status):
     publish(hub, "r1", (1, (6, 3600)), (2, (5, 3600)), files=BOTH)
     hub.busy_pages.extend([(status, "40"), (status, "40"), (status, "4000"), (status, "soon")])
-    pauses, told = [], asyncio.Queue()
+    pauses, told, failed, idle = [], asyncio.Queue(), asyncio.Event(), asyncio.Event()
 
     async def sleep(seconds):
         pauses.append(seconds)
+        if failed.is_set():
+            idle.set()
+            await asyncio.Event().wait()
         await asyncio.sleep(0)
+
+    def notice(name, data):
+        told.put_nowait((name, data["asset_id"]))
+        failed.set()
 
     cache = Cache(tmp_path / "downloads", 1_000_000)
     following = Following(
         hub.url, tmp_path, cache, frozenset({"video", "image"}), token=lambda: hub.token, now=lambda: 2_000_000_000_000,
-        notice=lambda name, data: told.put_nowait((name, data["asset_id"])), changed=lambda: None,
-        adopted=lambda: None, sleep=sleep,
+        notice=notice, changed=lambda: None, adopted=lambda: None, sleep=sleep,
     )  # fmt: skip
     running = asyncio.create_task(following.run())
     following.told("r1")
     async with asyncio.timeout(PATIENCE_S):
         assert await told.get() == ("download.failed", 6)  # of the answer that says no time
+        await idle.wait()  # no request is under way at the end
     assert following.revision == "r1"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
