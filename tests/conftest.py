@@ -10,11 +10,15 @@ import asyncpg
 import pytest
 
 from hub.store.database import Database
+from tests.compiled import share_compiled_statements
 from tests.postgres import PostgresServer
 from tests.requirements import require
 
 # Programs that tests start keep their bytecode, whatever the shell says: else each of a thousand starts compiles it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+share_compiled_statements()
 
 
 def pytest_xdist_auto_num_workers() -> int:
