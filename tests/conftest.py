@@ -1,14 +1,18 @@
 """What all tests share: databases of both kinds, and the named cast."""
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
+from argon2 import PasswordHasher
 
+from hub.services import passwords
 from hub.store.database import Database
 from tests.compiled import share_compiled_statements
 from tests.postgres import PostgresServer
@@ -19,6 +23,16 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 share_compiled_statements()
+
+# Passwords of tests are hashed by the real Argon2, at its least cost: at the one of a hub they took a twentieth of all.
+passwords.PasswordHasher = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: looking through it again and again took as much."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -62,6 +76,9 @@ async def _migrate(url: str) -> None:
     await database.stop()
 
 
+LARGE_BYTES = 1_000_000  # of a table: up to here deleting its rows costs less than other files for it and its indexes
+
+
 async def _empty(url: str) -> None:
     """Leave of a PostgreSQL database its schema alone, whatever the last test left: rows, counters, connections. And
     the mark that the schema was found right, for to find it right again takes longer than many a test."""
@@ -69,13 +86,18 @@ async def _empty(url: str) -> None:
     await connection.execute("""
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'""")
-    tables = await connection.fetchval("""
-        SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
+    written = await connection.fetch("""
+        SELECT quote_ident(relname) AS name, pg_relation_size(oid) AS size FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT IN ('alembic_version', 'meta')
         AND pg_relation_size(oid) > 0""")
-    if tables:
-        await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-    await connection.execute("DELETE FROM meta WHERE name <> 'schema'")
+    large = [table["name"] for table in written if table["size"] > LARGE_BYTES]
+    await connection.execute("SET session_replication_role = replica")  # rows that refer to others go as well
+    await connection.execute(
+        "".join(f"DELETE FROM {table['name']};" for table in written if table["size"] <= LARGE_BYTES)
+        + (f"TRUNCATE {', '.join(large)} CASCADE;" if large else "")
+        + "DELETE FROM meta WHERE name <> 'schema';"
+        + "SELECT setval(quote_ident(sequencename)::regclass, 1, false) FROM pg_sequences WHERE last_value IS NOT NULL;"
+    )
     await connection.close()
 
 

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
 from hub.domain.access import Actor
@@ -12,11 +11,8 @@ from hub.domain.errors import Conflict, Invalid, TooMany
 from hub.services.access import Access
 from hub.services.accounts import Accounts
 from hub.services.members import Members
-from hub.services.passwords import Passwords
 from hub.store.database import Database
 from tests.cast import team_owner
-
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Team:
@@ -24,7 +20,7 @@ class Team:
         bus = LocalBus()
         self.owner = owner
         self.access = Access(db, bus)
-        self.accounts = Accounts(db, bus, self.access, open_registration=True, passwords=Passwords(CHEAP))
+        self.accounts = Accounts(db, bus, self.access, open_registration=True)
         self.members = Members(db, bus, self.accounts)
 
     async def add(self, name: str, role: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
 from hub.bus.local import LocalBus
 from hub.domain import ids
@@ -19,7 +18,6 @@ from hub.services.licences import Licences
 from hub.services.members import Members
 from hub.services.oauth_clients import OAuthClients
 from hub.services.pairing import PairingService
-from hub.services.passwords import Passwords
 from hub.services.players import Players
 from hub.services.presence import PresenceService
 from hub.services.teams import prepare
@@ -28,7 +26,6 @@ from hub.store.database import Database
 from hub.store.tables import OAuthGrant
 from tests.cast import player_of, team_owner
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 HUB = "http://hub.local:8080"
 
 
@@ -41,7 +38,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.bus = LocalBus()
         self.access = Access(self.db, self.bus)
-        accounts = Accounts(self.db, self.bus, self.access, open_registration=True, passwords=Passwords(CHEAP))
+        accounts = Accounts(self.db, self.bus, self.access, open_registration=True)
         self.accounts = accounts
         self.members = Members(self.db, self.bus, accounts)
         self.presence = PresenceService(self.db, self.bus, "node", Graces())
