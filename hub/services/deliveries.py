@@ -7,6 +7,7 @@ who is slow or gone waits for nobody else.
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 128  # deliveries under way; past it they wait in the database
 DOUBTFUL_AT_ONCE = 64  # of them to receivers that fail: should all of those be gone, half the places are the others'
+APART_S = 0.005  # between looks while nothing is under way: each takes a turn of the writer, mostly for nothing
 POLL_S = 1.0  # between looks at the queue when nobody calls: a lost call costs this
 LEASE_MARGIN_S = 30.0  # after the longest attempt, until a delivery that its process did not settle is due again
 PRUNE_ROWS = 1_000  # of each webhook in one transaction
@@ -149,7 +151,12 @@ class Deliverer:
         self._wake.set()
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        looked_at = -math.inf
         while True:
+            if not self._under_way:
+                await asyncio.sleep(looked_at + APART_S - loop.time())
+            looked_at = loop.time()
             self._wake.clear()
             pause_s = POLL_S
             try:
