@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.benchmarks import aged, analytics, crowd, fan_out, inserts, presence, round_trip, uploads
+from tests.benchmarks import aged, analytics, copying, crowd, fan_out, inserts, presence, round_trip, uploads
 from tests.benchmarks.processes import Failed, raise_file_limit
 from tests.benchmarks.report import Row, missed, table
 from tests.benchmarks.seed import Age
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None, sizes: Sizes | None = None) -> 
     chosen = {name: MEASUREMENTS[name] for name in options.only or MEASUREMENTS}
     if options.aged:
         chosen = {"aged": aged.measure} | (chosen if options.only else {})
+    if options.backup:
+        chosen = {"backup": copying.measure} | (chosen if options.only else {})
     if options.analytics:
         chosen = {"analytics": analytics.measure} | (chosen if options.only else {})
     started = time.monotonic()
@@ -91,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     parser.add_argument("--aged", action="store_true", help="compare a database with a past to a fresh one")
     parser.add_argument("--analytics", action="store_true", help="ask about the plays and sessions of a fleet")
+    parser.add_argument("--backup", action="store_true", help="copy 2 GB while commands go back and forth")
     default = Age(plays=10_000_000)
     for name in ("players", "events", "commands", "sessions", "plays"):
         number = getattr(default, name)

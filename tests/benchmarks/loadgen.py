@@ -299,6 +299,7 @@ class LoadGenerator:
         `sent` until the command is at the device, `durable` until the device is told that its result is stored,
         `answered` until the operator has the answer (with `wait`: the one with the outcome)."""
         http = await connect_http(self.port)
+        began = time.perf_counter()
         times: dict[str, list[float]] = {"sent": [], "durable": [], "answered": []}
         loop = asyncio.get_running_loop()
         started = 0.0
@@ -333,7 +334,8 @@ class LoadGenerator:
                 times["durable"].append(await confirmed - started)
         http.close()
         self.fleet.on_command = self.fleet.on_confirmed = None
-        return {"failures": failures} | {name: summary(values) for name, values in times.items()}
+        seconds = time.perf_counter() - began
+        return {"failures": failures, "seconds": seconds} | {name: summary(values) for name, values in times.items()}
 
     async def fan_out(self, group_id: int, count: int, database: str | None) -> Answer:
         """One command to the whole group; ends when all `count` acks are stored. With `database` that is read from the

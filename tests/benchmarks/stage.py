@@ -31,6 +31,7 @@ class Sizes:
     insert_s: float = 4.0
     hold_s: float = 20.0
     uploads: int = 20
+    copied_bytes: int = 2_000_000_000
     repeats: int = 5
 
 

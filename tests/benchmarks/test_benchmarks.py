@@ -22,6 +22,7 @@ TINY = Sizes(
     insert_s=0.1,
     hold_s=0.1,
     uploads=2,
+    copied_bytes=10_000_000,
     repeats=1,
 )
 
@@ -37,6 +38,12 @@ def test_a_measurement_runs_to_its_end_and_shows_the_hub_beside_something_else(
     assert any(row["ratio"] is not None and row["ratio"] > 0 for row in rows)
     printed = capsys.readouterr().out
     assert all(row["what"] in printed for row in rows)
+
+
+def test_a_copy_is_made_while_commands_go_back_and_forth(capsys: pytest.CaptureFixture[str]) -> None:
+    past = ["--players", "12", "--events", "100", "--commands", "20", "--sessions", "10"]
+    assert main(["--backup", *past], TINY) == 0
+    assert "the longest POST to its 202 meanwhile" in capsys.readouterr().out
 
 
 def test_questions_about_a_past_are_answered_and_the_seeded_sums_are_what_counting_gives(
