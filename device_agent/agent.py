@@ -182,6 +182,7 @@ class Agent:
         self._name = ""  # that the hub has told
         self._version = "unknown"
         self._journal_is_new = False
+        self._journal_id: str | None = None
         self._settings: Settings
         self._sight: Sight
         self._runner: Runner
@@ -239,6 +240,7 @@ class Agent:
     async def _prepare(self) -> None:
         recalled = await self._journal.recall(self.options.key)
         self._journal_is_new = await self._journal.is_new(self.options.key)
+        self._journal_id = await self._journal.id()
         if self._journal_is_new:
             log.warning("the journal is a new one: nothing is known of commands before it")
         # What is of another kind than was kept is from a damaged disk, and as good as nothing.
@@ -326,6 +328,7 @@ class Agent:
             os_version=_label(self.system.os_version()),
             journal=await self._runner.told(),
             new_journal=self._journal_is_new or None,
+            journal_id=self._journal_id,
             revision=self._following.revision,
             settings=report.reported,
             ip_address=ip_address(),

@@ -8,6 +8,8 @@ whatever has gathered into one transaction, so that many writers share an fsync 
 
 import asyncio
 import logging
+import os
+import re
 import sqlite3
 import threading
 from collections import deque
@@ -85,6 +87,9 @@ _COLUMNS = {
 
 _NEW = "new"
 """The name, in the memory of no player, under which a journal knows that it began after the first of this format."""
+
+_ID = "id"
+"""The name, in the memory of no player, of what tells a journal from the one that was there before."""
 
 _GREETED = "greeted"
 """The name under which it is remembered that the hub has heard of this journal from a player."""
@@ -316,6 +321,11 @@ class Journal:
 
         return await self._submit(work)
 
+    async def id(self) -> str | None:
+        """Made at random when it began; None in one of before there were any, and where it is damaged."""
+        id = (await self.recall("")).get(_ID)
+        return id if isinstance(id, str) and re.fullmatch(r"[0-9a-f]{32}", id) else None
+
     async def greeted(self, player: str) -> None:
         """The hub has heard that the journal is a new one."""
         await self.remember(player, _GREETED, True)
@@ -398,7 +408,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.executescript(_SCHEMA)
         _check(db)
         if is_new:
-            db.execute("INSERT OR IGNORE INTO memory (player, name, value) VALUES ('', ?, 'true')", (_NEW,))
+            began = ((_NEW, "true"), (_ID, dumps(os.urandom(16).hex())))
+            db.executemany("INSERT OR IGNORE INTO memory (player, name, value) VALUES ('', ?, ?)", began)
     except _Damaged:
         db.close()
         raise

@@ -122,6 +122,7 @@ class Connected:
 
     live           {command id: queued | sent | acked}: what the player's journal is compared with
     cancels        commands whose cancellation the player has yet to answer
+    journal_id     of the journal with which it was last welcomed, if it had one
     quarantined    it was not let in, and no connection of this player stays
     """
 
@@ -133,6 +134,7 @@ class Connected:
     settings: Mapping[str, Any]
     live: Mapping[str, str]
     cancels: Sequence[str]
+    journal_id: str | None = None
     quarantined: bool = False
 
 

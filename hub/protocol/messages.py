@@ -141,6 +141,7 @@ class Hello:
     app_version: Label | None = None
     journal: Annotated[list[JournalEntry], Many(1000)]
     new_journal: bool | None = None
+    journal_id: Id | None = None
     revision: Id | None = None
     settings: JsonObject | None = None
     ip_address: Annotated[str, Text(64)] | None = None

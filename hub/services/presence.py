@@ -146,6 +146,10 @@ class PresenceService:
         async with self._db.session() as session:
             return await store.holder(session, player_id) == (self.node, epoch)
 
+    async def keep_journal(self, player_id: int, journal_id: str) -> None:
+        """What the player was sent has been compared with this journal: it is not a new one any more."""
+        await self._db.write(store.keep_journal, player_id, journal_id, key=player_id)
+
     async def wanted(self, player_id: int) -> tuple[dict[str, Any], str | None]:
         """The desired settings of a player, and its name, as they are now. Empty and None when it was deleted."""
         async with self._db.session() as session:

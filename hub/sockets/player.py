@@ -283,7 +283,7 @@ class PlayerConnection:
         )
         unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
         doubtful: Sequence[str] = ()
-        if hello.new_journal:
+        if _is_new(hello, connected):
             log.warning("player %d has a new journal", self.player_id)
             doubtful = await services.commands.sent_once(self.player_id)
         plan = reconcile(unsettled, hello.journal, doubtful)  # type: ignore[arg-type]
@@ -296,6 +296,8 @@ class PlayerConnection:
             if result.detail and "revision" in result.detail:
                 told = await services.programs.revision(self.team_id, self.player_id)
             await services.commands.record(self.player_id, _outcome(result, told))
+        if hello.journal_id and hello.journal_id != connected.journal_id:
+            await services.presence.keep_journal(self.player_id, hello.journal_id)
         settings = (await services.presence.wanted(self.player_id))[0] if plan.results else connected.settings
         alerts = self._alerts.changes(await services.alerts.live_for_player(self.team_id, self.player_id))
         self.revision = await services.programs.revision(self.team_id, self.player_id)
@@ -533,6 +535,14 @@ _READINGS = tuple(field.name for field in fields(m.Telemetry))
 def _present(message: m.Telemetry) -> dict[str, Any]:
     values = ((name, getattr(message, name)) for name in _READINGS)
     return {name: value for name, value in values if value is not None}
+
+
+def _is_new(hello: m.Hello, connected: Connected) -> bool:
+    """Whether the journal is another than the one that this player was last welcomed with. One that has no id says so
+    itself, and may say so again when it ended before it had written down that we know."""
+    if hello.journal_id and connected.journal_id:
+        return hello.journal_id != connected.journal_id
+    return bool(hello.new_journal)
 
 
 def _device(hello: m.Hello) -> Device:

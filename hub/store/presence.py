@@ -27,7 +27,8 @@ _COLUMNS = """r.player_id, r.team_id, r.online, r.since, r.epoch, r.node, r.offl
     r.history, r.session_id, p.name, p.screen_id, s.address, s.telemetry, s.last_seen_at,
     CASE WHEN p.uuid IS NOT NULL AND p.token_digest IS NULL THEN 1 ELSE 0 END AS polls"""
 _READ = Statement(f"""
-    SELECT {_COLUMNS}, p.token_digest, p.quarantined_at, p.settings, p.capabilities, p.hardware_id, p.model,
+    SELECT {_COLUMNS}, p.token_digest, p.quarantined_at, p.settings, p.capabilities, p.journal_id, p.hardware_id,
+           p.model,
            p.os_version, p.app_version, p.agent, p.player_kind, p.player_version
     FROM player p JOIN presence r ON r.player_id = p.id LEFT JOIN player_status s ON s.player_id = p.id
     WHERE p.id = :player_id""")
@@ -55,6 +56,7 @@ _DESCRIBE = Statement("""
 _QUARANTINE = Statement("""
     UPDATE player SET quarantined_at = :now, quarantine_reason = :reason, quarantined_by = NULL
     WHERE id = :player_id AND quarantined_at IS NULL""")
+_KEEP_JOURNAL = Statement("UPDATE player SET journal_id = :journal_id WHERE id = :player_id")
 _KEEP_HISTORY = Statement("UPDATE presence SET history = :history WHERE player_id = :player_id")
 _CRASHED_SESSIONS = Statement("""
     UPDATE player_session SET reason = 'crash', ended_at = COALESCE(
@@ -120,8 +122,15 @@ def connect(
         yield from commands.reject_unsupported(player_id, device.capabilities, now)
     live = yield from commands.live(player_id)
     cancels = yield from commands.cancels(player_id)
-    settings = orjson.loads(row["settings"])
-    return Connected(player_id, row["team_id"], row["name"], session_id, change.row.epoch, settings, live, cancels)
+    return Connected(
+        player_id, row["team_id"], row["name"], session_id, change.row.epoch, orjson.loads(row["settings"]), live,
+        cancels, row["journal_id"],
+    )  # fmt: skip
+
+
+def keep_journal(player_id: int, journal_id: str) -> Unit:
+    """Unit: what the player was sent has been compared with this journal."""
+    yield _KEEP_JOURNAL(player_id=player_id, journal_id=journal_id)
 
 
 def disconnect(player_id: int, epoch: int, reason: Reason, graces: Graces, now: int) -> Unit:

@@ -93,11 +93,15 @@ async def test_a_damaged_journal_is_put_aside_and_the_hub_is_told(hub, state, da
 
 
 async def test_a_journal_that_is_gone_is_a_new_one_until_the_hub_has_heard_of_it(hub, state):
+    async with run(hub, state):
+        before = (await hub.welcomed()).hello.journal_id
     (state / "journal.db").unlink()
     async with run(hub, state):
-        assert (await hub.welcomed()).hello.new_journal is True
+        hello = (await hub.welcomed()).hello
+        assert hello.new_journal is True
+        assert hello.journal_id not in (None, before)
     async with run(hub, state) as process:  # killed before; what was not written is told again
-        await hub.welcomed()
+        assert (await hub.welcomed()).hello.journal_id == hello.journal_id
         process.terminate()
         assert (await ending(process))[0] == 0
     async with run(hub, state):

@@ -167,6 +167,20 @@ async def test_a_player_with_a_new_journal_is_not_sent_again_what_must_not_run_t
         assert (await player.until("command"))["id"] == later
 
 
+async def test_a_journal_that_the_hub_has_met_is_no_new_one_whatever_it_says(either_hub: Hub) -> None:
+    """It says so again when its player ended before it had written down that it was welcomed."""
+    hub = either_hub
+    player_id, token = await hub.player()
+    async with hub.connected(token, new_journal=True, journal_id="one") as player:
+        once = await hub.command(player_id, "reboot")
+        assert (await player.until("command"))["id"] == once
+    async with hub.connected(token, new_journal=True, journal_id="one") as player:
+        assert (await player.until("command"))["id"] == once
+    async with hub.connected(token, journal_id="another"):
+        story = await hub.story(once)
+        assert (story["status"], story["error"]["code"]) == ("failed", "journal_lost")
+
+
 async def test_a_cancelled_command_is_called_back_until_the_player_answers(hub: Hub) -> None:
     player_id, token = await hub.player()
     async with hub.connected(token) as player:

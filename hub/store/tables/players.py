@@ -44,6 +44,7 @@ class Player(SQLModel, table=True):
     player_kind: str | None = None
     player_version: str | None = None
     capabilities: str | None = c.json(None)
+    journal_id: str | None = None
     settings: str = c.json()
     wishes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
     wished: str = Field(default="{}", sa_column=Column(Text, nullable=False, server_default="{}"))
