@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from device_agent import screenshot
-from device_agent.actions import Custom, Device, actions_of
 from device_agent.alerts import Alerts
 from device_agent.cache import Cache
-from device_agent.commands import Runner
+from device_agent.commands.actions import Custom, Device, actions_of
+from device_agent.commands.runner import Runner
 from device_agent.content import Content, Shown
 from device_agent.faults import NONE, Faults
 from device_agent.following import Following

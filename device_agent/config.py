@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from device_agent.actions import Custom
+from device_agent.commands.actions import Custom
 
 PREFIX = "AGENT_"
 DEFAULT_FILE = Path("config/agent.toml")

@@ -182,7 +182,7 @@ class Undecided(SimulatedSystem):
 async def test_a_reboot_that_does_not_happen_fails_and_the_player_was_never_away(
     hub, start_agent, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("device_agent.actions.REBOOT_S", 0.0)
+    monkeypatch.setattr("device_agent.commands.actions.REBOOT_S", 0.0)
     async with start_agent(system=Undecided(tmp_path)):
         connection = await hub.welcomed()
         await connection.command("c1", "reboot", delivery="once")

@@ -17,8 +17,8 @@ from device_agent.memory import Memory
 from device_agent.plays import PlayLog
 from device_agent.program import Asset
 from hub.protocol.messages import Ack, Cancel, Play, Plays, PlaysOk, Result, ResultOk, Telemetry
+from tests.device_agent.commands.test_runner import life, ran  # noqa: F401
 from tests.device_agent.refusal import forbidden, full, refused, small_disk
-from tests.device_agent.test_commands import life, ran  # noqa: F401
 from tests.device_agent.test_following import publish
 from tests.waiting import PATIENCE_S
 

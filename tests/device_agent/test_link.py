@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from device_agent.actions import Custom
+from device_agent.commands.actions import Custom
 from device_agent.faults import Faults
 from device_agent.players.base import PairingCard
 from device_agent.players.simulated import SimulatedPlayer

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from device_agent import custom, screenshot
-from device_agent.action import Action, Call, Failed, Rejected
+from device_agent import screenshot
+from device_agent.commands import custom
+from device_agent.commands.action import Action, Call, Failed, Rejected
 from device_agent.content import Content
 from device_agent.download import DownloadFault
 from device_agent.following import Following

@@ -6,8 +6,8 @@ import select
 
 import pytest
 
-from device_agent import custom
-from device_agent.action import Failed
+from device_agent.commands import custom
+from device_agent.commands.action import Failed
 
 
 async def test_its_output_and_status_are_the_result():

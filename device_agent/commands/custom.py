@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from device_agent.action import Failed
+from device_agent.commands.action import Failed
 
 RUN_S = 55.0
 """The hub waits 60 s for the result of a custom command."""

@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import pytest
 
-from device_agent.action import Action, Failed, Rejected
-from device_agent.commands import Runner
+from device_agent.commands.action import Action, Failed, Rejected
+from device_agent.commands.runner import Runner
 from device_agent.hubclock import HubClock
 from device_agent.journal import Entry, Journal
 from device_agent.players.base import PlayerError

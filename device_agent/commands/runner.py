@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from device_agent.action import Action, Call, Failed, Rejected
+from device_agent.commands.action import Action, Call, Failed, Rejected
 from device_agent.hubclock import HubClock
 from device_agent.journal import MAX_OPEN, RETRY_S, Entry, Journal, JournalError
 from device_agent.players.base import PlayerError
