@@ -15,12 +15,12 @@ from device_agent.alerts import Alerts
 from device_agent.cache import Cache
 from device_agent.commands.actions import Custom, Device, actions_of
 from device_agent.commands.runner import Runner
+from device_agent.connection.faults import NONE, Faults
+from device_agent.connection.hub_clock import HubClock
+from device_agent.connection.link import Link
 from device_agent.content import Content, Shown
-from device_agent.faults import NONE, Faults
 from device_agent.following import Following
-from device_agent.hubclock import HubClock
 from device_agent.journal import Journal, JournalError, Probe
-from device_agent.link import Link
 from device_agent.logs import RecentLines
 from device_agent.memory import Memory
 from device_agent.players.base import PairingCard, Player, PlayerError

@@ -13,17 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from device_agent import tokens
 from device_agent.agent import Agent, Options
 from device_agent.aside import put_aside
 from device_agent.config import Config, ConfigError, load
+from device_agent.connection import tokens
+from device_agent.connection.websocket import socket_url
 from device_agent.journal import RETRY_S, Journal, JournalError, Probe
 from device_agent.logs import LINE_FORMAT, RecentLines, for_terminal
 from device_agent.players.base import PairingCard, Player
 from device_agent.private import UMASK, close_to_others
 from device_agent.system.base import Rebooted, System, SystemFault
 from device_agent.version import VERSION
-from device_agent.wire import socket_url
 
 log = logging.getLogger("device_agent")
 
@@ -154,7 +154,7 @@ def _log_to(stream: Any, level: str) -> RecentLines:
 
 
 def _pair(arguments: argparse.Namespace, probe: Probe | None) -> int:
-    from device_agent import pairing
+    from device_agent.connection import pairing
 
     config = _config(arguments)
     state = _folder(config.state)
@@ -199,7 +199,7 @@ def _facts(system: System) -> dict[str, str | None]:
 
 def _this_device(system: System) -> str:
     """What tells it from its neighbours, on its screen and on the page where it is approved."""
-    from device_agent import pairing
+    from device_agent.connection import pairing
 
     return for_terminal(f"{socket.gethostname()}, {pairing.shown_id(system.hardware_id())}")
 
@@ -261,7 +261,7 @@ async def _serve(config: Config, state: Path, recent: RecentLines, probe: Probe 
 
 async def _pair_on_screen(agent: Agent, hub_url: str, state: Path) -> tuple[str, str]:
     """Show one code after the other until an operator approves one; the token, and the player's name."""
-    from device_agent import pairing
+    from device_agent.connection import pairing
 
     while True:
         pause_s = UNREACHED_S
@@ -371,7 +371,7 @@ def _only_one(state: Path) -> Iterator[None]:
 def _fleet(arguments: argparse.Namespace, probe: Probe | None) -> int:
     import tempfile
 
-    from device_agent.faults import Faults
+    from device_agent.connection.faults import Faults
     from device_agent.fleet import FleetOptions, read_tokens, run_fleet
 
     config = _config(arguments)

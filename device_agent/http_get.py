@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from device_agent.wire import trust
+from device_agent.connection.websocket import trust
 from hub.dial import dial
 
 LINE_BYTES = 8192

@@ -8,9 +8,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from device_agent import pairing
+from device_agent.connection import pairing
+from device_agent.connection.websocket import connect
 from device_agent.http_get import Get
-from device_agent.wire import connect
 from hub import client
 from hub.bus.local import LocalBus
 from hub.dial import dial

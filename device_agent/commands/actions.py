@@ -10,11 +10,11 @@ from typing import Any, Literal, Protocol
 from device_agent import screenshot
 from device_agent.commands import custom
 from device_agent.commands.action import Action, Call, Failed, Rejected
+from device_agent.connection.hub_clock import HubClock
+from device_agent.connection.link import Leaving
 from device_agent.content import Content
 from device_agent.download import DownloadFault
 from device_agent.following import Following
-from device_agent.hubclock import HubClock
-from device_agent.link import Leaving
 from device_agent.logs import LINES, RecentLines
 from device_agent.players.base import Player, PlayerError
 from device_agent.players.source import is_address

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from device_agent.commands.action import Action, Call, Failed, Rejected
-from device_agent.hubclock import HubClock
+from device_agent.connection.hub_clock import HubClock
 from device_agent.journal import MAX_OPEN, RETRY_S, Entry, Journal, JournalError
 from device_agent.players.base import PlayerError
 from device_agent.system.base import Rebooted, SystemFault

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from device_agent.faults import Faults
+from device_agent.connection.faults import Faults
 from device_agent.fleet import Fleet, FleetOptions, Member, read_tokens
 from device_agent.logs import RecentLines
 from hub.protocol.messages import Result, SettingsReport

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from device_agent import tokens
 from device_agent.cache import Cache, write_whole
+from device_agent.connection import tokens
 from device_agent.download import DownloadFault
 from device_agent.journal import Journal
 from device_agent.memory import Memory

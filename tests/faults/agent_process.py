@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from device_agent import cli, reconnect
+from device_agent import cli
+from device_agent.connection import reconnect
 from tests.faults.failpoints import ACTS, Failpoint
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from device_agent.commands.action import Action, Failed, Rejected
 from device_agent.commands.runner import Runner
-from device_agent.hubclock import HubClock
+from device_agent.connection.hub_clock import HubClock
 from device_agent.journal import Entry, Journal
 from device_agent.players.base import PlayerError
 from device_agent.system.base import Rebooted

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from device_agent.faults import NONE, Faults
+from device_agent.connection.faults import NONE, Faults
+from device_agent.connection.reconnect import Reconnect
+from device_agent.connection.websocket import Closed, Refused, Wire, connect
 from device_agent.journal import Probe
-from device_agent.reconnect import Reconnect
-from device_agent.wire import Closed, Refused, Wire, connect
 from hub.protocol.closecodes import LOST, CloseCode, Reaction, reaction_to, reaction_to_refusal
 from hub.protocol.codec import MalformedMessage
 from hub.protocol.connection import Binary, Close, Ping, Recovered, Silent, Suspect, Text

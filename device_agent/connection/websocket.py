@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from device_agent.lean import OPEN, ClientProtocol, Frame, InvalidStatus, Opcode, Subprotocol, parse_uri
+from device_agent.connection.slim_imports import (
+    OPEN,
+    ClientProtocol,
+    Frame,
+    InvalidStatus,
+    Opcode,
+    Subprotocol,
+    parse_uri,
+)
 from hub.dial import NEXT_S
 from hub.protocol.codec import MAX_TEXT_BYTES
 

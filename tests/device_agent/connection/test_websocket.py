@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from device_agent.wire import connect
+from device_agent.connection.websocket import connect
 from tests.device_agent.far_hub import far_hub
 
 

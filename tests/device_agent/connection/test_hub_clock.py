@@ -1,6 +1,6 @@
 """The hub's time, known and guessed."""
 
-from device_agent.hubclock import HubClock
+from device_agent.connection.hub_clock import HubClock
 
 
 def test_before_the_first_welcome_a_guess_goes_on_with_monotonic_time():

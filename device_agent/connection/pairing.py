@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from device_agent.wire import trust
+from device_agent.connection.websocket import trust
 from hub.dial import dial
 
 CLIENT_ID = "player"

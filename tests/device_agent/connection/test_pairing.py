@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from device_agent import pairing, tokens
+from device_agent.connection import pairing, tokens
 from tests.device_agent.test_cli import device_agent, ending
 from tests.tcp_server import tcp_server
 

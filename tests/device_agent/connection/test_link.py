@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from device_agent.commands.actions import Custom
-from device_agent.faults import Faults
+from device_agent.connection.faults import Faults
+from device_agent.connection.reconnect import FIRST_S
+from device_agent.connection.websocket import Closed, Refused, connect, socket_url
 from device_agent.players.base import PairingCard
 from device_agent.players.simulated import SimulatedPlayer
-from device_agent.reconnect import FIRST_S
-from device_agent.wire import Closed, Refused, connect, socket_url
 from hub.protocol.closecodes import CloseCode
 from hub.protocol.messages import Ack, AgentInfo, Hello, PlayerInfo, Result, SettingsReport
 from hub.protocol.session import HubSession, PlayerSession, Silent

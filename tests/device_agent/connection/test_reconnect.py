@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from device_agent.reconnect import HEALTHY_S, MAX_GIVEN_S, Reconnect, backoff_cap_s
+from device_agent.connection.reconnect import HEALTHY_S, MAX_GIVEN_S, Reconnect, backoff_cap_s
 from hub.protocol.closecodes import LOST, REACTIONS, CloseCode
 
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from device_agent.wire import Wire
+from device_agent.connection.websocket import Wire
 
 Sleep = Callable[[float], Awaitable[None]]
 
