@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from device_agent import screenshot
-from device_agent.alerts import Alerts
-from device_agent.cache import Cache
 from device_agent.commands.actions import Custom, Device, actions_of
 from device_agent.commands.runner import Runner
 from device_agent.connection.faults import NONE, Faults
 from device_agent.connection.hub_clock import HubClock
 from device_agent.connection.link import Link
-from device_agent.content import Content, Shown
-from device_agent.following import Following
+from device_agent.content.alerts import Alerts
+from device_agent.content.cache import Cache
+from device_agent.content.manifest_sync import Following
+from device_agent.content.playback import Content, Shown
+from device_agent.content.plays import PlayLog
+from device_agent.content.program import Asset, Showing
 from device_agent.journal import Journal, JournalError, Probe
 from device_agent.logs import RecentLines
 from device_agent.memory import Memory
 from device_agent.players.base import PairingCard, Player, PlayerError
-from device_agent.plays import PlayLog
-from device_agent.program import Asset, Showing
 from device_agent.settings import KEPT, Settings
 from device_agent.sight import KEPT as SEEN
 from device_agent.sight import Sight, read_fault

@@ -10,7 +10,7 @@ import pytest
 
 from device_agent.connection import pairing
 from device_agent.connection.websocket import connect
-from device_agent.http_get import Get
+from device_agent.content.http_get import Get
 from hub import client
 from hub.bus.local import LocalBus
 from hub.dial import dial

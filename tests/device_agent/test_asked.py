@@ -7,7 +7,7 @@ import pytest
 
 from device_agent.players.base import PlayerError
 from hub.protocol.messages import Plays, Result, SettingsReport
-from tests.device_agent.test_following import BOTH, FILM, Screen, asset, digest, publish
+from tests.device_agent.content.test_manifest_sync import BOTH, FILM, Screen, asset, digest, publish
 
 NEWS, SPORT = b"news" * 900, b"sport" * 900
 OTHERS = {21: (asset("News", NEWS), NEWS), 22: (asset("Sport", SPORT), SPORT)}

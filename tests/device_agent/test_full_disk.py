@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.cache import Cache, write_whole
 from device_agent.connection import tokens
-from device_agent.download import DownloadFault
+from device_agent.content.cache import Cache, write_whole
+from device_agent.content.download import DownloadFault
+from device_agent.content.plays import PlayLog
+from device_agent.content.program import Asset
 from device_agent.journal import Journal
 from device_agent.memory import Memory
-from device_agent.plays import PlayLog
-from device_agent.program import Asset
 from hub.protocol.messages import Ack, Cancel, Play, Plays, PlaysOk, Result, ResultOk, Telemetry
 from tests.device_agent.commands.test_runner import life, ran  # noqa: F401
+from tests.device_agent.content.test_manifest_sync import publish
 from tests.device_agent.refusal import forbidden, full, refused, small_disk
-from tests.device_agent.test_following import publish
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from device_agent.program import Program
+from device_agent.content.program import Program
 from hub.api.v1.programs import answers
 from hub.protocol.times import read_time
 from tests.harness import running_hub, settings

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from device_agent.aside import put_aside, remove
-from device_agent.download import DownloadFault, fetch_file
-from device_agent.program import Asset
+from device_agent.content.download import DownloadFault, fetch_file
+from device_agent.content.program import Asset
 
 PART = ".part"
 

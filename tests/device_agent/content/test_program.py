@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from device_agent.program import FOREVER, ManifestFault, Program
+from device_agent.content.program import FOREVER, ManifestFault, Program
 from hub.protocol.times import read_time
 
 EVERYTHING = frozenset({"image", "video", "audio", "youtube", "web", "livestream"})

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from device_agent.content.program import Asset, Item, Showing
 from device_agent.players.base import Player, PlayerError
-from device_agent.program import Asset, Item, Showing
 
 log = logging.getLogger(__name__)
 

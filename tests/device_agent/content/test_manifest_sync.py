@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from device_agent.cache import Cache
-from device_agent.following import Following
+from device_agent.content.cache import Cache
+from device_agent.content.manifest_sync import Following
+from device_agent.content.program import Asset
 from device_agent.players.simulated import SimulatedPlayer
-from device_agent.program import Asset
 from hub.protocol.messages import DeviceEvent, Plays, Result, SettingsReport
 from tests.tcp_server import tcp_server
 from tests.waiting import PATIENCE_S
@@ -180,7 +180,7 @@ async def test_its_own_content_stands_where_the_program_shows_nothing(hub, start
 
 
 async def test_a_file_that_broke_off_is_gone_on_with(hub, start_agent, screen, tmp_path, monkeypatch):
-    monkeypatch.setattr("device_agent.following.AGAIN_S", 0.0)
+    monkeypatch.setattr("device_agent.content.manifest_sync.AGAIN_S", 0.0)
     publish(hub, "r1", (1, (6, 3600)), files=BOTH)
     hub.cut_page_at = 5_000
     async with start_agent(player=screen):

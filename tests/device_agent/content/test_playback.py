@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from device_agent.content import Content
+from device_agent.content.playback import Content
 from device_agent.players.base import PlayerError
 from device_agent.players.simulated import SimulatedPlayer
 from tests.waiting import PATIENCE_S

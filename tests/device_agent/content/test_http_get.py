@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from device_agent.http_get import Get, NotHttp
+from device_agent.content.http_get import Get, NotHttp
 from tests.tcp_server import tcp_server
 
 

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from urllib.parse import quote
 
-from device_agent.http_get import Get
-from device_agent.program import LARGEST_BYTES, Asset
+from device_agent.content.http_get import Get
+from device_agent.content.program import LARGEST_BYTES, Asset
 
 TIMEOUT_S = 20.0
 """For the connection and for each piece of the answer."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from device_agent.aside import put_aside
-from device_agent.cache import Cache, write_whole
-from device_agent.download import DownloadFault, fetch_asked, fetch_manifest
-from device_agent.program import LARGEST_BYTES, Asset, Contents, ManifestFault, Program, Showing, read_contents
+from device_agent.content.cache import Cache, write_whole
+from device_agent.content.download import DownloadFault, fetch_asked, fetch_manifest
+from device_agent.content.program import LARGEST_BYTES, Asset, Contents, ManifestFault, Program, Showing, read_contents
 
 log = logging.getLogger(__name__)
 

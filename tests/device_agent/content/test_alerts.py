@@ -2,7 +2,7 @@
 
 import pytest
 
-from device_agent.alerts import MOST, Alerts
+from device_agent.content.alerts import MOST, Alerts
 from device_agent.players.base import Banner
 from device_agent.players.simulated import SimulatedPlayer
 from hub.protocol.messages import Alert
