@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from device_agent import picture
-from device_agent.players import mpv_pairing
+from device_agent.players import mpv_pairing, picture
 from device_agent.players.base import Banner, Look, PairingCard, Picture, PlayerError, check_volume
 from device_agent.players.mpv_banner import HEIGHT, WIDTH, drawing
 from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from device_agent import picture
+from device_agent.players import picture
 from device_agent.players.base import Banner, Look, PairingCard, Picture, PlayerError, check_volume
 from device_agent.players.source import check_source
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from device_agent import picture
+from device_agent.players import picture
 
 
 def opened(png: bytes) -> Image.Image:
