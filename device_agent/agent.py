@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_agent import screenshot
 from device_agent.commands.actions import Custom, Device, actions_of
 from device_agent.commands.runner import Runner
 from device_agent.connection.faults import NONE, Faults
@@ -23,14 +22,15 @@ from device_agent.content.playback import Content, Shown
 from device_agent.content.plays import PlayLog
 from device_agent.content.program import Asset, Showing
 from device_agent.journal import Journal, JournalError, Probe
-from device_agent.logs import RecentLines
 from device_agent.memory import Memory
 from device_agent.players.base import PairingCard, Player, PlayerError
-from device_agent.settings import KEPT, Settings
-from device_agent.sight import KEPT as SEEN
-from device_agent.sight import Sight, read_fault
+from device_agent.reports import screenshot
+from device_agent.reports.logs import RecentLines
+from device_agent.reports.picture_check import KEPT as SEEN
+from device_agent.reports.picture_check import Sight, read_fault
+from device_agent.reports.settings import KEPT, Settings
+from device_agent.reports.telemetry import CpuMeter, ip_address, read_telemetry
 from device_agent.system.base import Rebooted, System
-from device_agent.telemetry import CpuMeter, ip_address, read_telemetry
 from device_agent.uploads import UploadFault, Uploads
 from device_agent.version import VERSION
 from hub.protocol.closecodes import Reaction

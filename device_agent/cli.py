@@ -19,9 +19,9 @@ from device_agent.config import Config, ConfigError, load
 from device_agent.connection import tokens
 from device_agent.connection.websocket import socket_url
 from device_agent.journal import RETRY_S, Journal, JournalError, Probe
-from device_agent.logs import LINE_FORMAT, RecentLines, for_terminal
 from device_agent.players.base import PairingCard, Player
 from device_agent.private import UMASK, close_to_others
+from device_agent.reports.logs import LINE_FORMAT, RecentLines, for_terminal
 from device_agent.system.base import Rebooted, System, SystemFault
 from device_agent.version import VERSION
 

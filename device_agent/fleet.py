@@ -16,8 +16,8 @@ from device_agent.agent import Agent, Options
 from device_agent.connection.faults import NONE, Faults
 from device_agent.connection.link import Counters
 from device_agent.journal import Journal
-from device_agent.logs import RecentLines
 from device_agent.players.simulated import SimulatedPlayer
+from device_agent.reports.logs import RecentLines
 from device_agent.system.base import Rebooted
 from device_agent.system.simulated import SimulatedSystem
 

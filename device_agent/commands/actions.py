@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from device_agent import screenshot
 from device_agent.commands import custom
 from device_agent.commands.action import Action, Call, Failed, Rejected
 from device_agent.connection.hub_clock import HubClock
@@ -16,10 +15,11 @@ from device_agent.content.download import DownloadFault
 from device_agent.content.manifest_sync import Following
 from device_agent.content.playback import Content
 from device_agent.content.program import Contents
-from device_agent.logs import LINES, RecentLines
 from device_agent.players.base import Player, PlayerError
 from device_agent.players.source import is_address
-from device_agent.settings import Settings
+from device_agent.reports import screenshot
+from device_agent.reports.logs import LINES, RecentLines
+from device_agent.reports.settings import Settings
 from device_agent.system.base import Rebooted, System
 from device_agent.uploads import UploadFault, Uploads
 from hub.protocol.messages import Delivery

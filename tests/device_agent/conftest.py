@@ -8,8 +8,8 @@ import pytest
 
 from device_agent.agent import Agent, Options
 from device_agent.journal import Journal
-from device_agent.logs import RecentLines
 from device_agent.players.simulated import SimulatedPlayer
+from device_agent.reports.logs import RecentLines
 from device_agent.system.simulated import SimulatedSystem
 from tests.device_agent.far_hub import far_hub
 from tests.waiting import PATIENCE_S

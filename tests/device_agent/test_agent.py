@@ -8,9 +8,9 @@ import pytest
 
 from device_agent.players.base import Banner
 from device_agent.players.simulated import SimulatedPlayer
+from device_agent.reports.telemetry import ip_address
 from device_agent.system.base import Rebooted
 from device_agent.system.simulated import SimulatedSystem
-from device_agent.telemetry import ip_address
 from hub.domain import evidence
 from hub.domain.commands import lookup
 from hub.protocol.messages import Ack, Alert, Bye, DeviceEvent, Result, Settings, SettingsReport, Telemetry, Upload

@@ -6,7 +6,7 @@ import pytest
 
 from device_agent.connection.faults import Faults
 from device_agent.fleet import Fleet, FleetOptions, Member, read_tokens
-from device_agent.logs import RecentLines
+from device_agent.reports.logs import RecentLines
 from hub.protocol.messages import Result, SettingsReport
 from tests.waiting import PATIENCE_S
 

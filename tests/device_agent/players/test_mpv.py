@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 
 from device_agent.players.base import Banner, PairingCard, Picture, PlayerError
 from device_agent.players.mpv import MpvPlayer
-from device_agent.sight import BLACK_BELOW
+from device_agent.reports.picture_check import BLACK_BELOW
 from tests.device_agent.players.conftest import QUADRANTS, XScreen
 from tests.requirements import require
 from tests.waiting import PATIENCE_S

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from device_agent import telemetry
+from device_agent.reports import telemetry
 from device_agent.system.simulated import SimulatedSystem
 from hub.protocol.codec import PLAYER_TO_HUB, decode, encode
 from hub.protocol.messages import Telemetry

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from device_agent.logs import LINE_FORMAT, RecentLines
+from device_agent.reports.logs import LINE_FORMAT, RecentLines
 from tests.texts import REAL
 
 

@@ -2,9 +2,9 @@ import hashlib
 
 import pytest
 
-from device_agent import screenshot
 from device_agent.players.base import Picture, PlayerError
 from device_agent.players.simulated import SimulatedPlayer
+from device_agent.reports import screenshot
 
 
 class HugeScreen(SimulatedPlayer):

@@ -6,7 +6,7 @@ import pytest
 
 from device_agent.players.base import Look, PlayerError
 from device_agent.players.simulated import SimulatedPlayer
-from device_agent.sight import AGAIN_S, LOOK_S, Sight
+from device_agent.reports.picture_check import AGAIN_S, LOOK_S, Sight
 from hub.protocol.messages import DeviceEvent
 
 WELL, BLACK, FROZEN = Look(brightest=200, moves=True), Look(brightest=3, moves=None), Look(brightest=200, moves=False)
