@@ -11,17 +11,18 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from hub.api import manual, openapi, operations
+from hub.api import health
 from hub.api.adcast.routes import ENTRIES as ADCAST
-from hub.api.answer import Answer, as_response
-from hub.api.errors import HANDLERS
+from hub.api.docs import manual, openapi
 from hub.api.hangar.routes import ENTRIES as HANGAR
 from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
+from hub.api.http.errors import HANDLERS
+from hub.api.http.paths import PlainPaths
+from hub.api.http.rate_limits import Pacing, RateClass
+from hub.api.http.responses import Answer, as_response
+from hub.api.http.routing import RouteTable
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.routes import PAGES
-from hub.api.pacing import Pacing, RateClass
-from hub.api.paths import PlainPaths
-from hub.api.table import RouteTable
 from hub.api.v1.routes import ENTRIES as V1
 from hub.bus.local import LocalBus
 from hub.config import Settings
@@ -42,43 +43,43 @@ from hub.services.campaigns import Campaigns
 from hub.services.cap import Cap
 from hub.services.clock import Age, ClockWatch, Steady
 from hub.services.commands import Commands
+from hub.services.container import Services
 from hub.services.content import Content
-from hub.services.deliveries import Deliverer, delivery_places
+from hub.services.direct_uploads import Tickets
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.feed import Feed
 from hub.services.folders import Folders
+from hub.services.incident_monitor import Watch
 from hub.services.incidents import Incidents
-from hub.services.intake import Intake
+from hub.services.jwt import Tokens
 from hub.services.layouts import Layouts
 from hub.services.licences import Licences
 from hub.services.locations import Locations
-from hub.services.mails import Mailer
+from hub.services.mailer import Mailer
+from hub.services.media_probe import Prober
 from hub.services.members import Members
 from hub.services.oauth import OAuth
 from hub.services.oauth_clients import OAuthClients
 from hub.services.outgoing import Outgoing
 from hub.services.pairing import PairingService
+from hub.services.player_uploads import Uploads
 from hub.services.players import Players
 from hub.services.playlists import Playlists
-from hub.services.polling import Polling
+from hub.services.polling_players import Polling
 from hub.services.presence import PresenceService
-from hub.services.probing import Prober
 from hub.services.programs import Programs
 from hub.services.quotas import Places, TeamQuotas
 from hub.services.releases import Releases
 from hub.services.retention import Retention
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
-from hub.services.services import Services
+from hub.services.spool import Intake
 from hub.services.teams import Teams, has_team, prepare, url_secret
-from hub.services.tickets import Tickets
-from hub.services.tokens import Tokens
-from hub.services.uploads import Uploads
 from hub.services.waiting import Patience
-from hub.services.watching import Watch
 from hub.services.weather import Weather
+from hub.services.webhook_dispatcher import Deliverer, delivery_places
 from hub.services.webhooks import Webhooks
 from hub.sockets.operators import MOST as OPERATORS
 from hub.sockets.operators import SWEEP_S as OPERATORS_SWEEP_S
@@ -124,7 +125,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     commit and each frame; fault tests end the process there.
     """
     metrics = Metrics()
-    checks: dict[str, operations.Check] = {}
+    checks: dict[str, health.Check] = {}
     limits = settings.rate_limits
     pacing = Pacing(limits.rules) if limits.enabled else None
     table = RouteTable(
@@ -134,10 +135,10 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
         observe=metrics.observe_request,
     )
     token = settings.metrics.token
-    figures = operations.metrics(metrics.render, CONTENT_TYPE, token.get_secret_value() if token else None)
+    figures = health.metrics(metrics.render, CONTENT_TYPE, token.get_secret_value() if token else None)
     routes: list[Any] = [
         table,  # first: it finds its own at once, and nearly every request is one of those
-        *operations.routes(checks),
+        *health.routes(checks),
         *([] if settings.metrics.listen else [figures]),
         openapi.route(openapi_document),
         *manual.routes(openapi_document),
@@ -161,7 +162,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
 async def running(
     settings: Settings,
     metrics: Metrics,
-    checks: dict[str, operations.Check],
+    checks: dict[str, health.Check],
     probe: Probe | None = None,
     pacing: Pacing | None = None,
 ) -> AsyncIterator[dict[str, Any]]:

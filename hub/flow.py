@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from hub.api.reading import IDLE_S, SLOWEST
+from hub.api.http.requests import IDLE_S, SLOWEST
 
 HIGH_WATER_BYTES: Final = 32_768  # waiting in the hub, at which no more is written; goes on at a quarter of it
 PIECE_BYTES: Final = 65_536  # written at once, so that at most 96 KiB wait: at the slowest pace that is within a minute

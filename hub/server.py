@@ -16,9 +16,9 @@ import httptools
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from hub.api.answer import HEADERS, wire
-from hub.api.errors import answer_for
-from hub.api.paths import plain
+from hub.api.http.errors import answer_for
+from hub.api.http.paths import plain
+from hub.api.http.responses import HEADERS, wire
 from hub.domain.addresses import authority
 from hub.domain.errors import BadRequest, CannotStart, HubError, Unavailable
 from hub.flow import Flow
@@ -568,7 +568,7 @@ def configure(
         loop=loop,
         access_log=False,
         log_level="warning",
-        proxy_headers=False,  # our own rule reads them, see hub.api.auth
+        proxy_headers=False,  # our own rule reads them, see hub.api.http.auth
         server_header=False,
         timeout_graceful_shutdown=10,
         ssl_context_factory=None if tls is None else lambda *_: tls,

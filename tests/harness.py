@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from hub.app import create_app
 from hub.config import Settings, load
 from hub.server import HubServer, configure, serving
-from hub.services.services import Services
+from hub.services.container import Services
 from hub.services.teams import create_team, prepare
 from hub.sockets.operators import Operators
 from hub.sockets.registry import Registry

@@ -20,7 +20,7 @@ import httpx2
 import pytest
 
 from hub.domain.errors import CannotStart
-from hub.services.intake import Intake
+from hub.services.spool import Intake
 from hub.store.private import open_data_folder
 from tests.harness import make_team
 from tests.media import picture

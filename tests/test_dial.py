@@ -14,8 +14,8 @@ from device_agent.content.http_get import Get
 from hub import client
 from hub.bus.local import LocalBus
 from hub.dial import dial
-from hub.services.outbound import Outbound, Unreached
 from hub.services.weather import Weather
+from hub.services.webhook_client import Outbound, Unreached
 from tests.black_hole import HOST, REACHED, SWALLOWS, black_hole
 from tests.device_agent.far_hub import far_hub
 from tests.ports import free_port

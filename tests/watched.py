@@ -9,11 +9,11 @@ from hub.domain.presence import Device, Graces
 from hub.domain.times import SECOND
 from hub.services.alert_rules import AlertRules
 from hub.services.commands import Commands
+from hub.services.incident_monitor import Watch
 from hub.services.incidents import Incidents
 from hub.services.locations import Locations
 from hub.services.players import Players
 from hub.services.presence import PresenceService
-from hub.services.watching import Watch
 from hub.store import events
 from hub.store import players as player_store
 from hub.store.database import Database

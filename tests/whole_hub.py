@@ -18,7 +18,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from hub.api.table import RouteTable
+from hub.api.http.routing import RouteTable
 from hub.app import create_app, openapi_document
 from hub.config import load
 from hub.domain import ids
@@ -26,7 +26,7 @@ from hub.domain.access import Actor
 from hub.domain.commands import CATALOGUE, Outcome
 from hub.domain.presence import Device
 from hub.domain.times import now_ms
-from hub.services.services import Services
+from hub.services.container import Services
 from hub.services.teams import prepare
 from hub.store.database import Database
 from tests.cast import team_owner

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
 
 
 class Held(StreamingResponse):

@@ -13,7 +13,7 @@ from hub.domain.mails import checked_address
 from hub.domain.quotas import Quotas
 from hub.domain.targets import Targets, after_changes
 from hub.domain.times import now_ms, rfc3339
-from hub.services.changes import change, check_version
+from hub.services.recorded_change import change, check_version
 from hub.services.targets import aim
 from hub.store import alert_rules as store
 from hub.store.database import Database

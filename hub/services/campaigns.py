@@ -8,8 +8,8 @@ from hub.domain.errors import Conflict
 from hub.domain.playback import checked_currency, checked_span, price, price_micros
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
-from hub.services.changes import change, check_version
 from hub.services.playlists import named as playlist_named
+from hub.services.recorded_change import change, check_version
 from hub.store import campaigns as store
 from hub.store import playlists
 from hub.store.database import Database

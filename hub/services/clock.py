@@ -8,7 +8,7 @@ from hub.domain.presence import Graces
 from hub.domain.times import SECOND, now_ms, running_ms
 from hub.domain.webhooks import JITTER, RETRY_AFTER_LIMIT
 from hub.services.exports import STORE_MS
-from hub.services.mails import lease_ms
+from hub.services.mailer import lease_ms
 from hub.store import clock as store
 from hub.store.clock import Waits
 from hub.store.database import Database

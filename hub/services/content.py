@@ -19,10 +19,10 @@ from hub.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from hub.domain.quotas import Quotas
 from hub.domain.times import DAY, HOUR, is_due, now_ms
 from hub.domain.wording import unknown
-from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
-from hub.services.intake import Incoming, Intake, Sender
-from hub.services.probing import Probed, Prober
+from hub.services.media_probe import Probed, Prober
+from hub.services.recorded_change import Change, change, check_version
+from hub.services.spool import Incoming, Intake, Sender
 from hub.services.team_locks import TeamLocks
 from hub.store import content as store
 from hub.store import quotas as team_quotas

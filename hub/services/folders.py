@@ -8,8 +8,8 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
-from hub.services.changes import change, check_version
 from hub.services.content import Content
+from hub.services.recorded_change import change, check_version
 from hub.store import content as store
 from hub.store.database import Database
 from hub.store.tables import Folder

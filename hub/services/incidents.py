@@ -9,7 +9,7 @@ from hub.bus.base import Bus
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
-from hub.services.changes import change
+from hub.services.recorded_change import change
 from hub.store import incidents as store
 from hub.store import mails
 from hub.store.database import Database

@@ -10,7 +10,7 @@ from hub.domain.errors import Invalid, sentence
 from hub.domain.playback import checked_zones
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
-from hub.services.changes import Change, change, check_version
+from hub.services.recorded_change import Change, change, check_version
 from hub.services.schedules import named as schedule_named
 from hub.store import layouts as store
 from hub.store.database import Database

@@ -9,7 +9,7 @@ from hub.domain.errors import Invalid
 from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.domain.wording import unknown
-from hub.services.changes import change, check_version
+from hub.services.recorded_change import change, check_version
 from hub.store import licences as store
 from hub.store.database import Database
 from hub.store.ownership import of_team

@@ -13,7 +13,7 @@ from hub.domain.playback import checked_day, checked_zone_name
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.domain.wording import unknown
-from hub.services.changes import Change, change, check_version
+from hub.services.recorded_change import Change, change, check_version
 from hub.store import locations as store
 from hub.store.database import Database
 from hub.store.ownership import of_team

@@ -23,7 +23,7 @@ from hub.services.accounts import (
     person,
     plain_email,
 )
-from hub.services.changes import Change, change, check_version
+from hub.services.recorded_change import Change, change, check_version
 from hub.store import people, teams
 from hub.store.database import Database
 from hub.store.pairing import Spending, refund, spend, void_of

@@ -13,7 +13,7 @@ from hub.domain.oauth import checked_redirect
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.services.access import revoke_made
-from hub.services.changes import change, check_version
+from hub.services.recorded_change import change, check_version
 from hub.store import oauth as store
 from hub.store import teams
 from hub.store.database import Database

@@ -10,8 +10,8 @@ from hub.domain.playback import MAX_ITEMS
 from hub.domain.quotas import Quotas
 from hub.domain.times import rfc3339
 from hub.domain.wording import unknown
-from hub.services.changes import Change, change, check_version
 from hub.services.downloads import Downloads
+from hub.services.recorded_change import Change, change, check_version
 from hub.services.schedules import named as schedule_named
 from hub.store import playlists as store
 from hub.store.database import Database

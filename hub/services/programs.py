@@ -17,8 +17,8 @@ from hub.domain.timeline import local, zone_named
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.domain.weather import Sky
 from hub.services.apart import Aside
+from hub.services.program_cache import Team, Worlds
 from hub.services.weather import Weather
-from hub.services.worlds import Team, Worlds
 from hub.store import asked, players, programs
 from hub.store.database import Database
 from hub.store.tables import Player

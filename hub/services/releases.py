@@ -12,7 +12,7 @@ from hub.domain.errors import Conflict, Invalid
 from hub.domain.quotas import Quotas
 from hub.domain.releases import order
 from hub.domain.times import rfc3339
-from hub.services.changes import change, check_version
+from hub.services.recorded_change import change, check_version
 from hub.store import releases as store
 from hub.store.database import Database
 from hub.store.tables import Release

@@ -13,7 +13,7 @@ from hub.domain.playback import MAX_TARGETS, Target
 from hub.domain.quotas import Quotas
 from hub.domain.schedules import parse_rule, read_rule
 from hub.domain.times import rfc3339
-from hub.services.changes import Change, change, check_version
+from hub.services.recorded_change import Change, change, check_version
 from hub.store import layouts, playlists
 from hub.store import schedules as store
 from hub.store.database import Database

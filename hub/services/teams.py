@@ -16,8 +16,8 @@ from hub.domain.playback import checked_zone_name
 from hub.domain.quotas import Plan
 from hub.domain.times import now_ms, rfc3339
 from hub.services.accounts import plain_email
+from hub.services.jwt import prepare_signing
 from hub.services.passwords import Passwords
-from hub.services.tokens import prepare_signing
 from hub.store import events
 from hub.store import teams as store
 from hub.store.database import Database

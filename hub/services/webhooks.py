@@ -16,7 +16,7 @@ from hub.domain.events import SUBSCRIBABLE, Event, Log, number_of
 from hub.domain.hosts import Network
 from hub.domain.quotas import Quotas
 from hub.domain.times import SECOND, now_ms, rfc3339, rfc3339_or_none
-from hub.services.changes import change, check_version
+from hub.services.recorded_change import change, check_version
 from hub.services.waiting import Patience
 from hub.store import deliveries, events
 from hub.store import webhooks as store

@@ -13,8 +13,8 @@ from hub.domain.access import Actor
 from hub.domain.errors import Forbidden, TooMany, Unauthenticated, Unavailable
 from hub.protocol.closecodes import CloseCode
 from hub.services.access import concerns
+from hub.services.container import Services
 from hub.services.quotas import Places
-from hub.services.services import Services
 from hub.sockets.frames import framed
 from hub.sockets.lapses import Lapses
 from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam

@@ -18,7 +18,7 @@ from hub.domain.ratelimit import Buckets, Rule, network
 from hub.domain.times import now_ms
 from hub.protocol.session import Limits
 from hub.services.apart import Apart
-from hub.services.services import Services
+from hub.services.container import Services
 from hub.services.waiting import set_within
 from hub.sockets.budgets import Budgets
 from hub.sockets.lapses import Lapses

@@ -9,7 +9,7 @@ from hub.domain.errors import HubError
 from hub.domain.times import parse
 from hub.protocol import messages as m
 from hub.protocol.session import HubSession, UploadBroken, UploadChunk
-from hub.services.uploads import Uploads
+from hub.services.player_uploads import Uploads
 
 
 @dataclass(slots=True)

@@ -15,11 +15,11 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hub.api import operations
-from hub.api.answer import Answer
-from hub.api.endpoint import Call, Endpoint
-from hub.api.errors import HANDLERS
-from hub.api.table import RouteTable
+from hub.api import health
+from hub.api.http.endpoint import Call, Endpoint
+from hub.api.http.errors import HANDLERS
+from hub.api.http.responses import Answer
+from hub.api.http.routing import RouteTable
 from hub.domain.access import Actor
 from hub.domain.errors import Conflict, TooMany, Unavailable
 from hub.metrics import CONTENT_TYPE, Metrics
@@ -180,12 +180,12 @@ class Hub:
     def __init__(self, **table: Any) -> None:
         self.access = Access()
         self.metrics = Metrics()
-        self.checks: dict[str, operations.Check] = {}
+        self.checks: dict[str, health.Check] = {}
         self.state = {"services": SimpleNamespace(access=self.access)}
         self.app = Starlette(
             routes=[
-                *operations.routes(self.checks),
-                operations.metrics(self.metrics.render, CONTENT_TYPE),
+                *health.routes(self.checks),
+                health.metrics(self.metrics.render, CONTENT_TYPE),
                 RouteTable(ENTRIES, observe=self.metrics.observe_request, **table),
                 Route("/plain", self._plain),
             ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from hub.api import reading
+from hub.api.http import requests
 from hub.app import ENTRIES
 from hub.domain import wording
 from hub.domain.commands import CATALOGUE, check_payload
@@ -57,7 +57,7 @@ def holds_its_voice(model: type[BaseModel], check: Callable[[dict[str, Any]], An
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.__module__}.{model.__name__}")
 def test_a_wrong_field_of_a_call(model: type[BaseModel]) -> None:
-    holds_its_voice(model, lambda values: reading.validated(model, values))
+    holds_its_voice(model, lambda values: requests.validated(model, values))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -33,7 +33,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from hub.api.table import RouteTable
+from hub.api.http.routing import RouteTable
 from hub.api.v1.routes import ENTRIES
 from hub.bus.local import LocalBus
 from hub.domain.times import now_ms

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from hub.api import manual
+from hub.api.docs import manual
 from hub.app import openapi_document
 from tests.harness import Hub, running_hub, settings
 from tests.requirements import missing, require

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hub.api import manual
+from hub.api.docs import manual
 from hub.conformance.transcript import transcripts
 from tests.conformance.processes import REPORT_S, end_with_report
 from tests.end_to_end.programs import Programs, programs

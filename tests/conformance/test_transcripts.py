@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub.api import manual
+from hub.api.docs import manual
 from hub.conformance.page import Section
 from hub.conformance.transcript import (
     VERBS,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.app import ENTRIES
 from hub.config import RateLimits
 from tests.whole_hub import WholeHub

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx2
 from PIL import Image
 
-from hub.api import manual
+from hub.api.docs import manual
 from tests import cap
-from tests.api.test_manual import CALL
+from tests.api.docs.test_manual import CALL
 from tests.end_to_end.programs import Programs
 from tests.harness import NO_TLS
 from tests.ports import free_port

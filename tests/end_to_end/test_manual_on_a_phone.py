@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from hub.api import manual
+from hub.api.docs import manual
 from tests.browser import browser
 from tests.harness import running_hub, settings
 from tests.requirements import require

@@ -13,7 +13,7 @@ from hub.domain.events import Event
 from hub.domain.presence import Graces
 from hub.domain.times import DAY, HOUR, MINUTE, SECOND
 from hub.services.clock import ClockWatch, Steady
-from hub.services.mails import Mailer
+from hub.services.mailer import Mailer
 from hub.services.teams import prepare
 from hub.store import deliveries, events
 from hub.store.database import Database

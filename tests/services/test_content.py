@@ -14,11 +14,11 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict, HubError, Invalid, NotFound, TooLarge, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.services.content import Content
+from hub.services.direct_uploads import Tickets
 from hub.services.downloads import Downloads
 from hub.services.folders import Folders
-from hub.services.intake import Intake
-from hub.services.probing import Prober
-from hub.services.tickets import Tickets
+from hub.services.media_probe import Prober
+from hub.services.spool import Intake
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.tables import Asset, EventRow, Layout, Playlist, PlaylistItem, StoredFile, Team, UploadTicket, Zone
@@ -209,7 +209,7 @@ async def test_a_full_disk_refuses_uploads_before_it_stops_the_database(sqlite_d
 async def test_only_so_many_uploads_are_under_way_and_leftovers_go_at_the_start(
     sqlite_db: Database, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.services.intake.AT_ONCE", 1)
+    monkeypatch.setattr("hub.services.spool.AT_ONCE", 1)
     (tmp_path / "incoming").mkdir()
     (tmp_path / "incoming" / "old.part").write_bytes(b"cut off by a crash")
     here = place(sqlite_db, await team_owner(sqlite_db, "acme"), blobs, tmp_path / "incoming")

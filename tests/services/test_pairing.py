@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.api import manual
+from hub.api.docs import manual
 from hub.bus.local import LocalBus
 from hub.domain import ids
 from hub.domain import pairing as rules

@@ -15,7 +15,7 @@ from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.errors import Invalid, NotFound
 from hub.domain.times import DAY, HOUR, MINUTE, now_ms, parse
-from hub.services import worlds
+from hub.services import program_cache
 from hub.services.commands import Commands, Origin
 from hub.services.programs import Programs
 from hub.services.weather import Weather
@@ -342,8 +342,8 @@ async def test_a_look_at_one_player_reads_the_items_of_what_it_shows_and_of_noth
 async def test_others_have_their_turn_while_a_large_program_is_worked_out(
     sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worlds, "TURN_S", 0.0)  # a turn after each stretch, however fast the machine
-    monkeypatch.setattr(worlds, "BRIEF_S", 3_600.0)
+    monkeypatch.setattr(program_cache, "TURN_S", 0.0)  # a turn after each stretch, however fast the machine
+    monkeypatch.setattr(program_cache, "BRIEF_S", 3_600.0)
     stage = Stage(sqlite_db, await team_owner(sqlite_db, "acme"))
     await stage.set()
     playlist, team = await stage.playlist("day", is_default=True), stage.owner.team_id

@@ -12,8 +12,8 @@ from hub.bus.local import LocalBus
 from hub.domain.access import Actor
 from hub.domain.errors import Forbidden, Gone, NotFound
 from hub.domain.times import HOUR, now_ms, rfc3339
+from hub.services.player_uploads import Uploads
 from hub.services.screenshots import Screenshots
-from hub.services.uploads import Uploads
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.tables import Player

@@ -18,10 +18,10 @@ from hub.domain.hosts import Network
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.domain.webhooks import WINDOW_START
 from hub.metrics import Metrics
-from hub.services import deliveries as delivering
-from hub.services.deliveries import Deliverer
-from hub.services.outbound import Outbound
+from hub.services import webhook_dispatcher as delivering
 from hub.services.teams import prepare
+from hub.services.webhook_client import Outbound
+from hub.services.webhook_dispatcher import Deliverer
 from hub.services.webhooks import Webhooks
 from hub.store import deliveries as store
 from hub.store import events

@@ -2,7 +2,7 @@
 
 import re
 
-from hub.api import manual
+from hub.api.docs import manual
 from hub.domain.events import TOPICS
 from hub.protocol.closecodes import CloseCode
 from hub.sockets import operator

@@ -6,7 +6,7 @@ from hub.domain.commands import RESULTS
 from hub.domain.events import DEVICE_TYPES
 from hub.protocol import messages
 from hub.protocol.upload import MAX_UPLOAD_BYTES
-from hub.services.uploads import SIZE_LIMITS
+from hub.services.player_uploads import SIZE_LIMITS
 
 
 def test_what_devices_notice_is_the_same_on_the_wire_and_in_the_log() -> None:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from hub.api.adcast import shapes
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 
 
 async def register_account(call: Call) -> Answer:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from hub.api.adcast import shapes
-from hub.api.answer import Answer
-from hub.api.content_form import new_content
-from hub.api.endpoint import Call
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
+from hub.api.http.uploads import new_content
 from hub.api.v1.shapes import done
 from hub.domain.content import ADDRESS_TYPES
 from hub.domain.errors import Invalid

@@ -3,9 +3,9 @@
 from starlette.responses import Response
 
 from hub.api.adcast import shapes
-from hub.api.answer import Answer
-from hub.api.downloads import send
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.files import send
+from hub.api.http.responses import Answer
 
 
 async def register_device(call: Call) -> Answer:

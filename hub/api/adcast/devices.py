@@ -3,9 +3,9 @@
 from typing import Any
 
 from hub.api.adcast import shapes
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import face, origin
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face, origin
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import done
 from hub.domain.errors import Invalid, NotFound
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from hub.api.adcast import answers as a
 from hub.api.adcast import auth, bodies, content, device, devices, playlists, schedules
 from hub.api.adcast.shapes import failure
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.api.v1.answers import Done
 
 ADCAST: dict[str, Any] = {"owner": "adcast", "rate": "adcast.token", "failure": failure}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from hub.api.answer import Answer
-from hub.api.errors import answer_for
+from hub.api.http.errors import answer_for
+from hub.api.http.responses import Answer
 from hub.domain.alerts import Raised
 from hub.domain.errors import Forbidden, HubError, Invalid
 from hub.domain.ids import number_of

@@ -4,11 +4,11 @@ from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
-from hub.api.answer import Answer
-from hub.api.auth import user_agent
-from hub.api.endpoint import Call
 from hub.api.hangar import shapes
-from hub.api.origin import face
+from hub.api.http.auth import user_agent
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.domain import ids
 from hub.domain.errors import Conflict, Forbidden, NotFound
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hub.api.endpoint import Endpoint
 from hub.api.hangar import answers as a
 from hub.api.hangar import bodies, calls
+from hub.api.http.endpoint import Endpoint
 
 HANGAR: dict[str, Any] = {"owner": "hangar", "tags": ("Hangar",)}
 PUBLIC: dict[str, Any] = {**HANGAR, "needs_auth": False, "anonymous": True}

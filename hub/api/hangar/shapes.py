@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import Answer
 from hub.domain.access import Actor
 
 

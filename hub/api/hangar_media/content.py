@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from hub.api.answer import Answer
-from hub.api.content_form import new_content
-from hub.api.endpoint import Call
 from hub.api.hangar_media import shapes
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
+from hub.api.http.uploads import new_content
 from hub.api.v1.shapes import done, many, pages
 from hub.domain.errors import Invalid
 

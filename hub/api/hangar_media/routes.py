@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from hub.api.endpoint import Endpoint
 from hub.api.hangar_media import answers as a
 from hub.api.hangar_media import bodies, content, schedules, screens
 from hub.api.hangar_media.answers import Many, One
+from hub.api.http.endpoint import Endpoint
 from hub.api.v1.answers import Done
 
 FACE: dict[str, Any] = {"owner": "hangar_media"}

@@ -1,9 +1,9 @@
 """Schedules: a playlist at certain times, assigned to screens by a call of its own."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
 from hub.api.hangar_media import shapes
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import many, pages
 
 

@@ -1,9 +1,9 @@
 """Screens: what the rest of the hub calls players."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
 from hub.api.hangar_media import shapes
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import done, many, pages
 from hub.domain.errors import Invalid
 

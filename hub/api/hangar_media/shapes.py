@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from hub.api.reading import MAX_INTEGER
+from hub.api.http.requests import MAX_INTEGER
 from hub.domain.access import Actor
 from hub.domain.errors import NotFound
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hub.api.endpoint import Call
-from hub.api.errors import answer_for
+from hub.api.http.endpoint import Call
+from hub.api.http.errors import answer_for
 from hub.api.oauth import pages
 from hub.domain.errors import BadRequest, HubError, TooMany, Unauthenticated
 from hub.domain.oauth import Asked

@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import Answer
 from hub.api.oauth.pages import inline_source
 from hub.domain.errors import BadRequest
 

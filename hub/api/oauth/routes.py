@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.api.oauth import authorize, device, tokens
 from hub.api.oauth.shapes import (
     Authorization,

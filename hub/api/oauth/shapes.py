@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from hub.api.answer import Answer
-from hub.api.errors import answer_for
+from hub.api.http.errors import answer_for
+from hub.api.http.responses import Answer
 from hub.domain.errors import HubError
 from hub.domain.text import is_line
 

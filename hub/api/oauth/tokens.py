@@ -4,8 +4,8 @@ import base64
 import binascii
 from urllib.parse import unquote_plus
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import Answer
 from hub.api.oauth import device
 from hub.api.oauth.shapes import DEVICE_GRANT
 from hub.domain.access import SCOPES

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hub.api.reading import MAX_INTEGER
+from hub.api.http.requests import MAX_INTEGER
 from hub.domain.text import is_line, is_plain, is_prose, is_seen, trimmed
 from hub.domain.times import parse, rfc3339
 

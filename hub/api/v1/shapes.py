@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hub.api.answer import Answer
-from hub.api.endpoint import etag
+from hub.api.http.endpoint import etag
+from hub.api.http.responses import Answer
 
 PER_PAGE = 50  # where a caller asks for a page and not for its size
 

@@ -8,7 +8,7 @@ import httpx2
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hub.api.endpoint import PARAMETER, Endpoint
+from hub.api.http.endpoint import PARAMETER, Endpoint
 from hub.api.oauth.routes import ENTRIES as OAUTH
 from hub.api.oauth.shapes import DEVICE_GRANT
 from hub.api.v1.routes import ENTRIES as V1

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import delete, insert, select
 from sqlmodel import SQLModel
 
-from hub.api.endpoint import OPERATORS, Endpoint
+from hub.api.http.endpoint import OPERATORS, Endpoint
 from hub.app import ENTRIES
 from hub.store.writer import UnitMaker, Writer
 from tests.api.v1.test_tenancy import FOR_LOGINS, call, label

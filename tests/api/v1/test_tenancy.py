@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from hub.api.endpoint import OPERATORS, Endpoint
+from hub.api.http.endpoint import OPERATORS, Endpoint
 from hub.app import ENTRIES, openapi_document
 from hub.domain.access import SCOPES
 from tests.cap import info, message

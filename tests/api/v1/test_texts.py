@@ -9,7 +9,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.app import ENTRIES, openapi_document
 from tests.scene import FAR_OFF, put_in
 from tests.texts import DIRECTIONS, REAL, UNSEEN

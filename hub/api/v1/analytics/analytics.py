@@ -1,7 +1,7 @@
 """Numbers of what was played and of who was there."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import many
 
 

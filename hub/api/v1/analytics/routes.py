@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.api.v1.analytics import analytics, bodies, exports
 from hub.api.v1.analytics import answers as a
 from hub.api.v1.answers import Many, One, Page

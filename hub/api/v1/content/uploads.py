@@ -1,9 +1,9 @@
 """Direct uploads to signed URLs."""
 
-from hub.api import reading
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import face
+from hub.api.http import requests
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import one
 
 # What clients put there that were told nothing; the content decides anyway.
@@ -33,7 +33,7 @@ async def put_upload(call: Call) -> Answer:
     same asset (200). 403: not our URL; 409: it was used for other bytes, or the team has
     no room for it; 410: it was to be used earlier."""
     media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    length = reading.declared_length(dict(call.scope["headers"]))
+    length = requests.declared_length(dict(call.scope["headers"]))
     ticket = await call.services.tickets.check(
         call.path["upload_id"],
         call.query.expires,
@@ -43,7 +43,7 @@ async def put_upload(call: Call) -> Answer:
     )
     content = call.services.content
     async with content.receiving(ticket.team_id, length or 0) as incoming:
-        async for piece in reading.pieces(call.receive, dict(call.scope["headers"]), content.max_bytes):
+        async for piece in requests.pieces(call.receive, dict(call.scope["headers"]), content.max_bytes):
             await incoming.write(piece)
         asset, is_new = await call.services.tickets.redeem(ticket, incoming, base_url=call.base_url)
     return one(asset, 201 if is_new else 200, location=f"/api/v1/assets/{asset['id']}")

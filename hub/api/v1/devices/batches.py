@@ -1,8 +1,8 @@
 """One command to a whole group."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import idempotency, origin
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import idempotency, origin
+from hub.api.http.responses import Answer
 
 
 async def send_group_command(call: Call) -> Answer:

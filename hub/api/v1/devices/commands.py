@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import idempotency, origin
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import idempotency, origin
+from hub.api.http.responses import Answer
 from hub.domain.commands import FINAL
 from hub.domain.errors import Conflict
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response
 
-from hub.api.answer import HEADERS, Answer
-from hub.api.auth import bearer
-from hub.api.endpoint import Call
+from hub.api.http.auth import bearer
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import HEADERS, Answer
 from hub.api.streaming import Held
 from hub.domain.errors import Invalid, Unavailable
 from hub.services.feed import Told

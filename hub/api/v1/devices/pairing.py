@@ -1,8 +1,8 @@
 """Approving devices that show a code. Codes that lead nowhere are paced, for each address and each team."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import done
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.api.v1.answers import Done, Many, One, Page
 from hub.api.v1.devices import answers as a
 from hub.api.v1.devices import batches, bodies, commands, events, groups, pairing, players, screenshots, webhooks

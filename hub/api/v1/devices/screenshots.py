@@ -1,7 +1,7 @@
 """What screens show."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import Answer
 from hub.api.streaming import Held, send_file
 
 

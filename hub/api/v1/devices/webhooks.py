@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.api.v1.bodies import changes_of
 from hub.api.v1.shapes import done, many, one
 from hub.domain.times import parse

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.api.v1.answers import Done, Many, One
 from hub.api.v1.incidents import answers as a
 from hub.api.v1.incidents import bodies, incidents, rules

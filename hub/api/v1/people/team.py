@@ -1,8 +1,8 @@
 """Who the caller is, and the team that they belong to."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
-from hub.api.origin import face
+from hub.api.http.endpoint import Call
+from hub.api.http.origin import face
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import one
 
 

@@ -1,7 +1,7 @@
 """What players show and why, for operators."""
 
-from hub.api.answer import Answer
-from hub.api.endpoint import Call
+from hub.api.http.endpoint import Call
+from hub.api.http.responses import Answer
 from hub.api.v1.shapes import one
 from hub.domain.times import parse
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hub.api.endpoint import Endpoint
+from hub.api.http.endpoint import Endpoint
 from hub.api.v1.answers import One
 from hub.api.v1.programs import answers as a
 from hub.api.v1.programs import bodies, manifests, programs
