@@ -81,11 +81,11 @@ from hub.services.waiting import Patience
 from hub.services.weather import Weather
 from hub.services.webhook_dispatcher import Deliverer, delivery_places
 from hub.services.webhooks import Webhooks
-from hub.sockets.operators import MOST as OPERATORS
-from hub.sockets.operators import SWEEP_S as OPERATORS_SWEEP_S
-from hub.sockets.operators import Operators
-from hub.sockets.registry import SWEEP_S, Registry, SocketSettings
-from hub.sockets.syncing import SYNC_S
+from hub.sockets.operator.registry import MOST as OPERATORS
+from hub.sockets.operator.registry import SWEEP_S as OPERATORS_SWEEP_S
+from hub.sockets.operator.registry import Operators
+from hub.sockets.player.manifest_sync import SYNC_S
+from hub.sockets.player.registry import SWEEP_S, Registry, SocketSettings
 from hub.store.belonging import claim, names_files
 from hub.store.blobs import Blobs
 from hub.store.database import Database

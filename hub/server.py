@@ -22,7 +22,7 @@ from hub.api.http.responses import HEADERS, wire
 from hub.domain.addresses import authority
 from hub.domain.errors import BadRequest, CannotStart, HubError, Unavailable
 from hub.flow import Flow
-from hub.sockets.registry import Registry
+from hub.sockets.player.registry import Registry
 from hub.sockets.transport import FrameSocket, OperatorSocket, PlayerSocket, end_output
 
 MAX_HEAD_BYTES = 65_536  # request line and headers; a browser's largest are a quarter of it

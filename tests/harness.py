@@ -16,8 +16,8 @@ from hub.config import Settings, load
 from hub.server import HubServer, configure, serving
 from hub.services.container import Services
 from hub.services.teams import create_team, prepare
-from hub.sockets.operators import Operators
-from hub.sockets.registry import Registry
+from hub.sockets.operator.registry import Operators
+from hub.sockets.player.registry import Registry
 from hub.store.database import Database
 from tests.furnished import Furnished
 from tests.waiting import PATIENCE_S

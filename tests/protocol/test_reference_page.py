@@ -28,7 +28,7 @@ from hub.protocol.fields import (
 from hub.protocol.hub_session import ERROR_CODES
 from hub.protocol.messages import EVENT_NAMES, AgentInfo, ErrorInfo, JournalEntry, Play, PlayerInfo
 from hub.protocol.upload import MAX_UPLOAD_BYTES, UPLOAD_FAILURES
-from hub.sockets.registry import CONNECTIONS
+from hub.sockets.player.registry import CONNECTIONS
 from hub.sockets.transport import CONTROL_A_MINUTE, PIECES, PlayerSocket
 from hub.store.uploads import A_DAY
 

@@ -14,8 +14,9 @@ from websockets.http11 import Response
 
 from hub.domain import presence
 from hub.domain.ratelimit import Minute, Rule
-from hub.sockets import operators, registry
 from hub.sockets.budgets import KEPT_S, Budgets
+from hub.sockets.operator import registry as operators
+from hub.sockets.player import registry
 from hub.sockets.transport import Budget, PlayerSocket
 from hub.store import uploads as uploads_store
 from tests.harness import Hub, running_hub, settings

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Hub, Player, make_team, running_hub, settings
-from tests.sockets.test_player import announcement, either_hub, picture  # noqa: F401
+from tests.sockets.player.test_connection import announcement, either_hub, picture  # noqa: F401
 
 TAKEN = {"source": "simulated", "captured_at": "2026-01-01T00:00:00Z"}
 

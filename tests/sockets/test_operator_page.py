@@ -5,8 +5,8 @@ import re
 from hub.api.docs import manual
 from hub.domain.events import TOPICS
 from hub.protocol.closecodes import CloseCode
-from hub.sockets import operator
-from hub.sockets.operator_messages import CODES, FROM_HUB, TO_HUB
+from hub.sockets.operator import connection
+from hub.sockets.operator.messages import CODES, FROM_HUB, TO_HUB
 from hub.sockets.transport import CONTROL_A_MINUTE, PIECES, OperatorSocket
 
 
@@ -33,7 +33,7 @@ def test_topics_codes_and_limits_are_told() -> None:
     closes = {int(code) for code in rows("How it ends") if code.isdigit()}
     assert closes == {CloseCode.NOT_UTF8, CloseCode.PROTOCOL_ERROR, CloseCode.REVOKED, CloseCode.FLOODING,
                       CloseCode.TOO_SLOW, CloseCode.DRAIN}  # fmt: skip
-    assert f"{operator.UNREAD_A_MINUTE} messages in a minute" in page
-    assert f"more than {operator.MESSAGES_A_MINUTE} messages" in page
+    assert f"{connection.UNREAD_A_MINUTE} messages in a minute" in page
+    assert f"more than {connection.MESSAGES_A_MINUTE} messages" in page
     assert f"{OperatorSocket.FRAMES_A_MINUTE:,}, {OperatorSocket.BYTES_A_MINUTE // 2**20} MiB" in page
     assert f"{CONTROL_A_MINUTE} pings and pongs, {PIECES:,} pieces of one message" in page

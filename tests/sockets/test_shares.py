@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from hub.services.teams import create_team
-from hub.sockets.registry import CONNECTIONS_MOST
+from hub.sockets.player.registry import CONNECTIONS_MOST
 from hub.store.database import Database
 from tests.end_to_end.test_large_files import recording
 from tests.harness import Hub, make_team, running_hub, settings

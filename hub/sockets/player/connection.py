@@ -35,12 +35,12 @@ from hub.protocol.session import (
     UploadChunk,
 )
 from hub.services.presence import FAILED
-from hub.sockets.alerts import AlertBoard
+from hub.sockets.player.alerts import AlertBoard
+from hub.sockets.player.uploads import UploadDesk
 from hub.sockets.transport import Budget
-from hub.sockets.uploads import UploadDesk
 
 if TYPE_CHECKING:
-    from hub.sockets.registry import Registry
+    from hub.sockets.player.registry import Registry
 
 BUSY_LIMIT = 200  # messages being worked on before we stop reading: a player cannot outrun the disk
 

@@ -22,8 +22,8 @@ from hub.services.container import Services
 from hub.services.waiting import set_within
 from hub.sockets.budgets import Budgets
 from hub.sockets.lapses import Lapses
-from hub.sockets.player import PlayerConnection, Seam
-from hub.sockets.syncing import Syncing
+from hub.sockets.player.connection import PlayerConnection, Seam
+from hub.sockets.player.manifest_sync import Syncing
 
 SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of seconds
 LAPSE_TOLD_S = 5.0  # for so long a machine stands still that is suspended or has far too much to do

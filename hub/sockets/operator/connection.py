@@ -19,11 +19,11 @@ from hub.protocol.closecodes import CloseCode
 from hub.services.commands import Origin
 from hub.services.feed import RESUME_LIMIT, Told
 from hub.sockets.frames import framed
-from hub.sockets.operator_messages import Command, Ping, Subscribe, Unread, read, said
+from hub.sockets.operator.messages import Command, Ping, Subscribe, Unread, read, said
 from hub.sockets.transport import Budget
 
 if TYPE_CHECKING:
-    from hub.sockets.operators import Operators
+    from hub.sockets.operator.registry import Operators
 
 OUTBOX_BYTES = 1_048_576  # unsent bytes at which an operator is too slow (4130): some thousand events
 SLOW_S = 30.0  # for the network to take a page of the past

@@ -12,7 +12,7 @@ from hub.bus.local import LocalBus
 from hub.domain.errors import HubError, Unavailable
 from hub.domain.presence import CLONE_REPLACEMENTS, Device, Graces
 from hub.services.presence import PresenceService
-from hub.sockets.registry import CALM_S, POSTPONE_S, Return
+from hub.sockets.player.registry import CALM_S, POSTPONE_S, Return
 from hub.store.database import Database
 from hub.store.tables import Player as PlayerRow
 from tests.harness import running_hub, settings

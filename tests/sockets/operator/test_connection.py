@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from hub.domain.times import SECOND, now_ms
-from hub.sockets import operator as connection_module
+from hub.sockets.operator import connection as connection_module
 from hub.store.tables import AccountToken
 from tests.harness import PASSWORD, Hub, running_hub, settings
 from tests.operator import Operator, operator

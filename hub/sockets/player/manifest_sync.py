@@ -8,7 +8,7 @@ from typing import Any
 from hub.bus.base import Bus
 from hub.services.apart import Aside
 from hub.services.programs import Programs
-from hub.sockets.player import PlayerConnection
+from hub.sockets.player.connection import PlayerConnection
 
 SYNC_S = 1.0  # between looks at the teams' content versions
 LOOK_AT_ALL_S = 60.0  # days begin, at their own time in each zone: no content changes then

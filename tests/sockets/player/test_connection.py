@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 
 from hub.sockets.budgets import Budgets
-from hub.sockets.registry import FLOODS
+from hub.sockets.player.registry import FLOODS
 from tests.harness import Hub, running_hub, settings
 
 

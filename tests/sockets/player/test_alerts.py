@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.domain.alerts import Raised
-from hub.sockets.alerts import AlertBoard
+from hub.sockets.player.alerts import AlertBoard
 from tests.harness import Hub, running_hub, settings
 from tests.waiting import PATIENCE_S
 

@@ -17,7 +17,7 @@ from hub.services.container import Services
 from hub.services.quotas import Places
 from hub.sockets.frames import framed
 from hub.sockets.lapses import Lapses
-from hub.sockets.operator import OUTBOX_BYTES, OperatorConnection, Seam
+from hub.sockets.operator.connection import OUTBOX_BYTES, OperatorConnection, Seam
 
 SWEEP_S = 1.0  # between two passes over all of them
 MOST = 1_000  # operators of one process; each costs a write for every event of its team
