@@ -17,7 +17,7 @@ from device_agent.connection.hub_clock import HubClock
 from device_agent.connection.link import Link
 from device_agent.content.alerts import Alerts
 from device_agent.content.cache import Cache
-from device_agent.content.manifest_sync import Following
+from device_agent.content.manifest_sync import ManifestSync
 from device_agent.content.playback import Content, Shown
 from device_agent.content.plays import PlayLog
 from device_agent.content.program import Asset, Showing
@@ -27,7 +27,7 @@ from device_agent.players.base import PairingCard, Player, PlayerError
 from device_agent.reports import screenshot
 from device_agent.reports.logs import RecentLines
 from device_agent.reports.picture_check import KEPT as SEEN
-from device_agent.reports.picture_check import Sight, read_fault
+from device_agent.reports.picture_check import PictureCheck, read_fault
 from device_agent.reports.settings import KEPT, Settings
 from device_agent.reports.telemetry import CpuMeter, ip_address, read_telemetry
 from device_agent.system.base import Rebooted, System
@@ -153,7 +153,7 @@ class Agent:
         self._uploads = Uploads()
         self._memory = Memory(options.key, journal, sleep=sleep)
         self._plays = PlayLog(options.key, journal, self.link.send)
-        self._following = Following(
+        self._following = ManifestSync(
             options.hub_url,
             options.state,
             Cache(options.state / DOWNLOADS, options.cache_mb * MB),
@@ -184,7 +184,7 @@ class Agent:
         self._journal_is_new = False
         self._journal_id: str | None = None
         self._settings: Settings
-        self._sight: Sight
+        self._sight: PictureCheck
         self._runner: Runner
         self._actions: dict[str, Any] = {}
         self._group: asyncio.TaskGroup
@@ -250,7 +250,7 @@ class Agent:
         self._name = name if isinstance(name, str) else ""
         if self._name:
             await self.player.rename(self._name)
-        self._sight = Sight(self.player, self.notice, self._memory.keep, self._sleep, read_fault(seen))
+        self._sight = PictureCheck(self.player, self.notice, self._memory.keep, self._sleep, read_fault(seen))
         if self.options.follow:
             await asyncio.to_thread(self._following.load)
         program = self._following.program

@@ -18,7 +18,7 @@ from hub.api.hangar.routes import ENTRIES as HANGAR
 from hub.api.hangar_media.routes import ENTRIES as HANGAR_MEDIA
 from hub.api.http.errors import HANDLERS
 from hub.api.http.paths import PlainPaths
-from hub.api.http.rate_limits import Pacing, RateClass
+from hub.api.http.rate_limits import RateClass, RateLimiter
 from hub.api.http.responses import Answer, as_response
 from hub.api.http.routing import RouteTable
 from hub.api.oauth.routes import ENTRIES as OAUTH
@@ -45,13 +45,13 @@ from hub.services.clock import Age, ClockWatch, Steady
 from hub.services.commands import Commands
 from hub.services.container import Services
 from hub.services.content import Content
-from hub.services.direct_uploads import Tickets
+from hub.services.direct_uploads import DirectUploads
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
 from hub.services.feed import Feed
 from hub.services.folders import Folders
-from hub.services.incident_monitor import Watch
+from hub.services.incident_monitor import IncidentMonitor
 from hub.services.incidents import Incidents
 from hub.services.jwt import Tokens
 from hub.services.layouts import Layouts
@@ -75,11 +75,11 @@ from hub.services.releases import Releases
 from hub.services.retention import Retention
 from hub.services.schedules import Schedules
 from hub.services.screenshots import Screenshots
-from hub.services.spool import Intake
+from hub.services.spool import Spool
 from hub.services.teams import Teams, has_team, prepare, url_secret
 from hub.services.waiting import Patience
 from hub.services.weather import Weather
-from hub.services.webhook_dispatcher import Deliverer, delivery_places
+from hub.services.webhook_dispatcher import WebhookDispatcher, delivery_places
 from hub.services.webhooks import Webhooks
 from hub.sockets.operator.registry import MOST as OPERATORS
 from hub.sockets.operator.registry import SWEEP_S as OPERATORS_SWEEP_S
@@ -127,7 +127,7 @@ def create_app(settings: Settings, *, probe: Probe | None = None) -> Starlette:
     metrics = Metrics()
     checks: dict[str, health.Check] = {}
     limits = settings.rate_limits
-    pacing = Pacing(limits.rules) if limits.enabled else None
+    pacing = RateLimiter(limits.rules) if limits.enabled else None
     table = RouteTable(
         ENTRIES,
         proxies=settings.server.proxies,
@@ -164,7 +164,7 @@ async def running(
     metrics: Metrics,
     checks: dict[str, health.Check],
     probe: Probe | None = None,
-    pacing: Pacing | None = None,
+    pacing: RateLimiter | None = None,
 ) -> AsyncIterator[dict[str, Any]]:
     """Start: database, blobs, services, recovery, jobs. Stop: the other way round, what is in memory written first."""
     players = settings.players
@@ -219,7 +219,7 @@ async def running(
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
-        intake = Intake(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
+        intake = Spool(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
         content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads, quotas=quotas)
         alerts, releases = Alerts(db, bus, steady=steady, quotas=quotas), Releases(db, bus, quotas=quotas)
         licences = Licences(db, bus, quotas=quotas)
@@ -313,7 +313,7 @@ async def running(
             downloads=downloads,
             outgoing=outgoing,
             folders=Folders(db, bus, content, quotas=quotas),
-            tickets=Tickets(
+            tickets=DirectUploads(
                 db,
                 content,
                 secret,
@@ -374,10 +374,10 @@ async def running(
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
-        deliverer = Deliverer(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
+        deliverer = WebhookDispatcher(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
-        watch = Watch(db, bus, graces.crash, steady=attentive)
+        watch = IncidentMonitor(db, bus, graces.crash, steady=attentive)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces, steady=steady)
         jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age, mark))
         jobs.start()
@@ -409,8 +409,8 @@ def _jobs(
     services: Services,
     registry: Registry,
     operators: Operators,
-    deliverer: Deliverer,
-    watch: Watch,
+    deliverer: WebhookDispatcher,
+    watch: IncidentMonitor,
     clock: ClockWatch,
     age: Age,
     mark: LogMark,
@@ -473,7 +473,7 @@ def _jobs(
     ]
 
 
-def _pace_of_operators(pacing: Pacing | None, actor: Actor, address: str | None) -> int:
+def _pace_of_operators(pacing: RateLimiter | None, actor: Actor, address: str | None) -> int:
     """Count one request of an operator's socket in the pace of the calls that ask for the same. Answers the seconds to
     wait; 0: it is let in."""
     return pacing.take(SOCKET_RATE, actor, address, now_ms()).retry_after if pacing else 0

@@ -20,7 +20,7 @@ import httpx2
 import pytest
 
 from hub.domain.errors import CannotStart
-from hub.services.spool import Intake
+from hub.services.spool import Spool
 from hub.store.private import open_data_folder
 from tests.harness import make_team
 from tests.media import picture
@@ -230,7 +230,7 @@ def test_what_a_link_in_a_folder_leads_to_is_not_touched(tmp_path: Path) -> None
 def test_a_file_in_the_place_of_a_folder_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "incoming").touch()
     with pytest.raises(CannotStart, match=r"^The folder of incoming files \S+ is not a folder\.$"):
-        Intake(tmp_path / "incoming", max_bytes=1)
+        Spool(tmp_path / "incoming", max_bytes=1)
 
 
 @pytest.mark.parametrize("name", ["hub.lock", "hub.db.lock"])

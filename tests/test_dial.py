@@ -15,7 +15,7 @@ from hub import client
 from hub.bus.local import LocalBus
 from hub.dial import dial
 from hub.services.weather import Weather
-from hub.services.webhook_client import Outbound, Unreached
+from hub.services.webhook_client import DeliveryError, WebhookClient
 from tests.black_hole import HOST, REACHED, SWALLOWS, black_hole
 from tests.device_agent.far_hub import far_hub
 from tests.ports import free_port
@@ -44,7 +44,7 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
 
 async def test_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(monkeypatch) as url:
-        outbound = Outbound(LOOPBACK, PATIENCE_S)
+        outbound = WebhookClient(LOOPBACK, PATIENCE_S)
         try:
             assert (await outbound.post(f"{url}/hook", {}, b"")).status == 200
         finally:
@@ -53,9 +53,9 @@ async def test_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_webhook_goes_to_none_of_the_addresses_that_are_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(monkeypatch) as url:
-        outbound = Outbound([ip_network(f"{SWALLOWS}/32")], 1)
+        outbound = WebhookClient([ip_network(f"{SWALLOWS}/32")], 1)
         try:
-            with pytest.raises(Unreached, match="No answer within 1 s"):
+            with pytest.raises(DeliveryError, match="No answer within 1 s"):
                 await outbound.post(f"{url}/hook", {}, b"")
         finally:
             await outbound.close()

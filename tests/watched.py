@@ -9,7 +9,7 @@ from hub.domain.presence import Device, Graces
 from hub.domain.times import SECOND
 from hub.services.alert_rules import AlertRules
 from hub.services.commands import Commands
-from hub.services.incident_monitor import Watch
+from hub.services.incident_monitor import IncidentMonitor
 from hub.services.incidents import Incidents
 from hub.services.locations import Locations
 from hub.services.players import Players
@@ -41,9 +41,9 @@ class Stage:
     def clock(self) -> int:
         return self.now
 
-    def node(self) -> Watch:
+    def node(self) -> IncidentMonitor:
         """One more process on this database."""
-        return Watch(self.db, self.bus, GRACE, clock=self.clock)
+        return IncidentMonitor(self.db, self.bus, GRACE, clock=self.clock)
 
     async def player(self, name: str = "Lobby", *, online: bool = True, location_id: int | None = None) -> int:
         digest = ids.digest(ids.new_secret(ids.PLAYER_TOKEN_PREFIX))
@@ -87,7 +87,7 @@ class Stage:
     async def change(self, rule_id: int, **changes: Any) -> None:
         await self.rules.update(self.owner, rule_id, changes, face="test")
 
-    async def look(self, watch: Watch | None = None, *, after: int = 0) -> None:
+    async def look(self, watch: IncidentMonitor | None = None, *, after: int = 0) -> None:
         """All that there is to do, `after` so many milliseconds."""
         self.now += after
         while await (watch or self.watch).look():

@@ -12,7 +12,7 @@ from device_agent.commands.action import Action, Call, Failed, Rejected
 from device_agent.connection.hub_clock import HubClock
 from device_agent.connection.link import Leaving
 from device_agent.content.download import DownloadFault
-from device_agent.content.manifest_sync import Following
+from device_agent.content.manifest_sync import ManifestSync
 from device_agent.content.playback import Content
 from device_agent.content.program import Contents
 from device_agent.players.base import Player, PlayerError
@@ -60,7 +60,7 @@ class Device:
     system: System
     settings: Settings
     content: Content
-    following: Following | None
+    following: ManifestSync | None
     uploads: Uploads
     logs: RecentLines
     line: Line

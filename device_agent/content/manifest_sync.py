@@ -29,7 +29,7 @@ NEWEST_S = 240.0
 Notice = Callable[[str, dict[str, Any]], None]
 
 
-class Following:
+class ManifestSync:
     """`token`, `now` (Unix milliseconds, as well as it is known) and `playing` (what a `play` command shows) are asked
     each time; `changed` is called when there is another program or another file; `adopted` once the hub may know of a
     new revision."""

@@ -23,7 +23,7 @@ KEPT = "picture"
 Fault = Literal["black", "frozen"]
 
 
-class Sight:
+class PictureCheck:
     """`run` until cancelled. `notice` tells the hub, `remember` keeps a value under a name; `told` is what was kept."""
 
     def __init__(

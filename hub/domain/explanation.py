@@ -12,13 +12,13 @@ from typing import Final, Literal
 from hub.domain import timeline, weather
 from hub.domain.program import (
     MAX_ASKED,
-    Circumstances,
     Plan,
+    PlayerContext,
     Screen,
     Shown,
     Source,
     Step,
-    World,
+    TeamContent,
     aimed,
     bases,
     by_weather,
@@ -62,7 +62,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    here: Circumstances
+    here: PlayerContext
     step: Step
     schedule: Plan | None
     """The one that plays."""
@@ -73,7 +73,7 @@ class Explanation:
     """How many schedules are for other players only."""
 
 
-def explaining(world: World, screen: Screen, at: int, sky: Sky | None) -> Work[Explanation]:
+def explaining(world: TeamContent, screen: Screen, at: int, sky: Sky | None) -> Work[Explanation]:
     """What the player shows at an instant, and why."""
     here = circumstances(world, screen)
     yield
@@ -103,8 +103,8 @@ def _reason(source: Source, winner: tuple[int, Plan] | None) -> Reason:
 
 
 def _other_plans(
-    world: World,
-    here: Circumstances,
+    world: TeamContent,
+    here: PlayerContext,
     ranked: list[tuple[int, int]],
     winner: tuple[int, Plan] | None,
     at: int,
@@ -135,7 +135,7 @@ def _outranked(rank: int, plan: Plan, winning_rank: int, winner: Plan) -> Reason
     return Reason("outranked", f"It holds too, but {winner.name} goes first: it {why}.")
 
 
-def _other_bases(world: World, screen: Screen, step: Step) -> Iterator[Other]:
+def _other_bases(world: TeamContent, screen: Screen, step: Step) -> Iterator[Other]:
     for shown, source in bases(world, screen):
         if source == step.source or source == "schedule" or source == "nothing":
             continue
@@ -148,12 +148,14 @@ def _other_bases(world: World, screen: Screen, step: Step) -> Iterator[Other]:
         yield Other(source, shown.id, name_of(world, shown) or "", reason)
 
 
-def name_of(world: World, shown: Shown) -> str | None:
+def name_of(world: TeamContent, shown: Shown) -> str | None:
     known = world.playlists.get(shown.id) if shown.kind == "playlist" else world.layouts.get(shown.id)
     return known.name if known is not None and shown.kind != "nothing" else None
 
 
-def why_not(world: World, plan: Plan, zone: tzinfo, is_holiday: IsHoliday, at: int, sky: Sky | None) -> Reason | None:
+def why_not(
+    world: TeamContent, plan: Plan, zone: tzinfo, is_holiday: IsHoliday, at: int, sky: Sky | None
+) -> Reason | None:
     """Why a schedule that is for the player does not hold at an instant; None: it does."""
     rule = plan.rule
     if not plan.active:

@@ -11,13 +11,13 @@ import orjson
 from hub.domain import weather
 from hub.domain.program import (
     Asset,
-    Circumstances,
     Layout,
+    PlayerContext,
     Segment,
     Shown,
     Step,
     Stock,
-    World,
+    TeamContent,
     horizon,
 )
 from hub.domain.times import rfc3339, rfc3339_or_none
@@ -57,7 +57,7 @@ class Manifest:
         return [int(id) for id in self.body["assets"]]
 
 
-def shown_in(world: World, segments: Iterable[Segment]) -> tuple[set[Shown], set[int]]:
+def shown_in(world: TeamContent, segments: Iterable[Segment]) -> tuple[set[Shown], set[int]]:
     """All that plays at some time, and which playlists that takes: those themselves and those in zones."""
     shown = {step.shown for segment in segments for step in segment.chain}
     layouts = [world.layouts[one.id] for one in shown if one.kind == "layout" and one.id in world.layouts]
@@ -67,7 +67,12 @@ def shown_in(world: World, segments: Iterable[Segment]) -> tuple[set[Shown], set
 
 
 def making(
-    world: World, stock: Stock, here: Circumstances, at: int, segments: list[Segment], conditions: Mapping[str, bool]
+    world: TeamContent,
+    stock: Stock,
+    here: PlayerContext,
+    at: int,
+    segments: list[Segment],
+    conditions: Mapping[str, bool],
 ) -> Work[Manifest]:
     """The manifest of a timeline that begins with the day of `at`. `stock` has its playlists; `conditions` says of each
     condition on the weather whether it holds now."""
@@ -129,7 +134,7 @@ def _members(brackets: bytes, parts: Iterable[Any]) -> Iterator[bytes]:
     yield brackets if before != b"," else brackets[1:]
 
 
-def gathering(world: World, stock: Stock, shown: set[Shown]) -> Work[dict[str, Any]]:
+def gathering(world: TeamContent, stock: Stock, shown: set[Shown]) -> Work[dict[str, Any]]:
     """`playlists`, `layouts` and `assets` of all that is shown, by id; what no asset is there for is left out."""
     layouts = sorted({one.id for one in shown if one.kind == "layout"} & world.layouts.keys())
     zones = [zone for id in layouts for zone in world.layouts[id].zones]

@@ -172,7 +172,7 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class TeamContent:
     """All that a team has to show, and to whom. Only what can be shown is in `assets`."""
 
     timezone: str = "UTC"
@@ -231,7 +231,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class PlayerContext:
     """All that distinguishes one player's program from another's, as a key. `plans` are indexes into the world's, in
     their precedence; switched off ones and ones without content are not among them."""
 
@@ -268,13 +268,13 @@ class Segment:
     chain: Chain
 
 
-def zone_of(world: World, screen: Screen) -> str:
+def zone_of(world: TeamContent, screen: Screen) -> str:
     """The player's own time zone, else its location's, else the team's."""
     place = world.places.get(screen.location_id or 0)
     return screen.timezone or (place.timezone if place else None) or world.timezone
 
 
-def aimed(world: World, screen: Screen) -> list[tuple[int, int]]:
+def aimed(world: TeamContent, screen: Screen) -> list[tuple[int, int]]:
     """(rank, index) of the schedules that are for this player, in their precedence."""
     own = _own_targets(screen)
     found = []
@@ -284,7 +284,7 @@ def aimed(world: World, screen: Screen) -> list[tuple[int, int]]:
     return [(rank, index) for _, rank, _, index in sorted(found)]
 
 
-def circumstances(world: World, screen: Screen) -> Circumstances:
+def circumstances(world: TeamContent, screen: Screen) -> PlayerContext:
     plans = tuple(
         index
         for _, index in aimed(world, screen)
@@ -294,10 +294,10 @@ def circumstances(world: World, screen: Screen) -> Circumstances:
     own = _own_targets(screen)
     notices = tuple(i for i, notice in enumerate(world.notices) if notice.targets is None or notice.targets & own)
     place = screen.location_id if screen.location_id in world.places else None
-    return Circumstances(zone_of(world, screen), place, plans, base, source, notices)
+    return PlayerContext(zone_of(world, screen), place, plans, base, source, notices)
 
 
-def base_of(world: World, screen: Screen) -> tuple[Shown, Source]:
+def base_of(world: TeamContent, screen: Screen) -> tuple[Shown, Source]:
     """What plays while no schedule holds."""
     for shown, source in bases(world, screen):
         if world.has_content(shown):
@@ -305,7 +305,7 @@ def base_of(world: World, screen: Screen) -> tuple[Shown, Source]:
     return NOTHING, "nothing"
 
 
-def bases(world: World, screen: Screen) -> Iterator[tuple[Shown, Source]]:
+def bases(world: TeamContent, screen: Screen) -> Iterator[tuple[Shown, Source]]:
     """What is assigned beside schedules, in its precedence, whether it has content or not."""
     if screen.layout_id is not None:
         yield Shown("layout", screen.layout_id), "player_layout"
@@ -326,7 +326,7 @@ def _own_targets(screen: Screen) -> set[Target]:
 # What plays when -----------------------------------------------------------------------------------------------------
 
 
-def holidays_of(world: World, location_id: int | None) -> timeline.IsHoliday:
+def holidays_of(world: TeamContent, location_id: int | None) -> timeline.IsHoliday:
     days = world.holidays.get(None, frozenset()) | world.holidays.get(location_id, frozenset())
     return days.__contains__
 
@@ -335,7 +335,7 @@ Held = dict[tuple[int, str, int | None], bool]
 """Whether schedules hold at one instant: by index, time zone, and location where that has holidays of its own."""
 
 
-def choosing(world: World, here: Circumstances, at: int, held: Held) -> Work[Chain]:
+def choosing(world: TeamContent, here: PlayerContext, at: int, held: Held) -> Work[Chain]:
     """What may play at an instant, by looking at the schedules in their precedence. `held` is what was found before, of
     this instant, and takes what is found now."""
     zone, is_holiday = timeline.zone_named(here.timezone), holidays_of(world, here.location_id)
@@ -370,14 +370,14 @@ def by_weather(sky: Sky | None) -> Callable[[Condition], bool]:
     return lambda condition: weather.holds(condition, sky)
 
 
-def horizon(here: Circumstances, at: int, days: int = HORIZON_DAYS) -> tuple[int, int]:
+def horizon(here: PlayerContext, at: int, days: int = HORIZON_DAYS) -> tuple[int, int]:
     """The local day of an instant and the ones that follow: `days` in all."""
     zone = timeline.zone_named(here.timezone)
     start = timeline.day_start(zone, at)
     return start, timeline.day_start(zone, start + days * DAY + DAY // 2)
 
 
-def compiling(world: World, here: Circumstances, start: int, end: int) -> Work[list[Segment]]:
+def compiling(world: TeamContent, here: PlayerContext, start: int, end: int) -> Work[list[Segment]]:
     """The timeline of [start, end): gapless, in order, each segment different from the one before it.
 
     It ends before `end` when it would have more than MAX_SEGMENTS, or MAX_STEPS in all of their chains, or when more
@@ -446,7 +446,7 @@ def _step(plan: Plan) -> Step:
     return Step(plan.shown, "schedule", plan.id, weather.weather_of(plan.rule))
 
 
-def _base(here: Circumstances) -> Step:
+def _base(here: PlayerContext) -> Step:
     """What comes behind all schedules."""
     return Step(here.base, here.base_source)
 

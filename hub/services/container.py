@@ -12,7 +12,7 @@ from hub.services.campaigns import Campaigns
 from hub.services.cap import Cap
 from hub.services.commands import Commands
 from hub.services.content import Content
-from hub.services.direct_uploads import Tickets
+from hub.services.direct_uploads import DirectUploads
 from hub.services.downloads import Downloads
 from hub.services.events import Events
 from hub.services.exports import Exports
@@ -73,7 +73,7 @@ class Services:
     downloads: Downloads
     outgoing: Outgoing
     folders: Folders
-    tickets: Tickets
+    tickets: DirectUploads
     playlists: Playlists
     layouts: Layouts
     schedules: Schedules

@@ -22,7 +22,7 @@ from hub.domain.wording import unknown
 from hub.services.downloads import Downloads
 from hub.services.media_probe import Probed, Prober
 from hub.services.recorded_change import Change, change, check_version
-from hub.services.spool import Incoming, Intake, Sender
+from hub.services.spool import Sender, Spool, SpooledFile
 from hub.services.team_locks import TeamLocks
 from hub.store import content as store
 from hub.store import quotas as team_quotas
@@ -49,7 +49,7 @@ class Content:
         db: Database,
         bus: Bus,
         blobs: Blobs,
-        intake: Intake,
+        intake: Spool,
         prober: Prober,
         downloads: Downloads,
         *,
@@ -126,7 +126,7 @@ class Content:
     # Adding ----------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def receiving(self, team_id: int, expected: int = 0) -> AsyncIterator[Incoming]:
+    async def receiving(self, team_id: int, expected: int = 0) -> AsyncIterator[SpooledFile]:
         """A place for a file of the team on its way in, of `expected` bytes at least: write to it, then `add_file`, all
         inside the block. Raises TooMany, Unavailable, or Conflict when there is no room for it."""
         async with self._db.session() as session:
@@ -158,7 +158,7 @@ class Content:
     async def add_file(
         self,
         actor: Actor,
-        incoming: Incoming,
+        incoming: SpooledFile,
         *,
         name: str | None = None,
         type: str | None = None,
@@ -300,7 +300,7 @@ class Content:
             updated_at=now,
         )
 
-    async def _store(self, team_id: int, incoming: Incoming, probed: Probed) -> StoredFile:
+    async def _store(self, team_id: int, incoming: SpooledFile, probed: Probed) -> StoredFile:
         """The blobs of a new file, and its row to be."""
         blob = f"{FOLDER}/{team_id}/{incoming.sha256}-{uuid4().hex}"
         thumbnail = None if probed.thumbnail is None else blob + ".webp"

@@ -18,14 +18,14 @@ from hub.domain.times import DAY, SECOND, now_ms, rfc3339
 from hub.domain.wording import unknown
 from hub.services.content import Content
 from hub.services.recorded_change import Change
-from hub.services.spool import Incoming
+from hub.services.spool import SpooledFile
 from hub.store import content as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
 from hub.store.tables import Asset, UploadTicket
 
 
-class Tickets:
+class DirectUploads:
     """`secret` and `public_url` as with downloads; a ticket is good for `lifetime_s` seconds to begin an upload."""
 
     def __init__(
@@ -116,7 +116,7 @@ class Tickets:
         return ticket
 
     async def redeem(
-        self, ticket: UploadTicket, incoming: Incoming, *, base_url: str = ""
+        self, ticket: UploadTicket, incoming: SpooledFile, *, base_url: str = ""
     ) -> tuple[dict[str, Any], bool]:
         """(the asset that the upload is now, whether it is new). Raises as `Content.add_file`, and Conflict when the
         ticket was used for other bytes."""

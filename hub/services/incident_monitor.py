@@ -36,7 +36,7 @@ OF_TEAMS = ("group.created", "group.updated", "group.deleted", "location.updated
 TYPES = (*NOTICED, *OF_PLAYERS, *OF_TEAMS, "player.deleted")
 
 
-class Watch:
+class IncidentMonitor:
     """`grace_ms` is how long after a pause of the hub players may take to come back: that does not count as away."""
 
     def __init__(

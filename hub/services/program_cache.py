@@ -15,12 +15,12 @@ from hub.domain import timeline
 from hub.domain.errors import NotFound
 from hub.domain.manifest import Manifest, making, shown_in
 from hub.domain.program import (
-    Circumstances,
     Held,
+    PlayerContext,
     Screen,
     Segment,
     Step,
-    World,
+    TeamContent,
     by_weather,
     choosing,
     circumstances,
@@ -45,8 +45,8 @@ TURN_S = 0.005  # of working something out before others have their turn
 BRIEF_S = 0.1  # of that for one purpose; what takes longer is slowed down
 REST_S = 0.01  # between turns of such long work, of all teams together: it takes a third of a core at most
 
-_Key = tuple[Circumstances, int, tuple[tuple[str, bool], ...]]
-"""Circumstances, the beginning of their day, and which conditions on the weather hold."""
+_Key = tuple[PlayerContext, int, tuple[tuple[str, bool], ...]]
+"""Player contexts, the beginning of their day, and which conditions on the weather hold."""
 
 
 class Turns:
@@ -100,10 +100,10 @@ class Team:
 
     id: int
     version: int
-    world: World
+    world: TeamContent
     screens: dict[int, Screen]
-    here: dict[int, Circumstances] = field(default_factory=dict)
-    asked: dict[Circumstances, frozenset[Condition]] = field(default_factory=dict)
+    here: dict[int, PlayerContext] = field(default_factory=dict)
+    asked: dict[PlayerContext, frozenset[Condition]] = field(default_factory=dict)
     """The conditions on the weather of all schedules that might play."""
     revisions: dict[_Key, str] = field(default_factory=dict)
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -112,7 +112,7 @@ class Team:
     heard: int = 0
 
 
-class Worlds:
+class ProgramCache:
     def __init__(self, db: Database, bus: Bus, weather: Weather, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
         self._weather = weather
@@ -148,7 +148,7 @@ class Worlds:
             self._keep(team)
             return team
 
-    async def of(self, team_id: int, player_id: int, version: int = 0) -> tuple[Team, Circumstances]:
+    async def of(self, team_id: int, player_id: int, version: int = 0) -> tuple[Team, PlayerContext]:
         """The team, and what distinguishes this player in it. Raises NotFound."""
         team = await self.team(team_id, version)
         here = team.here.get(player_id)
@@ -161,9 +161,9 @@ class Worlds:
             here = team.here[player_id] = circumstances(team.world, team.screens[player_id])
         return team, here
 
-    async def everywhere(self, team: Team) -> dict[Circumstances, list[int]]:
+    async def everywhere(self, team: Team) -> dict[PlayerContext, list[int]]:
         """All players of the team, by what distinguishes them."""
-        found: dict[Circumstances, list[int]] = {}
+        found: dict[PlayerContext, list[int]] = {}
         turns = self.turns()
         for player_id, screen in tuple(team.screens.items()):
             await turns.pause()
@@ -178,17 +178,17 @@ class Worlds:
         async with self._db.session() as session:
             return await store.content_versions(session, team_ids)
 
-    def sky(self, team: Team, here: Circumstances) -> Sky | None:
+    def sky(self, team: Team, here: PlayerContext) -> Sky | None:
         """The weather there, when it is known."""
         place = team.world.places.get(here.location_id or 0)
         return self._weather.sky(place.degrees) if place and place.degrees else None
 
-    async def revision(self, team: Team, here: Circumstances, at: int, turns: Turns | None = None) -> str:
+    async def revision(self, team: Team, here: PlayerContext, at: int, turns: Turns | None = None) -> str:
         """`turns` are of a longer work that this is a part of, here and in the following."""
         found = team.revisions.get(self._key(team, here, at))
         return found if found is not None else (await self.manifest(team, here, at, turns)).revision
 
-    async def manifest(self, team: Team, here: Circumstances, at: int, turns: Turns | None = None) -> Manifest:
+    async def manifest(self, team: Team, here: PlayerContext, at: int, turns: Turns | None = None) -> Manifest:
         key = self._key(team, here, at)
         named = (team.id, team.version, key)
         async with team.making:
@@ -205,7 +205,7 @@ class Worlds:
         return found
 
     async def _make(
-        self, team: Team, here: Circumstances, at: int, conditions: dict[str, bool], turns: Turns
+        self, team: Team, here: PlayerContext, at: int, conditions: dict[str, bool], turns: Turns
     ) -> Manifest:
         segments = await turns.through(compiling(team.world, here, *horizon(here, at)))
         _, playlists = shown_in(team.world, segments)
@@ -213,13 +213,13 @@ class Worlds:
             stock = await store.stock(session, team.id, playlists, turns.glance)
         return await turns.through(making(team.world, stock, here, at, segments, conditions))
 
-    async def segments(self, team: Team, here: Circumstances, start: int, end: int) -> list[Segment]:
+    async def segments(self, team: Team, here: PlayerContext, start: int, end: int) -> list[Segment]:
         """The timeline of [start, end)."""
         async with team.making:
             return await self.turns().through(compiling(team.world, here, start, end))
 
     async def step(
-        self, team: Team, here: Circumstances, at: int, held: Held | None = None, turns: Turns | None = None
+        self, team: Team, here: PlayerContext, at: int, held: Held | None = None, turns: Turns | None = None
     ) -> Step:
         """What plays at an instant. `held` is kept between calls about the same instant."""
         chain = await (turns or self.turns()).through(choosing(team.world, here, at, {} if held is None else held))
@@ -228,7 +228,7 @@ class Worlds:
     def turns(self) -> Turns:
         return Turns(self._rest)
 
-    def _key(self, team: Team, here: Circumstances, at: int) -> _Key:
+    def _key(self, team: Team, here: PlayerContext, at: int) -> _Key:
         start = timeline.day_start(timeline.zone_named(here.timezone), at)
         asked = team.asked.get(here)
         if asked is None:

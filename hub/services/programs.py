@@ -12,12 +12,12 @@ from hub.domain.access import Actor
 from hub.domain.errors import HubError, Invalid, NotFound
 from hub.domain.explanation import Explanation, explaining, name_of
 from hub.domain.manifest import asset_told, entry, playlist_told
-from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, World, by_weather
+from hub.domain.program import HORIZON_DAYS, Notice, Segment, Shown, TeamContent, by_weather
 from hub.domain.timeline import local, zone_named
 from hub.domain.times import DAY, MINUTE, SECOND, now_ms, rfc3339, rfc3339_or_none
 from hub.domain.weather import Sky
 from hub.services.apart import Aside
-from hub.services.program_cache import Team, Worlds
+from hub.services.program_cache import ProgramCache, Team
 from hub.services.weather import Weather
 from hub.store import asked, players, programs
 from hub.store.database import Database
@@ -43,7 +43,7 @@ class Programs:
         self._db = db
         self._bus = bus
         self.weather = weather
-        self._worlds = Worlds(db, bus, weather, clock=clock)
+        self._worlds = ProgramCache(db, bus, weather, clock=clock)
         self._public_url = public_url.rstrip("/")
         self._clock = clock
         self._activated: dict[int, frozenset[int]] = {}  # by team: schedules that play, as last written
@@ -261,7 +261,7 @@ class Programs:
         return playing
 
 
-def _playlist_of(world: World, shown: Shown) -> int | None:
+def _playlist_of(world: TeamContent, shown: Shown) -> int | None:
     """The playlist that is shown; of a layout, the one of its first zone that plays one."""
     if shown.kind == "playlist":
         return shown.id
@@ -270,7 +270,7 @@ def _playlist_of(world: World, shown: Shown) -> int | None:
     return next((zone.playlist_id for zone in zones if zone.playlist_id in world.playlists), None)
 
 
-def _described(world: World, found: Explanation) -> dict[str, Any]:
+def _described(world: TeamContent, found: Explanation) -> dict[str, Any]:
     plan, shown = found.schedule, found.step.shown
     return {
         "playing": {
@@ -302,7 +302,7 @@ def _weather(sky: Sky) -> dict[str, Any]:
     return {"celsius": sky.celsius, "word": sky.word, "read_at": rfc3339(sky.at)}
 
 
-def _window(world: World, segment: Segment) -> dict[str, Any]:
+def _window(world: TeamContent, segment: Segment) -> dict[str, Any]:
     """A window of the timeline, with the names of what it shows."""
     told = step = entry(segment)
     for one in segment.chain:

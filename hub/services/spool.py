@@ -34,11 +34,11 @@ class Sender:
     stored: int
 
 
-class Incoming:
+class SpooledFile:
     """A file that is arriving. After `finish`, `size` and `sha256` are those of the whole. It is gone from the disk
     when the block that made it ends."""
 
-    def __init__(self, intake: "Intake", sender: Sender, path: Path) -> None:
+    def __init__(self, intake: "Spool", sender: Sender, path: Path) -> None:
         self.path = path
         self.size = 0
         self.sha256 = ""
@@ -94,7 +94,7 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-class Intake:
+class Spool:
     """`folder` is for temporary files, on a local disk; what an earlier process left there is removed."""
 
     def __init__(
@@ -115,13 +115,13 @@ class Intake:
         self._quotas.check("stored_bytes", sender.plan, sender.stored + self.arrived[sender.team_id], more)
 
     @asynccontextmanager
-    async def receiving(self, sender: Sender, expected: int = 0) -> AsyncIterator[Incoming]:
+    async def receiving(self, sender: Sender, expected: int = 0) -> AsyncIterator[SpooledFile]:
         """A place for one file, of `expected` bytes at least. Raises TooMany or Unavailable when too many are under
         way, Conflict when the team has no room for it."""
         if expected <= self.max_bytes:  # else the file is too large for any team
             self.check(sender, expected)
         with self.places.taking(sender.team_id, sender.plan):
-            incoming = Incoming(self, sender, self._folder / f"{uuid4().hex}.part")
+            incoming = SpooledFile(self, sender, self._folder / f"{uuid4().hex}.part")
             try:
                 yield incoming
             finally:

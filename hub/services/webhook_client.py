@@ -46,11 +46,11 @@ class Answer:
     body: str
 
 
-class Unreached(Exception):
+class DeliveryError(Exception):
     """There was no answer; the text says why, for whoever runs the receiver."""
 
 
-class Outbound:
+class WebhookClient:
     """Posts to receivers. `timeout_s` is for the whole exchange, look-up and connection included."""
 
     def __init__(
@@ -70,7 +70,9 @@ class Outbound:
                 max_connections=None,  # the caller bounds them
                 max_keepalive_connections=KEPT,
                 keepalive_expiry=KEPT_S,
-                network_backend=_Judged(resolve or _look_up, self._threads, allow_networks, plain=scheme == "http"),
+                network_backend=_FilteredBackend(
+                    resolve or _look_up, self._threads, allow_networks, plain=scheme == "http"
+                ),
             )
             for scheme in ("https", "http")
         }
@@ -104,7 +106,7 @@ class Outbound:
                             break
         except (OSError, *_FAILURES) as error:  # TimeoutError is an OSError
             if status is None:  # with a status the receiver has spoken; a body that breaks off changes nothing
-                raise Unreached(self._reason(error)) from error
+                raise DeliveryError(self._reason(error)) from error
         return Answer(status, retry_after, _text(bytes(kept[:ANSWER_LIMIT])))
 
     def _reason(self, error: Exception) -> str:
@@ -162,7 +164,7 @@ class _Measured(httpcore2.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class _Judged(httpcore2.AsyncNetworkBackend):
+class _FilteredBackend(httpcore2.AsyncNetworkBackend):
     """Connects to what a name stands for, if deliveries may go there."""
 
     def __init__(

@@ -27,7 +27,7 @@ from hub.domain.times import DAY, SECOND, now_ms
 from hub.domain.webhooks import Window
 from hub.services.quotas import Places
 from hub.services.waiting import set_within
-from hub.services.webhook_client import Outbound, Unreached
+from hub.services.webhook_client import DeliveryError, WebhookClient
 from hub.store import deliveries as store
 from hub.store import events
 from hub.store.database import Database
@@ -68,7 +68,7 @@ class DeliveryMetrics(Protocol):
     webhook_deliveries: prometheus_client.Counter
 
 
-class Deliverer:
+class WebhookDispatcher:
     """Makes the deliveries that are due, until stopped. It hears of new events from the bus, and looks by itself now
     and then. `node` names this hub process, `places` are what teams share of it, `outbound` is how it
     reaches receivers, by default as the settings say."""
@@ -82,7 +82,7 @@ class Deliverer:
         *,
         node: str = "hub",
         places: Places | None = None,
-        outbound: Outbound | None = None,
+        outbound: WebhookClient | None = None,
         clock: Callable[[], int] = now_ms,
         steady: Callable[[int], bool] = lambda now: True,
         chance: Callable[[], float] = random.random,
@@ -92,7 +92,7 @@ class Deliverer:
         self._bus = bus
         self._settings = settings
         self._metrics = metrics
-        self._outbound = outbound or Outbound(settings.allow_networks, settings.timeout_s)
+        self._outbound = outbound or WebhookClient(settings.allow_networks, settings.timeout_s)
         self._clock = clock
         self._steady = steady
         self._chance = chance
@@ -279,7 +279,7 @@ class Deliverer:
             )
             got = await self._outbound.post(claimed.url, headers, body)
             status, retry_after, answer = got.status, got.retry_after, got.body
-        except Unreached as unreached:
+        except DeliveryError as unreached:
             error = str(unreached)
         except Exception:
             log.exception("delivery %d could not be sent", claimed.id)

@@ -208,7 +208,7 @@ async def remove_folders(session: AsyncSession, folder_ids: Collection[int]) -> 
     await session.exec(delete(Folder).where(col(Folder.id).in_(folder_ids)))
 
 
-# Tickets -------------------------------------------------------------------------------------------------------------
+# Direct uploads ------------------------------------------------------------------------------------------------------
 
 
 async def ticket(session: AsyncSession, key: str) -> UploadTicket | None:

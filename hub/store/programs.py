@@ -15,7 +15,7 @@ from hub.domain.content import leads_away
 from hub.domain.errors import Invalid
 from hub.domain.events import Event
 from hub.domain.playback import Target
-from hub.domain.program import NOTHING, Screen, Shelf, Shown, World
+from hub.domain.program import NOTHING, Screen, Shelf, Shown, TeamContent
 from hub.domain.schedules import Kept, parse_rule
 from hub.store import events
 from hub.store.statements import Statement, Unit
@@ -95,7 +95,7 @@ async def screens(
     return found
 
 
-async def world(session: AsyncSession, team_id: int, pause: Pause = no_pause) -> World:
+async def world(session: AsyncSession, team_id: int, pause: Pause = no_pause) -> TeamContent:
     """All that the team has to show, and to whom, but for the items of its playlists: `stock` reads those."""
     timezone = (await session.exec(select(Team.timezone).where(col(Team.id) == team_id))).one()
     places, holidays = await _places(session, team_id)
@@ -106,7 +106,7 @@ async def world(session: AsyncSession, team_id: int, pause: Pause = no_pause) ->
         col(PlayerGroup.team_id) == team_id, col(PlayerGroup.layout_id).is_not(None)
     )
     plans, aims = await _plans(session, team_id, pause)
-    return World(
+    return TeamContent(
         timezone=timezone,
         plans=plans,
         playlists=playlists,

@@ -16,17 +16,17 @@ from hub.domain.playback import Target
 from hub.domain.program import (
     Asset,
     Chain,
-    Circumstances,
     Item,
     Layout,
     Notice,
     Place,
     Plan,
+    PlayerContext,
     Playlist,
     Screen,
     Segment,
     Shown,
-    World,
+    TeamContent,
     Zone,
     by_weather,
     choosing,
@@ -57,15 +57,15 @@ def finish(work: Work[T]) -> T:
             return found
 
 
-def chain_at(world: World, here: Circumstances, at: int) -> Chain:
+def chain_at(world: TeamContent, here: PlayerContext, at: int) -> Chain:
     return finish(choosing(world, here, at, {}))
 
 
-def compile_segments(world: World, here: Circumstances, start: int, end: int) -> list[Segment]:
+def compile_segments(world: TeamContent, here: PlayerContext, start: int, end: int) -> list[Segment]:
     return finish(compiling(world, here, start, end))
 
 
-def explain(world: World, screen: Screen, at: int, sky: Sky | None) -> Explanation:
+def explain(world: TeamContent, screen: Screen, at: int, sky: Sky | None) -> Explanation:
     return finish(explaining(world, screen, at, sky))
 
 
@@ -86,7 +86,7 @@ def plan(id: int, shows: int, *targets: Target, rule: Rule | None = None, **more
     )
 
 
-def world(*plans: Plan, **more: Any) -> World:
+def world(*plans: Plan, **more: Any) -> TeamContent:
     values: dict[str, Any] = {
         "playlists": {id: playlist(id) for id in range(1, 10)},
         "layouts": {1: Layout(1, "Wall", 1920, 1080, (Zone(1, "Left", 0, 0, 50, 100, 1, None),)),
@@ -94,10 +94,10 @@ def world(*plans: Plan, **more: Any) -> World:
         "assets": {5: ASSET},
         "places": {20: Place("Europe/Berlin", (52.5, 13.4))},
     }  # fmt: skip
-    return World(plans=plans, **(values | more))
+    return TeamContent(plans=plans, **(values | more))
 
 
-def shown(world: World, screen: Screen, at: int = NOON, sky: Sky | None = None) -> tuple[str, int, str]:
+def shown(world: TeamContent, screen: Screen, at: int = NOON, sky: Sky | None = None) -> tuple[str, int, str]:
     step = resolve(chain_at(world, circumstances(world, screen), at), by_weather(sky))
     return step.shown.kind, step.shown.id, step.source
 
@@ -318,7 +318,7 @@ def rules(draw: st.DrawFn) -> Rule:
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[World, Screen, int]:
+def situations(draw: st.DrawFn) -> tuple[TeamContent, Screen, int]:
     """(world, player, an instant near a change of the player's clocks)."""
     zone = draw(st.sampled_from(sorted(ZONES)))
     near = draw(st.sampled_from(ZONES[zone]))
@@ -338,7 +338,7 @@ def situations(draw: st.DrawFn) -> tuple[World, Screen, int]:
 @settings(max_examples=150, deadline=None)
 @given(situations(), st.lists(st.integers(0, 5 * DAY), max_size=20), st.none() | st.integers(-10, 40))
 def test_a_timeline_is_sorted_and_gapless_and_says_what_looking_at_each_instant_says(
-    situation: tuple[World, Screen, int], moments: list[int], celsius: int | None
+    situation: tuple[TeamContent, Screen, int], moments: list[int], celsius: int | None
 ) -> None:
     known, screen, at = situation
     here = circumstances(known, screen)

@@ -14,11 +14,11 @@ from hub.domain.access import Actor
 from hub.domain.errors import Conflict, HubError, Invalid, NotFound, TooLarge, Unavailable
 from hub.domain.times import DAY, HOUR, now_ms
 from hub.services.content import Content
-from hub.services.direct_uploads import Tickets
+from hub.services.direct_uploads import DirectUploads
 from hub.services.downloads import Downloads
 from hub.services.folders import Folders
 from hub.services.media_probe import Prober
-from hub.services.spool import Intake
+from hub.services.spool import Spool
 from hub.store.blobs import Blobs
 from hub.store.database import Database
 from hub.store.tables import Asset, EventRow, Layout, Playlist, PlaylistItem, StoredFile, Team, UploadTicket, Zone
@@ -39,7 +39,7 @@ class Place:
     blobs: Blobs
     incoming: Path
     content: Content
-    tickets: Tickets
+    tickets: DirectUploads
     folders: Folders
     owner: Actor
 
@@ -66,9 +66,11 @@ def place(db: Database, owner: Actor, blobs: Blobs, folder: Path, **intake: Any)
     bus = LocalBus()
     downloads = Downloads(db, blobs, "secret", "https://hub.example")
     content = Content(
-        db, bus, blobs, Intake(folder, max_bytes=LIMIT, **intake), Prober(10_000_000, path="/nowhere"), downloads
+        db, bus, blobs, Spool(folder, max_bytes=LIMIT, **intake), Prober(10_000_000, path="/nowhere"), downloads
     )
-    return Place(db, bus, blobs, folder, content, Tickets(db, content, "secret"), Folders(db, bus, content), owner)
+    return Place(
+        db, bus, blobs, folder, content, DirectUploads(db, content, "secret"), Folders(db, bus, content), owner
+    )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from hub.services.polling_players import Polling
 from hub.services.presence import PresenceService
 from hub.services.programs import Programs
 from hub.services.releases import Releases
-from hub.services.spool import Intake
+from hub.services.spool import Spool
 from hub.services.weather import Weather
 from hub.store import events
 from hub.store.blobs import Blobs
@@ -75,7 +75,7 @@ class Stage:
             self.releases,
             licences,
             Programs(db, bus, Weather(bus)),
-            Content(db, bus, blobs, Intake(folder / "incoming", max_bytes=1_000), Prober(1_000_000), downloads),
+            Content(db, bus, blobs, Spool(folder / "incoming", max_bytes=1_000), Prober(1_000_000), downloads),
             downloads,
             enabled=True,
             grace=GRACES.polling,

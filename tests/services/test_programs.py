@@ -1,4 +1,4 @@
-"""Worlds read from either database, schedules that begin to play, and the weather."""
+"""The content of teams, read from either database, schedules that begin to play, and the weather."""
 
 import asyncio
 import gzip

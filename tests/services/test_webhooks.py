@@ -20,8 +20,8 @@ from hub.domain.webhooks import WINDOW_START
 from hub.metrics import Metrics
 from hub.services import webhook_dispatcher as delivering
 from hub.services.teams import prepare
-from hub.services.webhook_client import Outbound
-from hub.services.webhook_dispatcher import Deliverer
+from hub.services.webhook_client import WebhookClient
+from hub.services.webhook_dispatcher import WebhookDispatcher
 from hub.services.webhooks import Webhooks
 from hub.store import deliveries as store
 from hub.store import events
@@ -52,7 +52,7 @@ class Stage:
     bus: LocalBus = field(default_factory=LocalBus)
     settings: Settings = field(default_factory=Settings)
     metrics: Metrics = field(default_factory=Metrics)
-    deliverers: list[Deliverer] = field(default_factory=list)
+    deliverers: list[WebhookDispatcher] = field(default_factory=list)
 
     @property
     def webhooks(self) -> Webhooks:
@@ -62,12 +62,12 @@ class Stage:
         self,
         *,
         bus: LocalBus | None = None,
-        outbound: Outbound | None = None,
+        outbound: WebhookClient | None = None,
         clock: Callable[[], int] = now_ms,
         node: str = "one",
-    ) -> Deliverer:
+    ) -> WebhookDispatcher:
         """A deliverer at work."""
-        deliverer = Deliverer(
+        deliverer = WebhookDispatcher(
             self.db, bus or self.bus, self.settings, self.metrics, node=node, outbound=outbound, clock=clock
         )
         self.deliverers.append(deliverer)
@@ -545,7 +545,7 @@ async def test_a_name_that_leads_inside_is_refused_at_connect_and_the_log_says_w
     stage.settings.allow_networks = []
     async with Receiver() as receiver:
         await stage.register(f"https://receiver.example:{receiver.port}/hook")
-        outbound = Outbound([], 15, resolve=lambda host: ["127.0.0.1", "::ffff:10.0.0.1"])
+        outbound = WebhookClient([], 15, resolve=lambda host: ["127.0.0.1", "::ffff:10.0.0.1"])
         await stage.deliver(outbound=outbound)
 
         await stage.happens()
@@ -564,7 +564,7 @@ async def test_a_name_that_leads_inside_is_refused_at_connect_and_the_log_says_w
 async def test_what_a_name_leads_to_is_judged_as_what_was_written(stage: Stage, inside: str) -> None:
     stage.settings.allow_networks = []
     await stage.register("https://receiver.example/hook")
-    await stage.deliver(outbound=Outbound([], 15, resolve=lambda host: [inside]))
+    await stage.deliver(outbound=WebhookClient([], 15, resolve=lambda host: [inside]))
 
     await stage.happens()
 
@@ -580,7 +580,7 @@ async def test_a_name_with_letters_of_its_own_language_is_shown_and_asked_for_as
 
     async with Receiver() as receiver:
         made = await stage.register(f"http://straße.example:{receiver.port}/hook")
-        await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=resolve))
+        await stage.deliver(outbound=WebhookClient(LOOPBACK, 15, resolve=resolve))
 
         await stage.happens()
 
@@ -591,7 +591,7 @@ async def test_a_name_with_letters_of_its_own_language_is_shown_and_asked_for_as
 
 async def test_plain_http_reaches_allowed_networks_only(stage: Stage) -> None:
     await stage.register("http://receiver.example:9/hook")
-    await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=lambda host: ["8.8.8.8"]))
+    await stage.deliver(outbound=WebhookClient(LOOPBACK, 15, resolve=lambda host: ["8.8.8.8"]))
 
     await stage.happens()
 
@@ -608,7 +608,7 @@ async def test_the_connection_goes_to_the_address_that_was_judged(stage: Stage) 
 
     async with Receiver() as receiver:
         await stage.register(f"http://receiver.example:{receiver.port}/hook")
-        await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=resolve))
+        await stage.deliver(outbound=WebhookClient(LOOPBACK, 15, resolve=resolve))
 
         await stage.happens()
 
@@ -622,7 +622,7 @@ async def test_a_name_that_nobody_knows_is_said(stage: Stage) -> None:
         raise OSError("Name or service not known")
 
     await stage.register("https://receiver.example/hook")
-    await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=resolve))
+    await stage.deliver(outbound=WebhookClient(LOOPBACK, 15, resolve=resolve))
 
     await stage.happens()
 
@@ -635,7 +635,7 @@ async def test_the_certificate_must_be_the_names(stage: Stage, tmp_path: Path, n
     server, client = certificates(tmp_path, name)
     async with Receiver(tls=server) as receiver:
         await stage.register(f"https://receiver.example:{receiver.port}/hook")
-        await stage.deliver(outbound=Outbound(LOOPBACK, 15, resolve=lambda host: ["127.0.0.1"], tls=client))
+        await stage.deliver(outbound=WebhookClient(LOOPBACK, 15, resolve=lambda host: ["127.0.0.1"], tls=client))
 
         await stage.happens()
 
@@ -1070,7 +1070,7 @@ async def test_old_deliveries_are_forgotten_but_none_that_is_to_come(stage: Stag
         await stage.register(receiver.url)
         await stage.register("https://example.com/hook")  # nobody delivers to this one here: it stays pending
         deliverer = await stage.deliver(
-            outbound=Outbound(LOOPBACK, 15, resolve=lambda host: ["127.0.0.1"] if host == "127.0.0.1" else [])
+            outbound=WebhookClient(LOOPBACK, 15, resolve=lambda host: ["127.0.0.1"] if host == "127.0.0.1" else [])
         )
         await stage.happens(1, at=now_ms() - 31 * DAY)
         await stage.happens(2, at=now_ms() - 29 * DAY)

@@ -36,7 +36,7 @@ BODIES_OF_NETWORK: Final = ((64, 64), (48, 256))  # (bits, bodies at once): most
 Header = tuple[bytes, bytes]
 
 
-class Pacing:
+class RateLimiter:
     """`rules` has one for each rate class, and `spot.plan.<plan>` for each plan. Times are Unix milliseconds."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:

@@ -21,7 +21,7 @@ from hub.api.http.auth import authenticate, client_address
 from hub.api.http.endpoint import MAX_SEGMENT, MAX_WAIT_S, PARAMETER, Call, Endpoint
 from hub.api.http.errors import answer_for, answer_for_status, answer_for_unexpected
 from hub.api.http.paths import plain
-from hub.api.http.rate_limits import UNKNOWN_BODY_BYTES, Bodies, Pacing, RateClass
+from hub.api.http.rate_limits import UNKNOWN_BODY_BYTES, Bodies, RateClass, RateLimiter
 from hub.api.http.rate_limits import headers as pacing_headers
 from hub.api.http.responses import HEADERS, PREFLIGHT, Answer, Header, Owner, reply, wire
 from hub.client_address import NO_PROXIES, TrustedProxies
@@ -115,7 +115,7 @@ class _Prepared:
 class _Turn:
     """The place of one request in the rate limits: counted once, and told with whatever is answered."""
 
-    def __init__(self, pacing: Pacing | None, bodies: Bodies, scope: Scope, proxies: TrustedProxies) -> None:
+    def __init__(self, pacing: RateLimiter | None, bodies: Bodies, scope: Scope, proxies: TrustedProxies) -> None:
         self._pacing = pacing
         self.bodies = bodies
         self._standing: Standing | None = None
@@ -241,7 +241,7 @@ class RouteTable(BaseRoute):
         entries: Iterable[Endpoint],
         *,
         proxies: TrustedProxies = NO_PROXIES,
-        pacing: Pacing | None = None,
+        pacing: RateLimiter | None = None,
         observe: Observe | None = None,
     ) -> None:
         self.entries = tuple(entries)

@@ -71,7 +71,7 @@ class Ping(_Message):
     ref: Ref | None = None
 
 
-Incoming = Subscribe | Command | Ping
+SpooledFile = Subscribe | Command | Ping
 TO_HUB: dict[str, type[_Message]] = {"subscribe": Subscribe, "command": Command, "ping": Ping}
 FROM_HUB: dict[str, tuple[str, ...]] = {
     "snapshot": ("cursor", "players", "counts", "more"),
@@ -88,7 +88,7 @@ FROM_HUB: dict[str, tuple[str, ...]] = {
 _READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(model) for name, model in TO_HUB.items()}
 
 
-def read(data: bytes) -> Incoming:
+def read(data: bytes) -> SpooledFile:
     """The message in a text frame. Raises Unread."""
     try:
         raw = orjson.loads(data)
@@ -103,7 +103,7 @@ def read(data: bytes) -> Incoming:
     if reader is None:
         raise Unread("unknown_type", f"Send one of {', '.join(TO_HUB)}.", ref)
     try:
-        message: Incoming = reader.validate_python(raw)
+        message: SpooledFile = reader.validate_python(raw)
     except ValidationError as error:
         found = wording.invalid(error).errors or {}
         raise Unread("invalid_field", next(text for texts in found.values() for text in texts)[:300], ref) from None

@@ -8,7 +8,7 @@ from hub.domain.times import rfc3339
 from hub.protocol import messages as m
 
 
-class AlertBoard:
+class ShownAlerts:
     """`shown` are the alerts that the player stands at."""
 
     __slots__ = ("shown",)

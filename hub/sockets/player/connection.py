@@ -35,8 +35,8 @@ from hub.protocol.session import (
     UploadChunk,
 )
 from hub.services.presence import FAILED
-from hub.sockets.player.alerts import AlertBoard
-from hub.sockets.player.uploads import UploadDesk
+from hub.sockets.player.alerts import ShownAlerts
+from hub.sockets.player.uploads import PlayerUploads
 from hub.sockets.transport import Budget
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class PlayerConnection:
         self._left = False
         self._end_reason: Reason = "lost"
         self._stop_listening: Any = None
-        self._uploads: UploadDesk | None = None
-        self._alerts = AlertBoard()
+        self._uploads: PlayerUploads | None = None
+        self._alerts = ShownAlerts()
 
     # From the transport
 
@@ -220,7 +220,7 @@ class PlayerConnection:
             assert self._uploads is not None
             self._spawn(self._uploads.chunk(event))
         elif isinstance(event, m.Hello):
-            self._spawn(self._greet(event))
+            self._spawn(self._on_hello(event))
         elif isinstance(event, m.Telemetry):
             services.presence.report(self.player_id, telemetry=_present(event))
         elif isinstance(event, m.SettingsReport):
@@ -239,25 +239,25 @@ class PlayerConnection:
             else:
                 self._session.error("unknown_event", f"No such event: {event.name}.")
         elif isinstance(event, m.Plays):
-            self._spawn(self._prove(event))
+            self._spawn(self._on_plays(event))
         elif isinstance(event, m.Bye):
             self._end_reason = event.reason if event.reason in ("rebooting", "updating") else "bye"
             self._seam.close(1000, "bye")
         elif isinstance(event, Suspect):
             services.presence.doubt(self.player_id, True)
-            self._mind_the_end()
+            self._schedule_silence_check()
         elif isinstance(event, Recovered):
             services.presence.doubt(self.player_id, False)
         elif isinstance(event, Silent):
             self._end_reason = "silent"
 
-    def _mind_the_end(self) -> None:
+    def _schedule_silence_check(self) -> None:
         """Look again when the silence of a suspect is long enough, and not up to a second later with all others."""
         if (deadline := self._session.next_deadline()) is not None:
             loop = asyncio.get_running_loop()
             loop.call_later(deadline - time.monotonic(), lambda: self._registry.look_at(self))
 
-    async def _greet(self, hello: m.Hello) -> None:
+    async def _on_hello(self, hello: m.Hello) -> None:
         """Register the connection; then compare journals; only then welcome, and let commands out."""
         if self._left:
             return
@@ -278,7 +278,7 @@ class PlayerConnection:
         if self._left:  # gone while we registered it: the end is ours to write down
             await self._write_end()
             return
-        self._uploads = UploadDesk(
+        self._uploads = PlayerUploads(
             services.uploads, self._session, self.player_id, self.team_id, self._pump, registry.metrics
         )
         unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
@@ -315,7 +315,7 @@ class PlayerConnection:
         for message in early:  # what they are about may be younger than what we read at the beginning
             self._wake(message)
         if plan.requeue or "queued" in connected.live.values():
-            self._let_out()
+            self._send_queued()
         if hello.ip_address:
             services.presence.report(self.player_id, telemetry={"ip_address": hello.ip_address})
         if hello.settings or hello.revision:
@@ -343,16 +343,16 @@ class PlayerConnection:
     async def _acknowledge(self, command_id: str) -> None:
         await self._registry.services.commands.acknowledge(self.player_id, command_id)
         if self._drain_wanted:
-            self._let_out()
+            self._send_queued()
 
     async def _record(self, result: m.Result) -> None:
         await self._registry.services.commands.record(self.player_id, _outcome(result, self.revision))
         self._session.confirm_result(result.id)
         self._pump()
         if self._drain_wanted:
-            self._let_out()
+            self._send_queued()
 
-    async def _prove(self, plays: m.Plays) -> None:
+    async def _on_plays(self, plays: m.Plays) -> None:
         showings = [_showing(play) for play in plays.entries]
         await self._registry.services.analytics.record(self.player_id, self.team_id, showings)
         self._session.confirm_plays(plays.batch)
@@ -365,7 +365,7 @@ class PlayerConnection:
         if self._early is not None and message in ("commands", "cancel", "settings"):
             self._early.add(message)
         elif message == "commands":
-            self._let_out()
+            self._send_queued()
         elif message == "cancel":
             self._spawn(self._cancels())
         elif message == "alerts":
@@ -375,7 +375,7 @@ class PlayerConnection:
         elif message in ("revoked", "quarantined"):
             self._spawn(self._check_standing())
 
-    def _let_out(self) -> None:
+    def _send_queued(self) -> None:
         """Send what is queued, as far as the window has room. One runner; a call meanwhile makes it look again."""
         self._drain_wanted = True
         if not self._draining and self._epoch and self._session.room > 0:

@@ -15,7 +15,7 @@ LOOK_AT_ALL_S = 60.0  # days begin, at their own time in each zone: no content c
 AT_ONCE = 200  # players told a second; each then fetches its manifest, and new files with it
 
 
-class Syncing:
+class ManifestNotifier:
     """`connections` are the welcomed ones of this process."""
 
     def __init__(self, programs: Programs, bus: Bus, connections: Callable[[], Iterable[PlayerConnection]]) -> None:

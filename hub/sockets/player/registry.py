@@ -23,7 +23,7 @@ from hub.services.waiting import set_within
 from hub.sockets.budgets import Budgets
 from hub.sockets.lapses import Lapses
 from hub.sockets.player.connection import PlayerConnection, Seam
-from hub.sockets.player.manifest_sync import Syncing
+from hub.sockets.player.manifest_sync import ManifestNotifier
 
 SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of seconds
 LAPSE_TOLD_S = 5.0  # for so long a machine stands still that is suspended or has far too much to do
@@ -111,7 +111,7 @@ class Registry:
         self._ended = asyncio.Event()
         self._apart = Apart("showing the alerts of")
         self._floods: dict[int, list[float]] = {}
-        self.syncing = Syncing(services.programs, bus, self._welcomed)
+        self.syncing = ManifestNotifier(services.programs, bus, self._welcomed)
         bus.subscribe(("alerts", None), self._alerts_changed)
         bus.subscribe(("trusted", None), self._forget_floods)
 

@@ -20,7 +20,7 @@ class _Open:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class UploadDesk:
+class PlayerUploads:
     def __init__(
         self,
         uploads: Uploads,

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from hub.api.http.endpoint import Endpoint
-from hub.api.http.rate_limits import BODIES_OF_NETWORK, UNKNOWN_BODIES, UNKNOWN_BODY_BYTES, Pacing
+from hub.api.http.rate_limits import BODIES_OF_NETWORK, UNKNOWN_BODIES, UNKNOWN_BODY_BYTES, RateLimiter
 from hub.api.http.responses import Answer
 from hub.api.http.routing import RouteTable
 from hub.domain.access import Actor, Credential
@@ -48,7 +48,7 @@ def test_an_entry_has_the_class_of_its_document(owner, method, rate):
 
 
 def test_who_shares_a_bucket():
-    pacing = Pacing(RULES)
+    pacing = RateLimiter(RULES)
 
     def left(rate: Any, caller: Actor | None = None, address: str | None = "192.0.2.1", **more: Any) -> tuple[int, int]:
         standing = pacing.take(rate, caller, address, NOW, **more)
@@ -84,7 +84,7 @@ def test_who_shares_a_bucket():
 
 
 async def test_every_answer_says_where_its_caller_stands(make_hub):
-    async with make_hub(pacing=Pacing({**RULES, "hm.standard": Rule.per_minute(60, 200)})).called() as client:
+    async with make_hub(pacing=RateLimiter({**RULES, "hm.standard": Rule.per_minute(60, 200)})).called() as client:
         thing = {"name": "Lobby"}
         for method, path, status, more in [
             ("GET", "/api/v1/things", 200, {}),
@@ -110,7 +110,7 @@ async def test_every_answer_says_where_its_caller_stands(make_hub):
 
 
 async def test_who_asks_too_often_waits_and_nobody_else(make_hub):
-    async with make_hub(pacing=Pacing(RULES)).called() as client:
+    async with make_hub(pacing=RateLimiter(RULES)).called() as client:
         owner = [await client.get("/api/v1/things/16") for _ in range(5)]
         assert [answer.status_code for answer in owner] == [200, 200, 200, 429, 429]
         assert [answer.headers["x-ratelimit-remaining"] for answer in owner] == ["2", "1", "0", "0", "0"]
@@ -168,7 +168,7 @@ class Stranger:
 
 
 async def test_the_address_has_its_turn_before_a_body_is_read():
-    table = RouteTable([HEARTBEAT], pacing=Pacing(RULES))
+    table = RouteTable([HEARTBEAT], pacing=RateLimiter(RULES))
     for number in range(10):
         known = Stranger(table, "192.0.2.1", b'{"uuid": "tv-%d"}' % number)
         await known.answered

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from device_agent.content.cache import Cache
-from device_agent.content.manifest_sync import Following
+from device_agent.content.manifest_sync import ManifestSync
 from device_agent.content.program import Asset
 from device_agent.players.simulated import SimulatedPlayer
 from hub.protocol.messages import DeviceEvent, Plays, Result, SettingsReport
@@ -209,7 +209,7 @@ async def test_a_hub_without_room_is_asked_again_when_it_says_and_nothing_has_fa
         failed.set()
 
     cache = Cache(tmp_path / "downloads", 1_000_000)
-    following = Following(
+    following = ManifestSync(
         hub.url, tmp_path, cache, frozenset({"video", "image"}), token=lambda: hub.token, now=lambda: 2_000_000_000_000,
         notice=notice, changed=lambda: None, adopted=lambda: None, sleep=sleep,
     )  # fmt: skip
@@ -243,7 +243,7 @@ async def test_a_file_that_is_coming_in_is_waited_for_and_not_fetched_twice(tmp_
     film = Asset(6, "video", "Film", "", digest(FILM), len(FILM), None)
     cache = Cache(tmp_path / "downloads", 1_000_000)
     async with tcp_server(serve) as port:
-        following = Following(
+        following = ManifestSync(
             f"http://127.0.0.1:{port}", tmp_path, cache, frozenset({"video"}),
             token=lambda: "t", now=lambda: 0, notice=nothing, changed=nothing, adopted=nothing,
         )  # fmt: skip

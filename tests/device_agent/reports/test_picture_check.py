@@ -6,7 +6,7 @@ import pytest
 
 from device_agent.players.base import Look, PlayerError
 from device_agent.players.simulated import SimulatedPlayer
-from device_agent.reports.picture_check import AGAIN_S, LOOK_S, Sight
+from device_agent.reports.picture_check import AGAIN_S, LOOK_S, PictureCheck
 from hub.protocol.messages import DeviceEvent
 
 WELL, BLACK, FROZEN = Look(brightest=200, moves=True), Look(brightest=3, moves=None), Look(brightest=200, moves=False)
@@ -49,7 +49,7 @@ async def test_what_is_wrong_twice_is_told_and_taken_back_when_it_is_well(looks,
     async def remember(name, value):
         kept[name] = value
 
-    sight = Sight(Screen(), lambda name, data: heard.append(name), remember, asyncio.sleep)
+    sight = PictureCheck(Screen(), lambda name, data: heard.append(name), remember, asyncio.sleep)
     for look in looks:
         assert await sight.judge(look) is (look in (BLACK, FROZEN))
     assert heard == told

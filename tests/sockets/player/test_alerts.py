@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from hub.domain.alerts import Raised
-from hub.sockets.player.alerts import AlertBoard
+from hub.sockets.player.alerts import ShownAlerts
 from tests.harness import Hub, running_hub, settings
 from tests.waiting import PATIENCE_S
 
 
 def test_a_board_says_what_differs_and_nothing_twice() -> None:
-    board = AlertBoard()
+    board = ShownAlerts()
     fire = Raised(1, "Fire", "Leave.", "extreme", 0, None)
     flood = Raised(2, "Flood", "Climb.", "severe", 0, 1_774_795_800_000)
     assert [(one.id, one.action) for one in board.changes([fire])] == [("1", "raise")]

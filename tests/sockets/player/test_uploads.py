@@ -9,7 +9,7 @@ from PIL import Image
 
 from hub.protocol import messages as m
 from hub.protocol.session import HubSession, UploadChunk
-from hub.sockets.player.uploads import UploadDesk
+from hub.sockets.player.uploads import PlayerUploads
 from tests.harness import running_hub, settings
 
 
@@ -32,7 +32,7 @@ async def test_a_picture_whose_connection_ends_while_it_is_stored_is_stored(tmp_
             captured_at="2026-01-01T00:00:00Z",
             source="simulated",
         )
-        desk = UploadDesk(hub.services.uploads, HubSession(0.0), player_id, team_id, lambda: None)
+        desk = PlayerUploads(hub.services.uploads, HubSession(0.0), player_id, team_id, lambda: None)
         await desk.announced(upload)
         await asyncio.gather(desk.chunk(UploadChunk(upload, 0, data, True)), desk.release())
         link = (await hub.client.get(f"/api/v1/players/{player_id}/screenshot")).json()["url"]
