@@ -47,19 +47,20 @@ MOVES: dict[str, dict[str, str]] = {
     # move: {from: to}
     "release": {"held": "queued"},
     "claim": {"queued": "sent"},
-    "requeue": {"sent": "queued"},
-    "acknowledge": {"sent": "acked", "queued": "acked"},
+    "requeue": {"sent": "queued"},  # it never arrived
+    "acknowledge": {"queued": "acked", "sent": "acked"},
     "cancel": {"held": "cancelled", "queued": "cancelled"},
-    "expire": {"queued": "expired", "sent": "expired"},
-    "time_out": {"acked": "timed_out"},
-    "lose_journal": {"acked": "failed"},
+    "supersede": {"queued": "cancelled"},  # by a newer one of the same command
+    "overrule": {"held": "cancelled", "queued": "cancelled"},  # what it was to set was set anew
+    "call_off": {"sent": "cancelled"},  # it never arrived, and was to be cancelled
+    "reject": {"queued": "rejected"},
+    "expire": {"queued": "expired", "sent": "expired", "acked": "timed_out"},
+    "lose": {"acked": "failed", "sent": "failed"},
     "deliver": {"queued": "delivered"},
+    "prove": {"delivered": "succeeded"},
 }
-
-
-def move(name: str, state: str) -> str | None:
-    """The state that the hub's own move `name` leads to, or None where it does not apply (and changes nothing)."""
-    return MOVES[name].get(state)
+"""The hub's own moves; the statements in `store` are made from this table. The player's results are the other moves,
+see `accepts_result`."""
 
 
 def accepts_result(state: str, error_code: str | None, *, acknowledged: bool) -> bool:

@@ -14,6 +14,7 @@ from hub.domain.events import Event
 from hub.domain.quotas import Quotas
 from hub.domain.times import MINUTE, SECOND
 from hub.store import commands, events, quotas
+from hub.store.commands import movable, moves
 from hub.store.statements import Row, Statement, Unit, insert_into
 from hub.store.tables import Batch, Command, Player, PresenceRow
 
@@ -24,9 +25,9 @@ _DUE = Statement("""
 _POLLS = "(SELECT COUNT(*) FROM player p WHERE p.id = player_id AND p.uuid IS NOT NULL AND p.token_digest IS NULL)"
 _DEADLINE = f"CAST(:expires_at AS BIGINT) + CAST(:patience AS BIGINT) * {_POLLS}"
 _RELEASE = Statement(f"""
-    UPDATE command SET state = 'queued', version = version + 1, expires_at = {_DEADLINE}, due_at = {_DEADLINE}
-    WHERE state = 'held' AND id IN (
-        SELECT id FROM command WHERE batch_id = :batch_id AND state = 'held' ORDER BY id LIMIT :number)
+    UPDATE command SET {moves("release")}, expires_at = {_DEADLINE}, due_at = {_DEADLINE}
+    WHERE {movable("release")} AND id IN (
+        SELECT id FROM command WHERE batch_id = :batch_id AND {movable("release")} ORDER BY id LIMIT :number)
     RETURNING id, team_id, player_id, batch_id, command""")
 _NEXT_RELEASE = Statement("UPDATE batch SET release_at = :release_at WHERE id = :id")
 _FAILURES = Statement("""
@@ -37,9 +38,9 @@ _FAILURES = Statement("""
     GROUP BY b.id, b.team_id, b.max_failures""")
 _ABORT = Statement("""
     UPDATE batch SET aborted_at = :now, release_at = NULL WHERE id = :id AND aborted_at IS NULL RETURNING id""")
-_CANCEL_REST = Statement("""
-    UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL
-    WHERE batch_id = :id AND state IN ('held', 'queued')
+_CANCEL_REST = Statement(f"""
+    UPDATE command SET {moves("cancel")}, finished_at = :now, due_at = NULL
+    WHERE batch_id = :id AND {movable("cancel")}
     RETURNING id, team_id, player_id, batch_id, command, state""")
 
 

@@ -32,6 +32,21 @@ UNFINISHED = "state IN ('held', 'queued', 'sent', 'acked')"
 """The condition of `ix_command_live` word for word: SQLite uses a partial index only where it finds that."""
 
 
+def moves(name: str) -> str:
+    """The assignments with which an UPDATE makes this move."""
+    targets = rules.MOVES[name]
+    if len(set(targets.values())) == 1:
+        return f"state = '{next(iter(targets.values()))}', version = version + 1"
+    cases = " ".join(f"WHEN '{before}' THEN '{after}'" for before, after in targets.items())
+    return f"state = CASE state {cases} END, version = version + 1"
+
+
+def movable(name: str) -> str:
+    """The condition on which it may: that the row is where the move begins."""
+    before = [f"'{state}'" for state in rules.MOVES[name]]
+    return f"state = {before[0]}" if len(before) == 1 else f"state IN ({', '.join(before)})"
+
+
 def partial(text: str) -> Statement:
     """A statement over some commands of one player, which SQLite shall find by the partial index that has only those.
     Having no statistics it would take the index over all rows and walk the player's whole past; PostgreSQL has some."""
@@ -43,15 +58,14 @@ _TARGET = partial(f"""
            (SELECT COUNT(*) FROM command WHERE player_id = :player_id AND {UNFINISHED}) AS live
     FROM player WHERE id = :player_id AND team_id = :team_id""")
 _SUPERSEDE = partial(f"""
-    UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
-           due_at = NULL
-    WHERE state = 'queued' AND id IN (
+    UPDATE command SET {moves("supersede")}, superseded_by = :newer, finished_at = :now, due_at = NULL
+    WHERE {movable("supersede")} AND id IN (
         SELECT id FROM command WHERE player_id = :player_id AND {UNFINISHED} AND command = :command)
     RETURNING {_ROW}""")
 _OVERRULE = Statement(f"""
-    UPDATE command SET state = 'cancelled', version = version + 1, superseded_by = :newer, finished_at = :now,
+    UPDATE command SET {moves("overrule")}, superseded_by = :newer, finished_at = :now,
            due_at = NULL, error_code = '{rules.SUPERSEDED}', error_message = 'What it was to set was set anew.'
-    WHERE id = :id AND state IN ('held', 'queued') RETURNING {_ROW}""")
+    WHERE id = :id AND {movable("overrule")} RETURNING {_ROW}""")
 _SETTERS = "', '".join(rules.SETTERS)
 _WAITING = partial(f"""
     SELECT id, command FROM command WHERE player_id = :player_id AND {UNFINISHED} AND command IN ('{_SETTERS}')
@@ -64,49 +78,48 @@ _KEEP_KEY = Statement("""
     VALUES (:team_id, :key, :request, :status, :answer, :now) ON CONFLICT DO NOTHING RETURNING team_id""")
 _READ_KEY = Statement("SELECT request, status, answer FROM idempotency_key WHERE team_id = :team_id AND key = :key")
 _CLAIM = partial(f"""
-    UPDATE command SET state = 'sent', version = version + 1, node = :node, epoch = :epoch, sent_at = :now
-    WHERE state = 'queued' AND id IN (
+    UPDATE command SET {moves("claim")}, node = :node, epoch = :epoch, sent_at = :now
+    WHERE {movable("claim")} AND id IN (
               SELECT id FROM command
-              WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' AND expires_at > :now
+              WHERE player_id = :player_id AND {UNFINISHED} AND {movable("claim")} AND expires_at > :now
               ORDER BY id LIMIT :room)
           AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch AND node = :node)
     RETURNING id, team_id, player_id, batch_id, command, payload, delivery, state, expires_at""")
 _HOLDS = Statement("SELECT epoch FROM presence WHERE player_id = :player_id AND epoch = :epoch AND node = :node")
 _ACKNOWLEDGE = Statement(f"""
-    UPDATE command SET state = 'acked', version = version + 1, acked_at = CAST(:now AS BIGINT),
+    UPDATE command SET {moves("acknowledge")}, acked_at = CAST(:now AS BIGINT),
            due_at = CAST(:now AS BIGINT) + CAST(finish_within_s AS BIGINT) * 1000
-    WHERE id = :id AND player_id = :player_id AND state IN ('sent', 'queued') RETURNING {_ROW}""")
+    WHERE id = :id AND player_id = :player_id AND {movable("acknowledge")} RETURNING {_ROW}""")
 _READ = Statement(f"SELECT {_ROW} FROM command WHERE id = :id AND player_id = :player_id")
 _FINISH = Statement(f"""
     UPDATE command SET state = :state, version = version + 1, acked_at = COALESCE(acked_at, CAST(:now AS BIGINT)),
            started_at = :started_at, finished_at = :finished_at, detail = :detail, error_code = :error_code,
            error_message = :error_message, late = :late, due_at = NULL, cancel_requested_at = NULL
     WHERE id = :id AND version = :version RETURNING {_ROW}""")
-_REQUEUE = Statement("""
-    UPDATE command SET state = 'queued', version = version + 1, node = NULL, epoch = NULL
-    WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch
+_REQUEUE = Statement(f"""
+    UPDATE command SET {moves("requeue")}, node = NULL, epoch = NULL
+    WHERE id = :id AND player_id = :player_id AND {movable("requeue")} AND epoch < :epoch
     RETURNING id, command, payload, wish""")
 _CALL_OFF = Statement(f"""
-    UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL,
+    UPDATE command SET {moves("call_off")}, finished_at = :now, due_at = NULL,
            cancel_requested_at = NULL
-    WHERE id = :id AND player_id = :player_id AND state = 'sent' AND epoch < :epoch
+    WHERE id = :id AND player_id = :player_id AND {movable("call_off")} AND epoch < :epoch
           AND cancel_requested_at IS NOT NULL RETURNING {_ROW}""")
 _LOSE = Statement(f"""
-    UPDATE command SET state = 'failed', version = version + 1, finished_at = :now, due_at = NULL,
+    UPDATE command SET {moves("lose")}, finished_at = :now, due_at = NULL,
            error_code = 'journal_lost', error_message = CASE state
                WHEN 'acked' THEN 'The player acknowledged this command and then lost it.'
                ELSE 'The player has lost its journal, and may have done this before.' END
-    WHERE id = :id AND player_id = :player_id AND state IN ('acked', 'sent')
+    WHERE id = :id AND player_id = :player_id AND {movable("lose")}
           AND EXISTS (SELECT 1 FROM presence WHERE player_id = :player_id AND epoch = :epoch) RETURNING {_ROW}""")
 _EXPIRE = Statement(f"""
-    UPDATE command SET version = version + 1, finished_at = CAST(:now AS BIGINT), due_at = NULL,
-           cancel_requested_at = CASE state WHEN 'sent' THEN CAST(:now AS BIGINT) ELSE cancel_requested_at END,
-           state = CASE state WHEN 'acked' THEN 'timed_out' ELSE 'expired' END
-    WHERE state IN ('queued', 'sent', 'acked') AND id IN (
+    UPDATE command SET {moves("expire")}, finished_at = CAST(:now AS BIGINT), due_at = NULL,
+           cancel_requested_at = CASE state WHEN 'sent' THEN CAST(:now AS BIGINT) ELSE cancel_requested_at END
+    WHERE {movable("expire")} AND id IN (
         SELECT id FROM command WHERE due_at <= :now ORDER BY due_at LIMIT :limit) RETURNING {_ROW}""")
 _CANCEL = Statement(f"""
-    UPDATE command SET state = 'cancelled', version = version + 1, finished_at = :now, due_at = NULL
-    WHERE id = :id AND team_id = :team_id AND state IN ('held', 'queued') RETURNING {_ROW}""")
+    UPDATE command SET {moves("cancel")}, finished_at = :now, due_at = NULL
+    WHERE id = :id AND team_id = :team_id AND {movable("cancel")} RETURNING {_ROW}""")
 _ASK_CANCEL = Statement(f"""
     UPDATE command SET cancel_requested_at = COALESCE(cancel_requested_at, CAST(:now AS BIGINT)), version = version + 1
     WHERE id = :id AND team_id = :team_id AND state IN ('sent', 'acked') RETURNING {_ROW}""")
@@ -118,9 +131,9 @@ _SENT_ONCE = partial(f"""
 _CANCELS = partial("""
     SELECT id FROM command WHERE player_id = :player_id AND cancel_requested_at IS NOT NULL ORDER BY id LIMIT 1000""")
 _UNSUPPORTED = Statement(f"""
-    UPDATE command SET state = 'rejected', version = version + 1, finished_at = :now, due_at = NULL,
+    UPDATE command SET {moves("reject")}, finished_at = :now, due_at = NULL,
            error_code = 'unsupported_command', error_message = 'The player cannot do this.'
-    WHERE id = :id AND state = 'queued' RETURNING {_ROW}""")
+    WHERE id = :id AND {movable("reject")} RETURNING {_ROW}""")
 _QUEUED = partial(f"""
     SELECT id, command FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' ORDER BY id""")
 _SCREENSHOT = Statement("SELECT command_id, sha256 FROM screenshot WHERE id = :id AND player_id = :player_id")

@@ -15,7 +15,7 @@ from hub.domain import polling as rules
 from hub.domain.errors import Forbidden, Invalid, TooMany, Unavailable
 from hub.domain.ratelimit import network
 from hub.store import events, presence, wishes
-from hub.store.commands import UNFINISHED, finished, partial
+from hub.store.commands import UNFINISHED, finished, movable, moves, partial
 from hub.store.pairing import Spending, check, spend
 from hub.store.statements import Row, Statement, Unit, columns
 from hub.store.tables import Player, PollingDevice
@@ -76,15 +76,16 @@ _UNPROVED = Statement(f"""
           AND command IN ({", ".join(f"'{name}'" for name in rules.PROVABLE)})
     ORDER BY id""")
 _DELIVER = partial(f"""
-    UPDATE command SET state = 'delivered', version = version + 1, sent_at = :now, finished_at = :now, due_at = NULL
-    WHERE state = 'queued' AND id IN (
-        SELECT id FROM command WHERE player_id = :player_id AND {UNFINISHED} AND state = 'queued' AND expires_at > :now
+    UPDATE command SET {moves("deliver")}, sent_at = :now, finished_at = :now, due_at = NULL
+    WHERE {movable("deliver")} AND id IN (
+        SELECT id FROM command
+        WHERE player_id = :player_id AND {UNFINISHED} AND {movable("deliver")} AND expires_at > :now
         ORDER BY id LIMIT :room)
     RETURNING {_COMMAND}""")
 _NOTE = Statement("UPDATE command SET detail = :detail WHERE id = :id")
 _PROVE = Statement(f"""
-    UPDATE command SET state = 'succeeded', version = version + 1, finished_at = :now, detail = :detail
-    WHERE id = :id AND player_id = :player_id AND state = 'delivered' RETURNING {_COMMAND}""")
+    UPDATE command SET {moves("prove")}, finished_at = :now, detail = :detail
+    WHERE id = :id AND player_id = :player_id AND {movable("prove")} RETURNING {_COMMAND}""")
 _POLLS = Statement("""
     SELECT id FROM player WHERE id = :player_id AND uuid IS NOT NULL AND token_digest IS NULL""")
 

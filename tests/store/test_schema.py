@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 import sqlite3
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
 import hub.store
+from hub.domain.commands import MOVES
 from hub.store.database import Database
 from hub.store.migrations import upgrade
 from hub.store.sqlite import open_sqlite
@@ -31,6 +33,40 @@ def statements() -> dict[str, Statement]:
                 if isinstance(one, Statement):
                     found[f"{module.name}.{name} {key}".strip()] = one
     return found
+
+
+LIFE = {  # what the hub itself may do to a command, as the manual tells it
+    "held": {"queued", "cancelled"},
+    "queued": {"sent", "acked", "cancelled", "rejected", "expired", "delivered"},
+    "sent": {"queued", "acked", "cancelled", "expired", "failed"},
+    "acked": {"timed_out", "failed"},
+    "delivered": {"succeeded"},
+}
+_UPDATE = re.compile(r"UPDATE command SET (?P<assigned>.*?) WHERE (?P<where>.*)")
+_STATE = re.compile(r"\bstate = (?:'(?P<to>[a-z_]+)'|CASE state (?P<cases>.*?) END|(?P<given>:state))")
+_GUARD = re.compile(r"state (?:= '(?P<one>[a-z_]+)'|IN \((?P<more>[^)]*)\))")
+
+
+def moves_of(sql: str) -> set[tuple[str, str]]:
+    """From where to where an UPDATE moves commands."""
+    update = _UPDATE.search(sql)
+    assigned = update and _STATE.search(update["assigned"])
+    if not update or not assigned or assigned["given"]:  # a player's word: the caller asks `accepts_result`
+        return set()
+    guard = _GUARD.search(update["where"])
+    assert guard, sql
+    before = [guard["one"]] if guard["one"] else re.findall(r"'([a-z_]+)'", guard["more"])
+    if assigned["to"]:
+        return {(state, assigned["to"]) for state in before}
+    cases = re.findall(r"WHEN '([a-z_]+)' THEN '([a-z_]+)'", assigned["cases"])
+    assert sorted(before) == sorted(state for state, _ in cases), sql
+    return set(cases)
+
+
+def test_every_statement_moves_commands_along_their_life_and_the_whole_life_is_there() -> None:
+    found = set().union(*(moves_of(statement.named) for statement in statements().values()))
+    assert found == {(before, after) for before, afters in LIFE.items() for after in afters}
+    assert found == {move for moves in MOVES.values() for move in moves.items()}
 
 
 async def test_the_migrations_make_exactly_the_tables(db: Database) -> None:
