@@ -126,6 +126,10 @@ class OperatorConnection:
 
     # From the registry
 
+    def abort(self) -> None:
+        """End it now, without a word."""
+        self._seam.abort()
+
     def sweep(self, now: float, heartbeat_s: float, silence_s: float) -> None:
         """Ping who is silent, drop who stays so."""
         silent_s = now - self._life_at

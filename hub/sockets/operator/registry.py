@@ -15,6 +15,7 @@ from hub.protocol.closecodes import CloseCode
 from hub.services.access import concerns
 from hub.services.container import Services
 from hub.services.quotas import Places
+from hub.sockets.for_all import for_all
 from hub.sockets.frames import framed
 from hub.sockets.lapses import Lapses
 from hub.sockets.operator.connection import OUTBOX_BYTES, OperatorConnection, Seam
@@ -109,22 +110,23 @@ class Operators:
         """Once a second: pings, the end of silent ones, and the latest values for those who want them."""
         now = asyncio.get_running_loop().time()
         lapse = self._lapses.before(now)
-        for connection in tuple(self._connections):
+
+        def look_at(connection: OperatorConnection) -> None:
             if lapse:
                 connection.excuse(lapse, now)
             connection.sweep(now, self._heartbeat_s, self._silence_s)
+
+        for_all(self._connections, look_at)
         self._tell_latest()
 
     async def check(self) -> None:
         """Look at all credentials again: a change may not have been heard of, and logins live by being used."""
-        for connection in tuple(self._connections):
-            connection.check()
+        for_all(self._connections, OperatorConnection.check)
 
     def drain(self) -> None:
         """Send everybody away; they come back with their cursors."""
         self.draining = True
-        for connection in tuple(self._connections):
-            connection.close(CloseCode.DRAIN, "this hub is going away")
+        for_all(self._connections, lambda one: one.close(CloseCode.DRAIN, "this hub is going away"))
 
     def _credential_changed(self, subject: Sequence[Any]) -> None:
         for connection in tuple(self._connections):

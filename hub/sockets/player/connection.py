@@ -142,6 +142,10 @@ class PlayerConnection:
 
     # From the registry
 
+    def abort(self) -> None:
+        """End it now, without a word."""
+        self._seam.abort()
+
     def sweep(self, now: float) -> None:
         """Keep the session's deadlines."""
         deadline = self._session.next_deadline()

@@ -21,6 +21,7 @@ from hub.services.apart import Apart
 from hub.services.container import Services
 from hub.services.waiting import set_within
 from hub.sockets.budgets import Budgets
+from hub.sockets.for_all import for_all
 from hub.sockets.lapses import Lapses
 from hub.sockets.player.connection import PlayerConnection, Seam
 from hub.sockets.player.manifest_sync import ManifestNotifier
@@ -260,9 +261,8 @@ class Registry:
         try:
             with self._apart.team(team_id):
                 standing = await self.services.alerts.live_for_team(team_id)
-                for connection in tuple(self._current.values()):
-                    if connection.team_id == team_id:
-                        connection.show_alerts(standing.for_player(connection.player_id))
+                of_team = (connection for connection in self._current.values() if connection.team_id == team_id)
+                for_all(of_team, lambda one: one.show_alerts(standing.for_player(one.player_id)))
         except HubError as error:
             log.warning("the alerts of team %d are not spread yet: %s", team_id, error)
 
@@ -293,11 +293,14 @@ class Registry:
         self.budgets.sweep(asyncio.get_running_loop().time())
         at = now_ms()
         saw = self.services.presence.saw
-        for connection in tuple(self._connections):
+
+        def look_at(connection: PlayerConnection) -> None:
             connection.sweep(now)
             if connection.seen:
                 connection.seen = False
                 saw(connection.player_id, at)
+
+        for_all(self._connections, look_at)
 
     def look_at(self, connection: PlayerConnection) -> None:
         """Keep the deadlines of one session between two passes."""
@@ -310,8 +313,7 @@ class Registry:
         if lapse := self._lapses.before(now):
             if lapse >= LAPSE_TOLD_S:
                 log.warning("the hub has read nothing for %.1f s", lapse)
-            for connection in self._connections:
-                connection.excuse(lapse, now)
+            for_all(self._connections, lambda one: one.excuse(lapse, now))
 
     async def drain(self) -> None:
         """Send everybody away, spread over some seconds, and write the ends down; then nothing is connected."""
@@ -321,8 +323,7 @@ class Registry:
         if not self._connections:
             return
         self._ended.clear()
-        for connection in tuple(self._connections):
-            connection.drain(int(random.uniform(0, DRAIN_SPREAD_S) * 1000))
+        for_all(self._connections, lambda one: one.drain(int(random.uniform(0, DRAIN_SPREAD_S) * 1000)))
         if not await set_within(self._ended, DRAIN_WAIT_S):
             log.warning("%d players had not left when the hub did", len(self._connections))
 

@@ -1,7 +1,7 @@
 """The table of connections and what the database says of them."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +41,23 @@ async def test_a_connection_that_only_the_database_knows_is_ended(tmp_path: Path
         async with hub.connected(token):
             await hub.registry.audit()
             assert await hub.services.presence.held() == [(player_id, 1, 2)]
+
+
+async def test_a_connection_that_cannot_be_looked_after_ends_and_all_others_are_looked_after(tmp_path: Path) -> None:
+    async with running_hub(settings(tmp_path)) as hub, AsyncExitStack() as stack:
+        players = [await hub.player(f"Screen {number}") for number in range(4)]
+        sockets = [await stack.enter_async_context(hub.connected(token)) for _, token in players]
+        connections = [hub.registry.get(player_id) for player_id, _ in players]
+        for connection in connections:
+            assert connection is not None
+            connection.seen = True
+        broken = connections[1]
+        broken._session = None
+        await hub.registry.sweep()
+        assert (await sockets[1].closed())[0] == 1006
+        assert [one.seen for one in connections if one is not broken] == [False] * 3
+        await hub.command(players[3][0], "identify")
+        await sockets[3].until("command")
 
 
 async def test_a_player_that_was_being_let_in_when_the_hub_left_is_sent_away(tmp_path: Path) -> None:
