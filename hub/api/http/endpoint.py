@@ -22,6 +22,7 @@ from hub.api.http.responses import Answer, Owner
 from hub.domain.access import SCOPES, Actor, ActorKind
 from hub.domain.addresses import authority
 from hub.domain.errors import HubError
+from hub.services.container import Services
 
 MAX_WAIT_S: Final = 30  # of `Prefer: wait=N`; proxies commonly cut a silent request at 60
 MAX_BODY_BYTES: Final = 256 * 1024  # as much as a message of the player protocol
@@ -46,7 +47,7 @@ class Call:
     endpoint: "Endpoint"
     scope: Scope
     receive: Receive
-    services: Any
+    services: Services
     path: dict[str, Any]
     caller: Actor | None
     address: str | None = None
