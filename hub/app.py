@@ -313,7 +313,7 @@ async def running(
             downloads=downloads,
             outgoing=outgoing,
             folders=Folders(db, bus, content, quotas=quotas),
-            tickets=DirectUploads(
+            direct_uploads=DirectUploads(
                 db,
                 content,
                 secret,
@@ -462,7 +462,7 @@ def _jobs(
         Job("oauth", 600.0, lambda: services.oauth.sweep(age.now())),
         Job("polling", 600.0, lambda: services.polling.sweep(age.now())),
         Job("content", 600.0, lambda: services.content.sweep(age.now())),
-        Job("tickets", 600.0, lambda: services.tickets.sweep(age.now())),
+        Job("direct uploads", 600.0, lambda: services.direct_uploads.sweep(age.now())),
         Job("uploads", 600.0, lambda: services.uploads.sweep(age.now())),
         Job("alive", BEAT_S, services.analytics.beat),
         Job("exports", 0.5, services.exports.work),

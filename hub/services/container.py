@@ -73,7 +73,7 @@ class Services:
     downloads: Downloads
     outgoing: Outgoing
     folders: Folders
-    tickets: DirectUploads
+    direct_uploads: DirectUploads
     playlists: Playlists
     layouts: Layouts
     schedules: Schedules

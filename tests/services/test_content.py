@@ -39,7 +39,7 @@ class Place:
     blobs: Blobs
     incoming: Path
     content: Content
-    tickets: DirectUploads
+    direct_uploads: DirectUploads
     folders: Folders
     owner: Actor
 
@@ -238,15 +238,15 @@ async def test_blobs_that_belong_to_nobody_are_collected_when_they_are_old_enoug
 
 async def test_a_ticket_makes_one_asset_whoever_comes_first(here: Place) -> None:
     data = picture(color="green")
-    issued = await here.tickets.issue(here.owner, filename="a.png", mime="image/png", face=FACE)
+    issued = await here.direct_uploads.issue(here.owner, filename="a.png", mime="image/png", face=FACE)
     [ticket] = await here.rows(UploadTicket)
     with pytest.raises(Conflict):
-        await here.tickets.confirm(here.owner, issued["asset_key"], {}, face=FACE)
+        await here.direct_uploads.confirm(here.owner, issued["asset_key"], {}, face=FACE)
 
     async def redeem(content: bytes) -> tuple[dict[str, Any], bool]:
         async with here.content.receiving(here.owner.team_id) as incoming:
             await incoming.write(content)
-            return await here.tickets.redeem(ticket, incoming)
+            return await here.direct_uploads.redeem(ticket, incoming)
 
     outcomes = await asyncio.gather(redeem(data), redeem(data), redeem(data))
     assert sorted(is_new for _, is_new in outcomes) == [False, False, True]
@@ -256,13 +256,13 @@ async def test_a_ticket_makes_one_asset_whoever_comes_first(here: Place) -> None
     assert len(await here.rows(Asset)) == 1
     assert len(await here.kept()) == 2
 
-    await here.tickets.sweep(now_ms() + 2 * DAY)
+    await here.direct_uploads.sweep(now_ms() + 2 * DAY)
     assert await here.rows(UploadTicket) == []
-    named = await here.tickets.confirm(here.owner, issued["asset_key"], {"name": "Green"}, face=FACE)
+    named = await here.direct_uploads.confirm(here.owner, issued["asset_key"], {"name": "Green"}, face=FACE)
     assert (named["name"], named["key"]) == ("Green", issued["asset_key"])
     stranger = await team_owner(here.db, "other")
     with pytest.raises(Invalid):
-        await here.tickets.confirm(stranger, issued["asset_key"], {}, face=FACE)
+        await here.direct_uploads.confirm(stranger, issued["asset_key"], {}, face=FACE)
 
 
 async def test_a_folder_goes_with_everything_in_it_only_when_that_is_said(

@@ -56,7 +56,7 @@ async def _without_file(call: Call, body: object) -> Answer:
         if extra := fields.keys() & {"type", "source_url"}:
             raise Invalid.field(min(extra), "is not taken here: the upload has it already")
         return one(
-            await call.services.tickets.confirm(call.actor, key, fields, face=face(call), base_url=call.base_url)
+            await call.services.direct_uploads.confirm(call.actor, key, fields, face=face(call), base_url=call.base_url)
         )
     if fields.get("type") not in ADDRESS_TYPES and "source_url" not in fields:
         raise Invalid.field("file", "is required, or a source_url with its type")

@@ -14,7 +14,7 @@ async def create_upload_url(call: Call) -> Answer:
     """A signed URL to PUT one file to. The asset exists once its bytes are there and are what was announced; it can
     then be found by `asset_key`."""
     body = call.body
-    made = await call.services.tickets.issue(
+    made = await call.services.direct_uploads.issue(
         call.actor,
         filename=body.filename,
         mime=body.mime_type,
@@ -34,7 +34,7 @@ async def put_upload(call: Call) -> Answer:
     no room for it; 410: it was to be used earlier."""
     media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     length = requests.declared_length(dict(call.scope["headers"]))
-    ticket = await call.services.tickets.check(
+    ticket = await call.services.direct_uploads.check(
         call.path["upload_id"],
         call.query.expires,
         call.query.signature,
@@ -45,5 +45,5 @@ async def put_upload(call: Call) -> Answer:
     async with content.receiving(ticket.team_id, length or 0) as incoming:
         async for piece in requests.pieces(call.receive, dict(call.scope["headers"]), content.max_bytes):
             await incoming.write(piece)
-        asset, is_new = await call.services.tickets.redeem(ticket, incoming, base_url=call.base_url)
+        asset, is_new = await call.services.direct_uploads.redeem(ticket, incoming, base_url=call.base_url)
     return one(asset, 201 if is_new else 200, location=f"/api/v1/assets/{asset['id']}")

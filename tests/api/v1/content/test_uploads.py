@@ -100,7 +100,7 @@ async def test_a_forged_or_late_signature_uploads_nothing(
         answer = await nobody.put(wrong, content=picture())
         assert (answer.status_code, answer.json().get("code")) == (403, "bad_signature"), wrong
     late = now_ms() + timedelta(minutes=16) // timedelta(milliseconds=1)
-    monkeypatch.setattr(hub.services.tickets, "_clock", lambda: late)
+    monkeypatch.setattr(hub.services.direct_uploads, "_clock", lambda: late)
     answer = await nobody.put(url, content=picture())
     assert (answer.status_code, answer.json()["code"]) == (410, "link_expired")
     assert len((await owner.get(ASSETS)).json()["data"]) == 1
