@@ -28,8 +28,7 @@ _REPLACE = Statement("""
             SELECT 1 FROM pairing younger WHERE younger.state = 'pending' AND younger.address = pairing.address
                 AND younger.hardware_id = pairing.hardware_id AND younger.id > pairing.id))""")
 _OPEN = Statement("""
-    SELECT COUNT(*) AS number, MIN(expires_at) AS first_end,
-           MIN(CASE WHEN hardware_id = :hardware_id THEN COALESCE(polled_at, created_at) END) AS heard_at
+    SELECT COUNT(*) AS number, MIN(expires_at) AS first_end, MIN(COALESCE(polled_at, created_at)) AS quiet_since
     FROM pairing WHERE state = 'pending' AND expires_at > :now AND address = :address""")
 _OPEN_IN_ALL = Statement("""
     SELECT COUNT(*) AS number, MIN(expires_at) AS first_end FROM pairing
@@ -37,6 +36,11 @@ _OPEN_IN_ALL = Statement("""
 _GIVE_WAY = Statement("""
     DELETE FROM pairing WHERE id IN (
         SELECT id FROM pairing WHERE state = 'pending' AND expires_at > :now
+            AND COALESCE(polled_at, created_at) <= :quiet ORDER BY expires_at LIMIT 1)
+    RETURNING id""")
+_GIVE_WAY_HERE = Statement("""
+    DELETE FROM pairing WHERE id IN (
+        SELECT id FROM pairing WHERE state = 'pending' AND expires_at > :now AND address = :address
             AND COALESCE(polled_at, created_at) <= :quiet ORDER BY expires_at LIMIT 1)
     RETURNING id""")
 _SHOWN = Statement("""
@@ -114,18 +118,18 @@ class Paired:
 def authorize(new: Pairing, user_digests: Sequence[str], spendings: Sequence[Spending], now: int) -> Unit:
     """Unit: open a code for a device. One that it has left behind, when it started again, gives way: of the same
     hardware id at the same address, which nobody asks with any more. One that is asked with is another machine's, since
-    hardware ids are not always one's own. When all the room there is is taken, the oldest that nobody asks with goes.
+    hardware ids are not always one's own. When all the room there is, or that of this address, is taken, the oldest
+    that nobody asks with goes.
 
     Answers which of `user_digests` it got: the first that no other device shows. Raises TooMany, Unavailable.
     """
     yield from spend(spendings, now)
     quiet = now - rules.QUIET_S * SECOND
     yield _REPLACE(address=new.address, hardware_id=new.hardware_id, quiet=quiet)
-    here = yield _OPEN(address=new.address, hardware_id=new.hardware_id, now=now)
-    if here[0]["number"] >= rules.OPEN_PER_ADDRESS:
-        room_at = here[0]["first_end"]
-        if here[0]["heard_at"] is not None:
-            room_at = min(room_at, here[0]["heard_at"] + rules.QUIET_S * SECOND)
+    here = yield _OPEN(address=new.address, now=now)
+    full = here[0]["number"] >= rules.OPEN_PER_ADDRESS
+    if full and not (yield _GIVE_WAY_HERE(address=new.address, quiet=quiet, now=now)):
+        room_at = min(here[0]["first_end"], here[0]["quiet_since"] + rules.QUIET_S * SECOND)
         raise TooMany(
             f"{rules.OPEN_PER_ADDRESS} devices at this address wait for approval. Approve or refuse them first.",
             code="too_many_codes",

@@ -282,10 +282,22 @@ async def test_five_devices_of_one_address_wait_at_a_time(stage: Stage) -> None:
     codes = [(await stage.ask(f"pi-{number}"))["user_code"] for number in range(5)]
     with pytest.raises(TooMany) as refused:
         await stage.ask("pi-6")
-    assert refused.value.retry_after == 900
+    assert refused.value.retry_after == QUIET_S
     await stage.ask("pi-6", address="192.168.1.43")
     await stage.approve(codes[0])
     await stage.ask("pi-6")
+
+
+async def test_a_code_that_nobody_asks_with_gives_way_to_a_device_of_the_same_address(stage: Stage) -> None:
+    waiting = [await stage.ask(f"pi-{number}") for number in range(5)]
+    stage.now += (QUIET_S - 10) * SECOND
+    for one in waiting[1:]:
+        assert await stage.told(one) == "authorization_pending"
+    stage.now = START + QUIET_S * SECOND
+    await stage.ask("pi-6")
+    assert await stage.told(waiting[0]) == "invalid_grant"
+    with pytest.raises(TooMany):
+        await stage.ask("pi-7")
 
 
 async def test_the_limit_of_an_address_holds_when_all_ask_at_once(stage: Stage) -> None:
