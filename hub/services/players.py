@@ -10,7 +10,7 @@ from hub.bus.base import Bus
 from hub.domain import ids, masking, wording
 from hub.domain import presence as rules
 from hub.domain.access import Actor
-from hub.domain.errors import Invalid, NotFound, PreconditionFailed
+from hub.domain.errors import Invalid, NotFound, PreconditionFailed, Unavailable
 from hub.domain.events import Event
 from hub.domain.playback import checked_zone_name
 from hub.domain.polling import unsupported
@@ -19,7 +19,7 @@ from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
-from hub.store import commands, events, pairing, presence, wishes
+from hub.store import commands, events, pairing, presence, teams, wishes
 from hub.store import players as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -34,6 +34,7 @@ from hub.store.teams import touch_content
 from hub.store.uploads import latest_screenshot
 
 SHOWN = frozenset({"group_ids", "location_id", "layout_id", "timezone"})  # changes that may change what is shown
+NO_TEAM_RETRY_S = 10  # a wrong folder is noticed at once, and the right hub is up within seconds
 MEMBERS_LIMIT = 10_000  # players of one group: what one batch can carry
 
 
@@ -54,6 +55,7 @@ class Players:
         self._bus = bus
         self._presence = presence
         self._programs = programs
+        self._teams_seen = False
 
     # Players ---------------------------------------------------------------------------------------------------------
 
@@ -216,12 +218,21 @@ class Players:
         self._bus.publish(("events", actor.team_id))
 
     async def by_token(self, token: str) -> tuple[int, str, bool] | None:
-        """(player id, digest, quarantined) of a player's token, or None."""
+        """(player id, digest, quarantined) of a player's token, or None. Raises Unavailable on a hub without a team."""
         if not token.startswith(ids.PLAYER_TOKEN_PREFIX):
             return None
         digest = ids.digest(token)
         found = await self.by_token_digest(digest)
+        if found is None and not await self._has_a_team():
+            raise Unavailable("This hub has no team yet.", code="no_team", retry_after=NO_TEAM_RETRY_S)
         return None if found is None else (found[0], digest, found[1])
+
+    async def _has_a_team(self) -> bool:
+        """A hub without one knows no player: it was started where its data is not, and says nothing about a token."""
+        if not self._teams_seen:
+            async with self._db.session() as session:
+                self._teams_seen = await teams.count(session) > 0
+        return self._teams_seen
 
     async def by_token_digest(self, digest: str) -> tuple[int, bool] | None:
         """(player id, quarantined) of the player whose token this is now, or None."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.domain.ids import PLAYER_TOKEN_PREFIX
 from tests.harness import Hub, running_hub, settings
 from tests.waiting import PATIENCE_S
 
@@ -87,3 +88,11 @@ async def test_a_refusal_says_what_would_be_taken(hub: Hub) -> None:
     assert json.loads(body)["message"]
     status, headers, body = await knock(hub, "/ws/player", token, more=f"Cookie: {'x' * 9_000}\r\n")
     assert (status, headers["content-type"], json.loads(body)["code"]) == (400, "application/json", "bad_request")
+
+
+async def test_a_hub_without_a_team_says_nothing_about_a_token(tmp_path: Path) -> None:
+    """It was started in another folder by mistake: a player that it refused would show a code over its content."""
+    async with running_hub(settings(tmp_path), key="none") as hub:
+        status, headers, body = await knock(hub, "/ws/player", f"{PLAYER_TOKEN_PREFIX}{'x' * 40}")
+        assert (status, json.loads(body)["code"]) == (503, "no_team")
+        assert headers["retry-after"] == "10"
