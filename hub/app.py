@@ -85,7 +85,8 @@ from hub.sockets.operator.registry import MOST as OPERATORS
 from hub.sockets.operator.registry import SWEEP_S as OPERATORS_SWEEP_S
 from hub.sockets.operator.registry import Operators
 from hub.sockets.player.manifest_sync import SYNC_S
-from hub.sockets.player.registry import SWEEP_S, Registry, SocketSettings
+from hub.sockets.player.registry import SWEEP_S, Registry
+from hub.sockets.player.settings import SocketSettings
 from hub.store.belonging import claim, names_files
 from hub.store.blobs import Blobs
 from hub.store.database import Database

@@ -1,7 +1,10 @@
 """Who may import whom. The arrows are the design; this test is their guard."""
 
 import ast
+import re
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,33 @@ def test_the_agent_needs_websockets_and_the_standard_library_alone() -> None:
             extra = tops - set(sys.stdlib_module_names) - {"hub", "device_agent", "orjson"} - AGENT_PACKAGES
             assert not extra, f"{path} needs {extra}"
     assert (ROOT / "hub" / "__init__.py").read_text() == ""
+
+
+def modules() -> dict[str, Path]:
+    paths = [path for folder in ("hub", "device_agent") for path in (ROOT / folder).rglob("*.py")]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def modules_named(path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Modules of ours that a file imports anywhere, also for the type checker alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in known else node.module for name in names)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = modules()
+    try:
+        TopologicalSorter({name: set(modules_named(path, known)) - {name} for name, path in known.items()}).prepare()
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]))
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:hub|device_agent|tests|config)/[\w./-]+)`", text)
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / name).exists()] == []

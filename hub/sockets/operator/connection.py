@@ -5,8 +5,9 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import orjson
 
@@ -17,13 +18,11 @@ from hub.domain.events import Topic
 from hub.domain.ratelimit import Minute
 from hub.protocol.closecodes import CloseCode
 from hub.services.commands import Origin
+from hub.services.container import Services
 from hub.services.feed import RESUME_LIMIT, Told
 from hub.sockets.frames import framed
 from hub.sockets.operator.messages import Command, Ping, Subscribe, Unread, read, said
 from hub.sockets.transport import Budget
-
-if TYPE_CHECKING:
-    from hub.sockets.operator.registry import Operators
 
 OUTBOX_BYTES = 1_048_576  # unsent bytes at which an operator is too slow (4130): some thousand events
 SLOW_S = 30.0  # for the network to take a page of the past
@@ -50,13 +49,25 @@ class Seam(Protocol):
     def abort(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionContext:
+    """What a connection is given by whoever keeps all of them. `count` counts one request of a caller from an address,
+    and raises TooMany when it is not its turn."""
+
+    services: Services
+    count: Callable[[Actor, str | None], None]
+    leave: Callable[["OperatorConnection"], None]
+    closed: Callable[[int], None]
+    draining: Callable[[], bool]
+
+
 class OperatorConnection:
     def __init__(
-        self, operators: "Operators", seam: Seam, token: str, actor: Actor, address: str | None, now: float
+        self, context: ConnectionContext, seam: Seam, token: str, actor: Actor, address: str | None, now: float
     ) -> None:
         self.actor = actor
         self.topics: frozenset[Topic] = frozenset()
-        self._operators = operators
+        self._context = context
         self._seam = seam
         self._token = token
         self._address = address
@@ -92,7 +103,7 @@ class OperatorConnection:
             self._say("pong", ref=message.ref)
         elif isinstance(message, Subscribe):
             try:
-                self._operators.count(self.actor, self._address)
+                self._context.count(self.actor, self._address)
             except HubError as error:  # the earlier subscription goes on
                 self._fail("error", error, message.ref)
                 return
@@ -122,7 +133,7 @@ class OperatorConnection:
         self._no_end()
         for task in self._tasks:
             task.cancel()
-        self._operators.leave(self)
+        self._context.leave(self)
 
     # From the registry
 
@@ -150,7 +161,7 @@ class OperatorConnection:
     def close(self, code: int, reason: str) -> None:
         if not self._closed:
             self._closed = True
-            self._operators.closed(code)
+            self._context.closed(code)
             self._seam.close(code, reason)
             self._no_end()
             for task in self._tasks:
@@ -196,7 +207,7 @@ class OperatorConnection:
             self.close(INTERNAL_ERROR, "the hub failed")
 
     async def _check(self) -> None:
-        actor = await self._operators.renewed(self._token, self.actor)
+        actor = await self._context.services.access.renewed(self._token, self.actor)
         if actor is None:
             self.close(CloseCode.REVOKED, "the credential is not good any more")
         else:
@@ -207,7 +218,7 @@ class OperatorConnection:
         """Be there when the credential ends. Later ends are looked for by the check of each minute, by which the clock
         may have been put right."""
         self._no_end()
-        left_s = self._operators.left_s(self.actor)
+        left_s = self._context.services.access.left_s(self.actor)
         if left_s is not None and left_s <= END_WITHIN_S:
             self._ending = asyncio.get_running_loop().call_later(left_s, self.check)
 
@@ -217,7 +228,7 @@ class OperatorConnection:
 
     async def _settled(self) -> None:
         """What is asked after a change, or after the end, is judged by what the credential is then."""
-        if self._operators.left_s(self.actor) == 0:
+        if self._context.services.access.left_s(self.actor) == 0:
             self.check()
         if self._checking is not None:
             await asyncio.wait([self._checking])
@@ -225,7 +236,7 @@ class OperatorConnection:
     # The feed
 
     async def _serve(self, message: Subscribe) -> None:
-        feed = self._operators.services.feed
+        feed = self._context.services.feed
         team_id = self.actor.team_id
         await self._settled()
         try:
@@ -253,7 +264,7 @@ class OperatorConnection:
             self._fail("error", error, message.ref)
 
     async def _snapshot(self) -> int:
-        snapshot = await self._operators.services.feed.snapshot(self.actor.team_id)
+        snapshot = await self._context.services.feed.snapshot(self.actor.team_id)
         players = snapshot.players if self.topics & {"players", "events"} else []
         counts = snapshot.counts()
         for start in range(0, max(len(players), 1), PLAYERS_A_PART):
@@ -281,7 +292,7 @@ class OperatorConnection:
             self._fell_behind()
 
     def _fell_behind(self) -> None:
-        if self._operators.draining:
+        if self._context.draining():
             self.close(CloseCode.DRAIN, "this hub is going away")
         else:
             self.close(CloseCode.TOO_SLOW, "too slow to read")
@@ -293,13 +304,13 @@ class OperatorConnection:
             message = self._commands.popleft()
             await self._settled()
             try:
-                self._operators.count(self.actor, self._address)
+                self._context.count(self.actor, self._address)
                 self._say("accepted", ref=message.ref, **await self._send(message))
             except HubError as error:
                 self._fail("refused", error, message.ref)
 
     async def _send(self, message: Command) -> dict[str, Any]:
-        services, origin = self._operators.services, Origin(self.actor, FACE)
+        services, origin = self._context.services, Origin(self.actor, FACE)
         key = None
         if message.idempotency_key is not None:
             asked = message.model_dump(exclude={"ref", "idempotency_key"})

@@ -18,7 +18,7 @@ from hub.services.quotas import Places
 from hub.sockets.for_all import for_all
 from hub.sockets.frames import framed
 from hub.sockets.lapses import Lapses
-from hub.sockets.operator.connection import OUTBOX_BYTES, OperatorConnection, Seam
+from hub.sockets.operator.connection import OUTBOX_BYTES, ConnectionContext, OperatorConnection, Seam
 
 SWEEP_S = 1.0  # between two passes over all of them
 MOST = 1_000  # operators of one process; each costs a write for every event of its team
@@ -57,6 +57,7 @@ class Operators:
         self._lapses = Lapses(SWEEP_S, asyncio.get_running_loop().time())
         self._pace = pace
         self._connections: set[OperatorConnection] = set()
+        self._context = ConnectionContext(services, self.count, self.leave, self.closed, lambda: self.draining)
         self._progress: dict[int, dict[str, dict[str, Any]]] = {}  # by team and command
         bus.subscribe(("credentials", None), self._credential_changed)
         bus.subscribe(("progress", None), self._progressed)
@@ -78,19 +79,12 @@ class Operators:
         if actor.kind not in ("key", "user"):
             raise Forbidden
         self.places.take(actor.team_id, actor.plan)
-        connection = OperatorConnection(self, seam, token, actor, address, asyncio.get_running_loop().time())
+        connection = OperatorConnection(self._context, seam, token, actor, address, asyncio.get_running_loop().time())
         self._connections.add(connection)
         return connection
 
     async def actor(self, token: str, address: str | None) -> Actor | None:
         return await self.services.access.authenticate(token, address=address, agent="signalbox.operator.v1")
-
-    async def renewed(self, token: str, actor: Actor) -> Actor | None:
-        return await self.services.access.renewed(token, actor)
-
-    def left_s(self, actor: Actor) -> float | None:
-        """Seconds until the actor's credential ends by itself: see `Access.left_s`."""
-        return self.services.access.left_s(actor)
 
     def count(self, actor: Actor, address: str | None) -> None:
         """One request more of this caller. Raises TooMany when it is not its turn."""

@@ -6,10 +6,11 @@ Nothing is acknowledged to the player before the service has it on disk, and no 
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any, Protocol
 
+from hub.bus.base import Bus
 from hub.domain.alerts import Raised
 from hub.domain.analytics import Showing
 from hub.domain.commands import Outcome
@@ -34,13 +35,13 @@ from hub.protocol.session import (
     UploadBroken,
     UploadChunk,
 )
+from hub.services.container import Services
 from hub.services.presence import FAILED
+from hub.sockets.budgets import Budgets
 from hub.sockets.player.alerts import ShownAlerts
+from hub.sockets.player.settings import SocketSettings
 from hub.sockets.player.uploads import PlayerUploads
 from hub.sockets.transport import Budget
-
-if TYPE_CHECKING:
-    from hub.sockets.player.registry import Registry
 
 BUSY_LIMIT = 200  # messages being worked on before we stop reading: a player cannot outrun the disk
 
@@ -58,11 +59,32 @@ class Seam(Protocol):
     def resume(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionContext:
+    """What a connection is given by whoever keeps all of them: the use cases, what counts for a player and not for one
+    connection, and whom to tell of its steps. `probe` is told `before send TYPE` and `after send TYPE`."""
+
+    services: Services
+    bus: Bus
+    settings: SocketSettings
+    budgets: Budgets
+    tasks: set[asyncio.Task[Any]]
+    """Work of connections that is under way."""
+    _: KW_ONLY
+    metrics: Any
+    probe: Callable[[str], None] | None
+    enter: Callable[["PlayerConnection"], "PlayerConnection | None"]
+    leave: Callable[["PlayerConnection"], None]
+    look_at: Callable[["PlayerConnection"], None]
+    flooded: Callable[[int], None]
+
+
 class PlayerConnection:
     __slots__ = (
         "_address",
         "_alerts",
         "_busy",
+        "_context",
         "_digest",
         "_drain_wanted",
         "_draining",
@@ -70,7 +92,6 @@ class PlayerConnection:
         "_end_reason",
         "_epoch",
         "_left",
-        "_registry",
         "_seam",
         "_session",
         "_stop_listening",
@@ -83,17 +104,17 @@ class PlayerConnection:
     )
 
     def __init__(
-        self, registry: "Registry", seam: Seam, player_id: int, digest: str, address: str | None, now: float
+        self, context: ConnectionContext, seam: Seam, player_id: int, digest: str, address: str | None, now: float
     ) -> None:
         self.player_id = player_id
         self.team_id = 0  # known once registered
         self.revision: str | None = None  # of the manifest that the player was last told of
         self.seen = False
-        self._registry = registry
+        self._context = context
         self._seam = seam
         self._digest = digest
         self._address = address
-        self._session = HubSession(now, registry.settings.limits)
+        self._session = HubSession(now, context.settings.limits)
         self._epoch = 0  # 0: not registered yet
         self._busy = 0
         self._draining = False
@@ -110,7 +131,7 @@ class PlayerConnection:
 
     def share(self, budget: Budget) -> Budget:
         """One budget counts for all connections of the player, one after the other."""
-        return self._registry.budgets.of(self.player_id, budget)
+        return self._context.budgets.of(self.player_id, budget)
 
     def on_text(self, data: bytes) -> None:
         self.seen = True
@@ -215,7 +236,7 @@ class PlayerConnection:
         self._pump()
 
     def _on(self, event: HubEvent) -> None:
-        services = self._registry.services
+        services = self._context.services
         if isinstance(event, m.Ack):
             self._spawn(self._acknowledge(event.id))
         elif isinstance(event, m.Result):
@@ -259,19 +280,19 @@ class PlayerConnection:
         """Look again when the silence of a suspect is long enough, and not up to a second later with all others."""
         if (deadline := self._session.next_deadline()) is not None:
             loop = asyncio.get_running_loop()
-            loop.call_later(deadline - time.monotonic(), lambda: self._registry.look_at(self))
+            loop.call_later(deadline - time.monotonic(), lambda: self._context.look_at(self))
 
     async def _on_hello(self, hello: m.Hello) -> None:
         """Register the connection; then compare journals; only then welcome, and let commands out."""
         if self._left:
             return
-        registry = self._registry
-        services = registry.services
-        older = registry.enter(self)
+        context = self._context
+        services = context.services
+        older = context.enter(self)
         replaces = older is not None and older is not self and older.lives
         if older is not None and older is not self:
             older.replaced()
-        self._stop_listening = registry.bus.subscribe(("player", self.player_id), self._wake)
+        self._stop_listening = context.bus.subscribe(("player", self.player_id), self._wake)
         connected = await services.presence.connect(
             self.player_id, self._digest, self._address, _device(hello), replaces=replaces
         )
@@ -283,7 +304,7 @@ class PlayerConnection:
             await self._write_end()
             return
         self._uploads = PlayerUploads(
-            services.uploads, self._session, self.player_id, self.team_id, self._pump, registry.metrics
+            services.uploads, self._session, self.player_id, self.team_id, self._pump, context.metrics
         )
         unsettled = {id: state for id, state in connected.live.items() if state != "queued"}
         doubtful: Sequence[str] = ()
@@ -327,7 +348,7 @@ class PlayerConnection:
             services.presence.report(self.player_id, reported=had)
 
     def _welcome(self, connected: Connected, desired: Mapping[str, Any], alerts: list[m.Alert]) -> m.Welcome:
-        settings = self._registry.settings
+        settings = self._context.settings
         return m.Welcome(
             player_id=self.player_id,
             name=connected.name,
@@ -345,12 +366,12 @@ class PlayerConnection:
         )
 
     async def _acknowledge(self, command_id: str) -> None:
-        await self._registry.services.commands.acknowledge(self.player_id, command_id)
+        await self._context.services.commands.acknowledge(self.player_id, command_id)
         if self._drain_wanted:
             self._send_queued()
 
     async def _record(self, result: m.Result) -> None:
-        await self._registry.services.commands.record(self.player_id, _outcome(result, self.revision))
+        await self._context.services.commands.record(self.player_id, _outcome(result, self.revision))
         self._session.confirm_result(result.id)
         self._pump()
         if self._drain_wanted:
@@ -358,7 +379,7 @@ class PlayerConnection:
 
     async def _on_plays(self, plays: m.Plays) -> None:
         showings = [_showing(play) for play in plays.entries]
-        await self._registry.services.analytics.record(self.player_id, self.team_id, showings)
+        await self._context.services.analytics.record(self.player_id, self.team_id, showings)
         self._session.confirm_plays(plays.batch)
         self._pump()
 
@@ -387,11 +408,11 @@ class PlayerConnection:
             self._spawn(self._run_out())
 
     async def _run_out(self) -> None:
-        commands = self._registry.services.commands
+        commands = self._context.services.commands
         try:
             while self._drain_wanted and (room := self._session.room) > 0:
                 self._drain_wanted = False
-                claimed = await commands.claim(self.player_id, self._registry.services.presence.node, self._epoch, room)
+                claimed = await commands.claim(self.player_id, self._context.services.presence.node, self._epoch, room)
                 for row in claimed:
                     try:
                         self._session.command(
@@ -415,29 +436,29 @@ class PlayerConnection:
             self._draining = False
 
     async def _cancels(self) -> None:
-        for command_id in await self._registry.services.commands.cancels(self.player_id):
+        for command_id in await self._context.services.commands.cancels(self.player_id):
             self._session.cancel(command_id)
         self._pump()
 
     async def _look_at_alerts(self) -> None:
-        self.show_alerts(await self._registry.services.alerts.live_for_player(self.team_id, self.player_id))
+        self.show_alerts(await self._context.services.alerts.live_for_player(self.team_id, self.player_id))
 
     async def _tell_settings(self) -> None:
-        desired, name = await self._registry.services.presence.wanted(self.player_id)
+        desired, name = await self._context.services.presence.wanted(self.player_id)
         if self.lives:
             self._session.send(m.Settings(desired=desired, name=name))
             self._pump()
 
     async def _check_standing(self) -> None:
         """Whether the player is still let in. A wake-up may be old: each comes again when the log is read."""
-        found = await self._registry.services.players.by_token_digest(self._digest)
+        found = await self._context.services.players.by_token_digest(self._digest)
         if found is None or found[0] != self.player_id:
             self._expel(CloseCode.REVOKED, "revoked")
         elif found[1]:
             self._expel(CloseCode.QUARANTINED, "quarantined")
 
     async def _look_at_row(self) -> None:
-        if self.lives and not await self._registry.services.presence.holds(self.player_id, self._epoch):
+        if self.lives and not await self._context.services.presence.holds(self.player_id, self._epoch):
             log.warning("player %d: epoch %d is not the row's any more", self.player_id, self._epoch)
             self._close(CloseCode.SERVICE_RESTART)
 
@@ -452,14 +473,14 @@ class PlayerConnection:
         self._pump()
 
     async def _leave(self) -> None:
-        self._registry.services.presence.doubt(self.player_id, False)
+        self._context.services.presence.doubt(self.player_id, False)
         try:
             if self._epoch:
                 await self._write_end()
             if self._uploads is not None:
                 await self._uploads.release()
         finally:
-            self._registry.leave(self)
+            self._context.leave(self)
 
     async def _write_end(self) -> None:
         """Nothing says that a player is gone but its row, so this is tried until the database takes it; a hub that
@@ -467,7 +488,7 @@ class PlayerConnection:
         delay, said = 0.1, False
         while True:
             try:
-                await self._registry.services.presence.disconnect(
+                await self._context.services.presence.disconnect(
                     self.player_id, self.team_id, self._epoch, self._end_reason
                 )
             except HubError as error:
@@ -489,8 +510,8 @@ class PlayerConnection:
         if self._busy == BUSY_LIMIT:
             self._seam.pause()
         task = asyncio.get_running_loop().create_task(self._guard(work))
-        self._registry.tasks.add(task)
-        task.add_done_callback(self._registry.tasks.discard)
+        self._context.tasks.add(task)
+        task.add_done_callback(self._context.tasks.discard)
 
     async def _guard(self, work: Coroutine[Any, Any, Any]) -> None:
         """A failure of the database ends the connection: what was not confirmed will be said again on the next one."""
@@ -511,7 +532,7 @@ class PlayerConnection:
 
     def _pump(self) -> None:
         """Write what the session has to say."""
-        probe = self._registry.probe
+        probe = self._context.probe
         for output in self._session.take_output():
             if isinstance(output, Text):
                 if probe is not None:
@@ -525,10 +546,10 @@ class PlayerConnection:
                 self._seam.ping()
             elif isinstance(output, Close):
                 self._seam.close(int(output.code), output.reason)
-                if self._registry.metrics is not None:
-                    self._registry.metrics.sockets_closed.labels(code=str(int(output.code))).inc()
+                if self._context.metrics is not None:
+                    self._context.metrics.sockets_closed.labels(code=str(int(output.code))).inc()
                 if output.code is CloseCode.FLOODING:
-                    self._registry.flooded(self.player_id)
+                    self._context.flooded(self.player_id)
                 if self._end_reason == "silent":
                     self._seam.abort()
 

@@ -7,24 +7,22 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from hub.bus.base import Bus
-from hub.client_address import NO_PROXIES, TrustedProxies
 from hub.domain import ids
 from hub.domain.errors import Forbidden, HubError, TooMany, Unauthenticated, Unavailable
 from hub.domain.ratelimit import Buckets, Rule, network
 from hub.domain.times import now_ms
-from hub.protocol.session import Limits
 from hub.services.apart import Apart
 from hub.services.container import Services
 from hub.services.waiting import set_within
 from hub.sockets.budgets import Budgets
 from hub.sockets.for_all import for_all
 from hub.sockets.lapses import Lapses
-from hub.sockets.player.connection import PlayerConnection, Seam
+from hub.sockets.player.connection import ConnectionContext, PlayerConnection, Seam
 from hub.sockets.player.manifest_sync import ManifestNotifier
+from hub.sockets.player.settings import SocketSettings
 
 SWEEP_S = 1.0  # how exactly deadlines of sessions are kept; they are tens of seconds
 LAPSE_TOLD_S = 5.0  # for so long a machine stands still that is suspended or has far too much to do
@@ -48,18 +46,6 @@ FLOODS = 3  # closes for sending too much within the window, after which a playe
 FLOOD_WINDOW_S = 600.0  # the agent backs off 60 s after each
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SocketSettings:
-    """What the settings say about players; bytes and seconds."""
-
-    limits: Limits
-    telemetry_s: int = 60
-    screenshot_s: int = 300
-    outbox_bytes: int = 1_048_576
-    admissions_per_s: int = 200
-    proxies: TrustedProxies = NO_PROXIES
 
 
 class Return:
@@ -94,8 +80,6 @@ class Registry:
         self.bus = bus
         self.settings = settings
         self.proxies = settings.proxies
-        self.metrics = metrics
-        self.probe = probe
         self.draining = False
         self.tasks: set[asyncio.Task[Any]] = set()
         self._connections: set[PlayerConnection] = set()
@@ -112,6 +96,19 @@ class Registry:
         self._ended = asyncio.Event()
         self._apart = Apart("showing the alerts of")
         self._floods: dict[int, list[float]] = {}
+        self._context = ConnectionContext(
+            services,
+            bus,
+            settings,
+            self.budgets,
+            self.tasks,
+            metrics=metrics,
+            probe=probe,
+            enter=self.enter,
+            leave=self.leave,
+            look_at=self.look_at,
+            flooded=self.flooded,
+        )
         self.syncing = ManifestNotifier(services.programs, bus, self._welcomed)
         bus.subscribe(("alerts", None), self._alerts_changed)
         bus.subscribe(("trusted", None), self._forget_floods)
@@ -146,7 +143,7 @@ class Registry:
         self._allowance -= 1
         self._arrivals.take(player_id, CONNECTIONS, now_ms())
         self._of_player[player_id] += 1
-        connection = PlayerConnection(self, seam, player_id, digest, address, time.monotonic())
+        connection = PlayerConnection(self._context, seam, player_id, digest, address, time.monotonic())
         self._connections.add(connection)
         return connection
 

@@ -372,9 +372,9 @@ async def test_a_silent_operator_is_dropped_and_a_pong_is_life_enough(tmp_path: 
         operator(hub.url, hub.key) as silent,
     ):
         silent.connection.transport.pause_reading()
-        gone = asyncio.Event()
-        leave = hub.operators.leave
-        hub.operators.leave = lambda connection: (leave(connection), gone.set())  # type: ignore[method-assign]
+        gone, places = asyncio.Event(), hub.operators.places
+        give_back = places.give_back
+        places.give_back = lambda team_id: (give_back(team_id), gone.set())  # type: ignore[method-assign]
         async with asyncio.timeout(PATIENCE_S):
             await gone.wait()
         await lively.say(type="ping", ref="still here")

@@ -14,7 +14,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 
-from hub.sockets.budgets import Budgets
 from hub.sockets.player.registry import FLOODS
 from tests.harness import Hub, running_hub, settings
 
@@ -623,7 +622,7 @@ async def test_a_player_that_floods_is_sent_off_and_the_third_time_quarantined(h
                 except ConnectionClosed:
                     break
             assert (await player.closed())[0] == 4029
-        hub.registry.budgets = Budgets()  # a minute later
+        hub.registry.budgets._budgets.clear()  # a minute later
     event = await hub.event("player.quarantined", player_id=player_id)
     assert event["data"]["reason"] == "flooding"
     with pytest.raises(InvalidStatus) as refusal:
