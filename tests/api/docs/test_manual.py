@@ -1,5 +1,6 @@
 """The manual and the API reference: what they say is so, their links lead somewhere, they need nothing but the hub."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterable
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 from starlette.applications import Starlette
 
 from hub.api.docs import manual
@@ -164,7 +165,8 @@ def settings_reference() -> str:
 
 
 def _default(value: Any) -> str:
-    return "" if value in (None, "") else f"`{to_json(value).decode()}`"
+    """JSON with spaces, at which its line may end."""
+    return "" if value in (None, "") else f"`{json.dumps(to_jsonable_python(value), ensure_ascii=False)}`"
 
 
 def test_the_page_of_operations_names_every_setting_as_it_is():
