@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 
-from hub.domain.commands import MAX_DETAIL_BYTES
+from hub.domain import pairing
+from hub.domain.commands import CATALOGUE, MAX_DETAIL_BYTES, Spec, lookup
 from hub.domain.presence import FAILED_BYTES, NOTICED_A_DAY, REPORTED_BYTES, REPORTED_MOST
 from hub.protocol.checks import model_fields
 from hub.protocol.closecodes import REACTIONS, CloseCode
@@ -33,6 +34,7 @@ from hub.sockets.transport import CONTROL_A_MINUTE, PIECES, PlayerSocket
 from hub.store.uploads import A_DAY
 
 PAGE = (Path(__file__).parents[2] / "hub" / "docs" / "player-protocol.md").read_text()
+PAIRING = "### Getting a token"
 PARTS = (AgentInfo, PlayerInfo, JournalEntry, ErrorInfo, Play)
 
 
@@ -107,6 +109,65 @@ def test_every_part_is_described_field_by_field(part: type[Any]) -> None:
 def test_the_page_describes_no_message_that_does_not_exist() -> None:
     for title, catalogue in (("## From player to hub", PLAYER_TO_HUB), ("## From hub to player", HUB_TO_PLAYER)):
         assert set(re.findall(r"^### `(\w+)`", section(title), re.MULTILINE)) == set(catalogue)
+
+
+COMMANDS = section("### What each command takes and proves")
+SPECS = (*CATALOGUE.values(), lookup("custom:name"))
+
+
+def arguments(spec: Spec) -> list[str]:
+    """What the payload of a command may have, in the words of the page."""
+    schema = spec.payload.model_json_schema()
+    found = []
+    for name, field in schema.get("properties", {}).items():
+        kind = field.get("anyOf", [field])[0]
+        match kind:
+            case {"format": "uri"}:
+                words = "address"
+            case {"pattern": _}:
+                words = field["description"]
+            case {"type": "string"}:
+                words = f"text, {kind['minLength']} to {kind['maxLength']}"
+            case {"type": "integer", "maximum": most} if most < MAX_SAFE_NUMBER:
+                words = f"integer, {kind['minimum']} to {most}"
+            case {"type": "integer"}:
+                words = f"integer from {kind['minimum']}"
+            case _:
+                words = kind["type"]
+        found.append(f"`{name}` {words}{', required' if name in schema.get('required', ()) else ''}")
+    return found
+
+
+def test_every_command_is_listed_with_its_payload_and_its_evidence() -> None:
+    table = {row[0].strip("`"): row[1:] for row in rows(COMMANDS) if len(row) == 4}
+    assert set(table) == {spec.name.replace(":name", ":NAME") for spec in SPECS}
+    for spec in SPECS:
+        delivery, payload, evidence = table[spec.name.replace(":name", ":NAME")]
+        assert delivery == f"`{spec.delivery}`"
+        if spec.name.startswith("custom:"):
+            assert payload == "any object"
+        else:
+            assert [one for one in payload.partition(".")[0].split("; ") if one] == arguments(spec)
+        assert re.findall(r"`(\w+)`", evidence) == list(spec.evidence)
+
+
+def test_every_key_of_the_evidence_is_explained() -> None:
+    explained = {key for row in rows(COMMANDS) if len(row) == 2 for key in re.findall(r"`(\w+)`", row[0])}
+    assert explained == {key for spec in SPECS for key in spec.evidence}
+
+
+def test_every_error_of_pairing_is_listed() -> None:
+    told = [(error.strip("`"), int(status), meaning) for error, status, _, meaning, _ in rows(section(PAIRING))]
+    assert {error for error, status, _ in told if status == 400} == {
+        *pairing.REFUSALS,
+        "invalid_client",
+        "invalid_request",
+        "unsupported_grant_type",
+    }
+    waits = {status: meaning for error, status, meaning in told if error == "temporarily_unavailable"}
+    assert set(waits) == {429, 503}
+    assert f"{pairing.OPEN_PER_ADDRESS} devices of this address" in waits[429]
+    assert f"wait {pairing.SLOWER_S} s longer" in section(PAIRING)
 
 
 def test_every_error_code_is_listed_with_its_meaning() -> None:

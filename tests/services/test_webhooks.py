@@ -1032,6 +1032,22 @@ async def test_a_replay_brings_what_did_not_arrive_and_what_was_never_sent(
         assert receiver.heard.empty()
 
 
+@both
+async def test_a_replay_brings_what_happened_before_the_webhook_was_made(stage: Stage) -> None:
+    async with Receiver() as receiver:
+        start = now_ms() - HOUR
+        await stage.happens(7, at=start)
+        made = await stage.register(receiver.url)
+        deliverer = await stage.deliver()
+
+        await stage.webhooks.replay(stage.owner, made["id"], since=start, everything=False, face="test")
+        while await deliverer.replay():
+            pass
+
+        assert (await receiver.next()).number == 7
+        assert (await stage.outcome()).attempts == 1
+
+
 async def test_looking_after_webhooks_is_their_teams_own_and_needs_the_scope(stage: Stage) -> None:
     made = await stage.register("https://example.com/hook")
     await stage.happens()

@@ -1,27 +1,32 @@
 """The manual and the API reference: what they say is so, their links lead somewhere, they need nothing but the hub."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterable
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 from starlette.applications import Starlette
 
+from device_agent.players.mpv import MpvPlayer
 from hub.api.docs import manual
+from hub.api.v1.devices.answers import Delivery
 from hub.app import ENTRIES, openapi_document
 from hub.config import Settings
 from hub.domain.access import SCOPES
-from hub.domain.commands import CATALOGUE, STATES
+from hub.domain.commands import CATALOGUE, MAX_TTL_S, STATES, lookup
+from hub.domain.content import AssetType
 from hub.domain.errors import HubError
 from hub.domain.events import TYPES
 from hub.domain.quotas import QUOTAS
 from hub.metrics import Metrics
+from hub.protocol.closecodes import REACTIONS, CloseCode
 
 DOCUMENT = openapi_document()
 CALL = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`? ]*)[^`]*`")
@@ -148,6 +153,47 @@ def test_the_pages_name_every_command_scope_error_event_and_metric():
     assert told == set(TYPES)
 
 
+def cells(page: str, section: str) -> list[list[str]]:
+    """The rows of the tables between two headings, without their heads."""
+    text = re.split(r"^#+ ", manual.source(page).partition(f"\n{section}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return [row for row in found if not row[0].startswith("---")]
+
+
+def span(seconds: int) -> str:
+    """In the words of the manual."""
+    for unit, length in (("day", 86_400), ("h", 3600), ("min", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def test_the_page_of_players_tells_the_payload_and_the_times_of_each_command() -> None:
+    rows = {row[0].strip("`"): row[1:] for row in cells("players", "## Commands") if len(row) == 5}
+    del rows["command"]
+    assert set(rows) == {*CATALOGUE, "custom:NAME"}
+    for name, (payload, waits, takes, _) in rows.items():
+        spec = lookup(name.lower())
+        assert re.findall(r"`(\w+)`", payload) == list(spec.payload.model_fields), name
+        assert (waits, takes) == (span(spec.start_within_s), span(spec.finish_within_s)), name
+    assert f"`ttl_s`, 1 to {MAX_TTL_S:,} seconds" in manual.source("players")
+    assert f"asks every {REACTIONS[CloseCode.QUARANTINED].delay_s:g} s" in manual.source("players")
+
+
+def test_the_page_of_content_tells_what_mpv_shows() -> None:
+    types = {"yes": set[str](), "no": set[str]()}
+    for kinds, shown in cells("content", "## What the mpv player can show"):
+        if shown.startswith(("yes", "no:")):
+            types[shown.partition(":")[0]].update(re.findall(r"`(\w+)`", kinds))
+    assert types["yes"] == MpvPlayer.content_types
+    assert types["no"] == set(get_args(AssetType)) - MpvPlayer.content_types
+
+
+def test_the_page_of_webhooks_lists_the_states_of_a_delivery() -> None:
+    states = {row[0].strip("`") for row in cells("webhooks", "## Looking after a receiver") if len(row) == 2}
+    assert states >= set(get_args(Delivery.model_fields["state"].annotation))
+
+
 def settings_reference() -> str:
     """Every setting with its default and its reason, as operations.md has it."""
     parts = []
@@ -164,7 +210,8 @@ def settings_reference() -> str:
 
 
 def _default(value: Any) -> str:
-    return "" if value in (None, "") else f"`{to_json(value).decode()}`"
+    """JSON with spaces, at which its line may end."""
+    return "" if value in (None, "") else f"`{json.dumps(to_jsonable_python(value), ensure_ascii=False)}`"
 
 
 def test_the_page_of_operations_names_every_setting_as_it_is():

@@ -1,7 +1,10 @@
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import httpx2
 
+from hub.api.docs import manual
 from tests.whole_hub import WholeHub
 
 Client = httpx2.AsyncClient
@@ -102,3 +105,14 @@ async def test_alerts_are_the_teams_own_and_raising_them_needs_the_right(
     named = await stranger.post(PATH, json={"title": "Fire", "message": "Go.", "player_ids": [player]})
     assert (named.status_code, list(named.json()["errors"])) == (422, ["player_ids"])
     assert (await owner.get(path)).json()["data"]["status"] == "live"
+
+
+async def test_the_first_alert_of_the_manual_is_raised_on_a_hub_that_has_nothing_yet(owner: Client) -> None:
+    (body,) = re.findall(r"/api/v1/alerts \\\n +--json '(.*)'", manual.source("alerts"))
+    raised = await owner.post(PATH, json=json.loads(body))
+    assert raised.status_code == 201, raised.text
+    (clearing,) = re.findall(r"POST \$HUB_URL(/api/v1/alerts/\d+/clear)", manual.source("alerts"))
+    assert (await owner.post(clearing)).status_code == 200
+    nobody = await owner.post(PATH, json={**json.loads(body), "everyone": False})
+    assert nobody.status_code == 422
+    assert "everyone" in nobody.json()["errors"]
