@@ -36,8 +36,13 @@ class Overlays:
         await self._draw_pairing()
 
     async def attach(self) -> None:
-        """To an mpv that has just started, with its window open."""
-        self._canvas = _canvas(await self._ask("get_property", SIZE))
+        """To an mpv that has just started, with its window open or without one."""
+        try:
+            self._canvas = _canvas(await self._ask("get_property", SIZE))
+        except PlayerError as error:
+            if error.code != "player_refused":  # some versions say so without a window
+                raise
+            self._canvas = Canvas()
         await self._ask("observe_property", OBSERVER, SIZE)
         await self._draw_all()
 
@@ -88,5 +93,5 @@ class Overlays:
 
 
 def _canvas(size: Any) -> Canvas:
-    """Of mpv's answer. Without a window it has no size, or one of 0."""
+    """Of what mpv tells: width and height in pixels; 0 or nothing without a window."""
     return Canvas.of_screen(size["w"], size["h"]) if isinstance(size, dict) else Canvas()
