@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from device_agent.players import mpv_pairing, picture
+from device_agent.players import picture
 from device_agent.players.base import Banner, Look, PairingCard, Picture, PlayerError, check_volume
-from device_agent.players.mpv_banner import HEIGHT, WIDTH, drawing
 from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink
+from device_agent.players.mpv_overlays import Overlays
 from device_agent.players.mpv_shrink import grey, shrink
 from device_agent.players.source import check_source
 
@@ -33,7 +33,6 @@ JPEG_QUALITY = 85
 LOOK_QUALITY = 70  # JPEG; black stays black
 MOVES_S = (0.7, 1.1, 1.3)  # pauses in which a film must get on; no short one that repeats fits into all of them
 SLOWEST_FPS = 5.0  # of a film; one of slides stands still for longer than we look
-BANNER, PAIRING = 1, 2  # the numbers of their overlays
 LONGEST_TEXT = 1000  # characters; more would not fit on a screen
 MASTER_QUALITY = 95  # of the full-size picture that is only an intermediate for a smaller one
 
@@ -132,8 +131,7 @@ class MpvPlayer:
         self._keeper: asyncio.Task[None] | None = None
         self._timer: asyncio.Task[None] | None = None
         self._volume = 100
-        self._banner: Banner | None = None  # the emergency message over everything
-        self._pairing: PairingCard | None = None
+        self._overlays = Overlays(self._ask)
         self._wanted: str | None = None  # what should play
         self._afterwards: str | None = None  # what should play once a `duration_s` is over
         self._shown: str | None = None  # what mpv was last made to play; None while that is uncertain
@@ -231,19 +229,10 @@ class MpvPlayer:
         await self._ask("show-text", text[:LONGEST_TEXT], round(seconds * 1000))
 
     async def show_banner(self, banner: Banner | None) -> None:
-        self._banner = banner
-        await self._overlay(BANNER, None if banner is None else drawing(banner))
+        await self._overlays.show_banner(banner)
 
     async def show_pairing(self, card: PairingCard | None) -> None:
-        self._pairing = card
-        await self._overlay(PAIRING, None if card is None else mpv_pairing.drawing(card))
-
-    async def _overlay(self, number: int, text: str | None) -> None:
-        """An overlay of our own, which texts of a moment do not touch. The banner's is above."""
-        about: dict[str, Any] = {"name": "osd-overlay", "id": number, "format": "none", "data": ""}
-        if text is not None:
-            about |= {"format": "ass-events", "data": text, "res_x": WIDTH, "res_y": HEIGHT, "z": 100 - number}
-        await self._ask(about)
+        await self._overlays.show_pairing(card)
 
     async def rename(self, name: str) -> None:
         async with self._turn:
@@ -348,10 +337,7 @@ class MpvPlayer:
             self._link = await MpvLink.over(ours, self._heard)
             await self._link.request("get_property", "mpv-version", timeout=START_S)
             await self._restore()
-            if self._banner is not None:
-                await self.show_banner(self._banner)
-            if self._pairing is not None:
-                await self.show_pairing(self._pairing)
+            await self._overlays.attach()
         except BaseException as error:
             await self._end()
             if isinstance(error, PlayerError) and error.code == "player_down":
@@ -362,6 +348,7 @@ class MpvPlayer:
         """No mpv is left afterwards."""
         link, process = self._link, self._process
         self._link = self._shown = None
+        await self._overlays.detach()
         if link is not None:
             await link.close()  # mpv quits when this closes
         if process is not None and process.returncode is None:
@@ -420,6 +407,7 @@ class MpvPlayer:
     # --- the file on screen ---
 
     def _heard(self, event: Event) -> None:
+        self._overlays.heard(event)
         if self._files is not None and event["event"] in ("start-file", "playback-restart", "end-file", "closed"):
             self._files.put_nowait(event)
 

@@ -2,6 +2,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ QUADRANTS = {"red": (210, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200)
 
 @dataclass(frozen=True)
 class XScreen:
-    """An X server without a monitor or a window manager, 1280x720; `display` is its name."""
+    """An X server without a monitor or a window manager; `display` is its name."""
 
     display: str
     framebuffer: Path
@@ -29,13 +30,13 @@ class XScreen:
         return Image.frombytes("RGB", (width, height), pixels, "raw", "BGRX", line_bytes)
 
 
-@pytest.fixture(scope="session")
-def x_screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XScreen]:
-    folder = tmp_path_factory.mktemp("framebuffer")
+@contextmanager
+def x_server(folder: Path, size: str) -> Iterator[XScreen]:
+    """A screen of that size, as 1280x720."""
     ours, theirs = os.pipe()
     server = subprocess.Popen(
         [
-            *(require("xvfb"), "-displayfd", str(theirs), "-screen", "0", "1280x720x24"),
+            *(require("xvfb"), "-displayfd", str(theirs), "-screen", "0", f"{size}x24"),
             *("-nolisten", "tcp", "-noreset", "-fbdir", str(folder)),
         ],
         pass_fds=[theirs],
@@ -51,6 +52,12 @@ def x_screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XScreen]:
     finally:
         server.terminate()
         server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def x_screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XScreen]:
+    with x_server(tmp_path_factory.mktemp("framebuffer"), "1280x720") as screen:
+        yield screen
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image, ImageChops
 from device_agent.players.base import Banner, PairingCard, Picture, PlayerError
 from device_agent.players.mpv import MpvPlayer
 from device_agent.reports.picture_check import BLACK_BELOW
-from tests.device_agent.players.conftest import QUADRANTS, XScreen
+from tests.device_agent.players.conftest import QUADRANTS, XScreen, x_server
 from tests.requirements import require
 from tests.waiting import PATIENCE_S
 
@@ -259,6 +260,83 @@ async def test_an_emergency_lies_over_everything_until_it_is_taken_away(player: 
 
     await player.show_banner(None)
     await until_photo(player, lambda image: most_different(image, before) < 24)
+
+
+@pytest.mark.parametrize("size", ["1080x1920", "1024x768", "1920x360"])
+async def test_overlays_are_whole_on_a_screen_of_any_shape(size: str, tmp_path: Path, quadrants: str) -> None:
+    code = segno.make_qr("http://hub.example:8080/pair?code=WHQ7XM", error="m")
+    rows = ["".join("1" if dark else "0" for dark in row) for row in code.matrix]
+    card = PairingCard("WHQ7XM", "http://hub.example:8080/pair", "pi, 4f1a02bc", tuple(rows))
+    alert = Banner("severe", "Fire drill in the north building", "Leave by the stairs. Do not use the lifts. " * 3)
+    with x_server(tmp_path, size) as screen:
+        player = MpvPlayer("Lobby", binary=require("mpv"), environment={**os.environ, "DISPLAY": screen.display})
+        await player.start()
+        try:
+            await player.play(quadrants)
+            before = image_of(await player.screenshot(quality=95))
+            await player.show_banner(alert)
+            await until_photo(player, partial(is_whole_alert, ground=(0xB8, 0x43, 0x00), size=before.size))
+            await player.show_banner(None)
+            await player.show_pairing(card)
+            await until_photo(player, lambda image: is_whole_card(image, before, rows))
+        finally:
+            await player.stop()
+
+
+async def test_overlays_follow_the_window_when_it_changes(tmp_path: Path, x_screen: XScreen) -> None:
+    """Of a player that has no fullscreen, so that its window takes the shape of what it plays."""
+    for name, size in (("wide", (640, 240)), ("narrow", (240, 640))):
+        Image.new("RGB", size, QUADRANTS["yellow"]).save(tmp_path / f"{name}.png")
+    args = ("--fullscreen=no", "--geometry=")
+    environment = {**os.environ, "DISPLAY": x_screen.display}
+    player = MpvPlayer("Lobby", binary=require("mpv"), args=args, environment=environment)
+    await player.start()
+    try:
+        await player.show_banner(Banner("severe", "Fire drill in the north building", "Leave by the stairs. " * 6))
+        for name, size in (("wide", (640, 240)), ("narrow", (240, 640))):
+            await player.play(str(tmp_path / f"{name}.png"))
+            await until_photo(player, partial(is_whole_alert, ground=(0xB8, 0x43, 0x00), size=size))
+    finally:
+        await player.stop()
+
+
+def is_whole_alert(image: Image.Image, ground: tuple[int, int, int], size: tuple[int, int]) -> bool:
+    """Text in the middle, and nothing but the ground, through which nothing shines, at the edges."""
+    letters = image.convert("L").point(lambda value: 255 if value > 200 else 0).getbbox()
+    if letters is None or image.size != size:
+        return False
+    left, upper, right, lower = letters
+    margins = (left, upper, image.width - right, image.height - lower)
+    corners = ((1, 1), (image.width - 2, 1), (1, image.height - 2), (image.width - 2, image.height - 2))
+    middles = ((image.width // 3, upper // 2), (image.width * 2 // 3, (lower + image.height) // 2))
+    seen = [image.getpixel(place) for place in (*corners, *middles)]
+    return min(margins) >= 4 and all(
+        isinstance(pixel, tuple) and max(abs(a - b) for a, b in zip(pixel, ground, strict=True)) <= 2 for pixel in seen
+    )
+
+
+def is_whole_card(image: Image.Image, before: Image.Image, rows: list[str]) -> bool:
+    """Paper with square modules on it, inside the screen, and nothing outside of the paper."""
+    paper = image.convert("L").point(lambda value: 255 if value > 240 else 0).getbbox()
+    if paper is None or min(paper[0], paper[1], image.width - paper[2], image.height - paper[3]) < 4:
+        return False
+    around = [image.copy(), before.copy()]
+    for picture in around:
+        picture.paste((0, 0, 0), (paper[0] - 4, paper[1] - 4, paper[2] + 4, paper[3] + 4))
+    width, height = paper[2] - paper[0], paper[3] - paper[1]
+    inset = min(width, height) // 20
+    side = (width * 2 // 5, height) if width > height else (width, height // 2)
+    code = image.crop((paper[0] + inset, paper[1] + inset, paper[0] + side[0] - inset, paper[1] + side[1] - inset))
+    dark = code.convert("L").point(lambda value: 255 if value < 128 else 0)
+    box = dark.getbbox()
+    if box is None or abs((box[2] - box[0]) - (box[3] - box[1])) > 2:
+        return False
+    small = dark.crop(box).resize((len(rows), len(rows)), Image.Resampling.BOX)
+    read = [
+        "".join("1" if p > 127 else "0" for p in small.crop((0, y, len(rows), y + 1)).tobytes())
+        for y in range(len(rows))
+    ]
+    return read == rows and most_different(*around) < 24
 
 
 @in_a_window
