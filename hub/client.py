@@ -3,10 +3,12 @@
 import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 
-from hub.dial import NEXT_S
+from hub.dial import NEXT_S, in_words
+from hub.domain.errors import Unauthenticated
 from hub.domain.text import for_terminal
 
 if TYPE_CHECKING:
@@ -17,11 +19,15 @@ LEAST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # within what `watch` waits when the
 TIMEOUT_S = 40.0  # for an answer; the longest wait that the hub grants is 30
 
 
-class Refused(Exception):
-    """The hub said no, or did not answer; `message` is for whoever asked."""
+UNKNOWN_KEY = "The hub does not know this key; --key or HUB_KEY is wrong."
 
-    def __init__(self, message: str) -> None:
+
+class Refused(Exception):
+    """The hub said no, or did not answer; `message` is for whoever asked, `code` the hub's own, "" without one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
         self.message = message
+        self.code = code
         super().__init__(message)
 
 
@@ -30,6 +36,7 @@ def call(method: str, url: str, key: str, path: str, body: Any = None, prefer: s
     import httpx2
 
     headers = _headers(key) | ({"Prefer": prefer} if prefer else {})
+    _check_address(url)
     if body is not None:
         headers["Content-Type"] = "application/json"
     try:
@@ -39,9 +46,9 @@ def call(method: str, url: str, key: str, path: str, body: Any = None, prefer: s
     try:
         answer = asyncio.run(_ask(method, url.rstrip("/") + path, headers, content))
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OverflowError) as error:
-        raise Refused(f"No answer from {url}: {error}") from None
+        raise Refused(f"No answer from {url}: {in_words(error)}") from None
     if answer.status_code >= 400:
-        raise Refused(_refusal(answer.status_code, answer.content))
+        raise _refusal(answer.status_code, answer.content)
     try:
         return answer.json()
     except ValueError:
@@ -66,8 +73,10 @@ async def watch(url: str, key: str) -> None:
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
     from websockets.typing import Subprotocol
 
+    headers = _headers(key)
+    _check_address(url)
     address = "ws" + url.rstrip("/").removeprefix("http") + "/ws/operator"
-    spoken, headers = [Subprotocol("signalbox.operator.v1")], _headers(key)
+    spoken = [Subprotocol("signalbox.operator.v1")]
     cursor: str | None = None
     gone = ""
     while True:
@@ -96,15 +105,16 @@ async def watch(url: str, key: str) -> None:
                         await socket.send(_subscription(cursor))
             reason = "it has said goodbye"
         except InvalidStatus as refusal:
-            reason = _refusal(refusal.response.status_code, bytes(refusal.response.body or b""))
+            refused = _refusal(refusal.response.status_code, bytes(refusal.response.body or b""))
+            reason = refused.message
             if refusal.response.status_code < 500:
-                raise Refused(reason) from None
+                raise refused from None
         except ConnectionClosed as end:
             reason = end.rcvd.reason if end.rcvd is not None and end.rcvd.reason else "the connection broke"
             if end.rcvd is not None and end.rcvd.code in (4000, 4001):
-                raise Refused(reason) from None
+                raise Refused(UNKNOWN_KEY if end.rcvd.code == 4001 else reason) from None
         except (OSError, WebSocketException, ValueError, OverflowError) as error:
-            reason = str(error)
+            reason = in_words(error)
             if cursor is None:
                 raise Refused(f"{url} cannot be reached: {reason}") from None
         if not gone:
@@ -133,15 +143,28 @@ def _headers(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _refusal(status: int, body: bytes) -> str:
-    """The hub's own words, each fault with its field in front."""
+def _check_address(url: str) -> None:
+    """Raises Refused for what is no address of a hub."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets, or the port
+        good = False
+    if not good:
+        raise Refused(f"--url: a hub's address looks like https://hub.example.com, not {url or 'nothing'}.")
+
+
+def _refusal(status: int, body: bytes) -> Refused:
+    """In the hub's own words, each fault with its field in front, but for a key: that is an option here."""
     try:
         refusal = orjson.loads(body)
         errors = refusal.get("errors", {}).items()
         faults = [f"{field}: {text}" for field, texts in errors for text in texts]
-        return "\n".join(faults) or str(refusal["message"])
+        message, code = "\n".join(faults) or str(refusal["message"]), str(refusal.get("code", ""))
     except (ValueError, KeyError, AttributeError, TypeError):
-        return f"The hub answered {status}."
+        return Refused(f"The hub answered {status}.")
+    unknown_key = status == Unauthenticated.status and message == Unauthenticated.message  # it comes without a code
+    return Refused(UNKNOWN_KEY if unknown_key else message, code)
 
 
 def _say(text: str) -> None:

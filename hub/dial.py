@@ -3,6 +3,7 @@
 import os
 import selectors
 import socket
+import ssl
 import time
 from collections import deque
 from contextlib import suppress
@@ -12,6 +13,16 @@ NEXT_S = 0.25
 
 MOST_ADDRESSES = 16
 """Tried of a host; names with more have them for load, not for reach."""
+
+
+def in_words(failure: BaseException) -> str:
+    """Why a connection came to nothing, for who asked for it."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+            return "what listens there does not speak TLS; its address may begin with http:"
+        cause = cause.__cause__ or cause.__context__
+    return str(failure) or "timed out"
 
 
 def dial(host: str, port: int, timeout_s: float) -> socket.socket:

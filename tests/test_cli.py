@@ -12,7 +12,7 @@ import httpx2
 import orjson
 import pytest
 
-from hub import cli
+from hub import program
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,11 +50,11 @@ def test_nobody_writes_a_line_of_the_log() -> None:
         raise ValueError("b\x1b")
     except ValueError:
         record.exc_info = sys.exc_info()
-    lines = cli._Lines("%(message)s").format(record).split("\n")
+    lines = program._Lines("%(message)s").format(record).split("\n")
     assert lines[0] == "from a\\u000a2026 forged\\u001b[2J\\u009b\\u202e\u200d\\ud800"
     assert lines[-1] == "ValueError: b\\u001b"
     record.args = ("a\n\x9b\u202e\u200d\ud800",)
-    line = cli._JsonLines().format(record)
+    line = program._JsonLines().format(record)
     assert orjson.loads(line)["message"] == "from a\n\x9b\u202e\u200d?"
     assert not set(line) & set("\n\x9b\u202e")
 
@@ -219,3 +219,85 @@ def test_a_hub_without_a_team_says_how_to_make_one(tmp_path: Path) -> None:
         hub.terminate()
         _, said = hub.communicate(timeout=60)
     assert f"there is no team yet, and nobody can log in; in another terminal: hub init --data {tmp_path}" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "detail", "line"),
+    [
+        ("expired", None, None, "7 expired The player did not come for it in time."),
+        ("failed", {"code": "no_space", "message": None}, None, "7 failed no_space"),
+        ("failed", {"code": "x", "message": "No room."}, {"freed_bytes": 0}, '7 failed No room. {"freed_bytes":0}'),
+        ("succeeded", None, {}, "7 succeeded {}"),
+        ("succeeded", None, None, "7 succeeded"),
+    ],
+)
+def test_an_outcome_is_told_with_all_that_is_known(status: str, error: object, detail: object, line: str) -> None:
+    assert program._outcome({"id": 7, "status": status, "error": error, "detail": detail}) == line
+
+
+# Starts as the installed script does, and is interrupted when it comes to load a module.
+INTERRUPTED_AT = """
+import os, signal, sys
+package, module = sys.argv[1:3]
+del sys.argv[1:3]
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+if package == "hub":
+    from hub.cli import main
+else:
+    from device_agent.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "arguments"),
+    [
+        ("hub", "asyncio", ["players"]),
+        ("hub", "typer", ["watch"]),
+        ("hub", "hub.config", ["serve"]),
+        ("hub", "hub.demo", ["demo"]),
+        ("hub", "hub.app", ["serve"]),
+        ("device_agent", "asyncio", ["run"]),
+        ("device_agent", "device_agent.agent", ["run"]),
+        ("device_agent", "device_agent.journal", ["run"]),
+    ],
+)
+def test_an_interrupt_while_a_program_is_loaded_ends_it_quietly(
+    tmp_path: Path, package: str, module: str, arguments: list[str]
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_AT, package, module, *arguments]
+    environment = os.environ | {"HUB_CONFIG": os.devnull, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    # Of a shell that wants its programs not to be interrupted, as one with `&` does.
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "-", *command, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_password_without_a_terminal_to_ask_on_is_wanted_in_the_environment(tmp_path: Path) -> None:
+    def alone(*arguments: str) -> tuple[int, str]:
+        environment = os.environ | {"HUB_CONFIG": os.devnull}
+        command = [sys.executable, "-m", "hub", *arguments, "--data", str(tmp_path / "data")]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, start_new_session=True
+        )
+        return done.returncode, done.stderr
+
+    sentence = "There is no terminal on which to ask for the password; set {}.\n"
+    assert alone(*INIT) == (1, sentence.format("HUB_OWNER_PASSWORD"))
+    made = run(*INIT, "--data", str(tmp_path / "data"), HUB_OWNER_PASSWORD="the first password")
+    assert made.returncode == 0, made.stderr
+    assert alone("password", "ada@example.com") == (1, sentence.format("HUB_PASSWORD"))
+    assert alone("password", "nobody@example.com") == (1, "No account has the address nobody@example.com.\n")

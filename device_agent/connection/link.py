@@ -15,6 +15,7 @@ from device_agent.connection.faults import NONE, Faults
 from device_agent.connection.reconnect import Reconnect
 from device_agent.connection.websocket import Closed, Refused, Wire, connect
 from device_agent.journal import Probe
+from hub.dial import in_words
 from hub.protocol.closecodes import LOST, CloseCode, Reaction, reaction_to, reaction_to_refusal
 from hub.protocol.codec import MalformedMessage
 from hub.protocol.connection import Binary, Close, Ping, Recovered, Silent, Suspect, Text
@@ -182,7 +183,7 @@ class Link:
             self._react(reaction, str(refusal))
             return self._reconnect.delay_s(reaction), f"{self._hub_url}: {refusal}"
         except (OSError, UnicodeError, Closed) as failure:  # a name that is none is a UnicodeError
-            return self._reconnect.delay_s(LOST), f"{self._hub_url} is not reached: {str(failure) or 'timed out'}"
+            return self._reconnect.delay_s(LOST), f"{self._hub_url} is not reached: {in_words(failure)}"
         began = loop.time()
         closed = await self._converse(wire)
         now = loop.time()

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from device_agent.connection.websocket import trust
-from hub.dial import dial
+from hub.dial import dial, in_words
 
 CLIENT_ID = "player"
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -65,7 +65,7 @@ async def post(url: str, form: Mapping[str, str], headers: Mapping[str, str] | N
     except TimeoutError:
         raise PairingFailed("unreachable", f"{url}: no whole answer in time") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise PairingFailed("unreachable", f"{url}: {error}") from None
+        raise PairingFailed("unreachable", f"{url}: {in_words(error)}") from None
 
 
 async def begin(hub_url: str, facts: Mapping[str, str | None], *, post: Post = post) -> Offer:

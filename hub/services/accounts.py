@@ -244,14 +244,25 @@ class Accounts:
         return token
 
 
+async def check_account(db: Database, email: str) -> None:
+    """Raises NotFound where nobody has this address."""
+    async with db.session() as session:
+        await _account(session, email)
+
+
+async def _account(session: AsyncSession, email: str) -> User:
+    user = await teams.user_by_email(session, plain_email(email))
+    if user is None or user.id is None:
+        raise NotFound(f"No account has the address {email}.")
+    return user
+
+
 async def set_password(db: Database, email: str, password: str) -> None:
     """Give an account another password and end what came of the old one, also what a running hub remembers. Raises
     NotFound."""
     password_hash = await Passwords().hash(password)
     async with db.transaction() as session:
-        user = await teams.user_by_email(session, plain_email(email))
-        if user is None or user.id is None:
-            raise NotFound(f"No account has the address {email}.")
+        user = await _account(session, email)
         user.password_hash = password_hash
         user.version += 1
         session.add(user)

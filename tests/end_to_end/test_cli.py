@@ -1,6 +1,7 @@
 """The two programs as their users know them, against each other: from an empty folder to a stop."""
 
 import json
+import signal
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,9 @@ async def test_an_operator_lists_commands_and_watches(shop: Shop) -> None:
     assert [(one["id"], one["name"], one["status"]) for one in json.loads(text)] == [(1, "Lobby", "online")]
 
     status, text = await shop.hub("command", "1", "set_volume", "--payload", '{"volume": 35}', "--wait")
-    assert (status, text.split(maxsplit=1)[1]) == (0, 'succeeded {"volume":35}')
+    accepted, outcome = text.splitlines()
+    assert (status, accepted.split()[1], outcome.split(maxsplit=1)[1]) == (0, "queued", 'succeeded {"volume":35}')
+    assert accepted.split()[0] == outcome.split()[0]
     status, text = await shop.hub("command", "1", "identify")
     assert (status, text.split()[1]) == (0, "queued")
     status, text = await shop.hub("command", "1", "play", "--payload", '{"asset_id": 1}', "--wait")
@@ -105,12 +108,32 @@ async def test_an_operator_lists_commands_and_watches(shop: Shop) -> None:
     )
     assert (status, text.startswith(meant)) == (1, True), text
     status, text = await shop.hub("command", "2", "identify")
-    assert (status, text) == (1, "Not found.")
+    assert (status, text) == (1, "The team has no player 2; `hub players` lists those that it has.")
 
     assert await shop.agent.stop() == 0
     offline = await watch.line(r"player\.offline +(\{.*\})$")
     assert json.loads(offline[1])["reason"] == "bye"
     assert any("command.finished" in line and '"succeeded"' in line for line in watch.lines)
+
+
+async def test_a_command_that_failed_tells_why_and_in_detail(shop: Shop, tmp_path: Path) -> None:
+    assert await shop.agent.stop() == 0
+    (tmp_path / "agent.toml").write_text('[custom.count]\ncommand = ["sh", "-c", "echo three; exit 4"]\n')
+    device = ("--state", "device", "--player", "simulated", "--token-file", "token", "--config", "agent.toml")
+    agent = await shop.run.agent("run", "--hub", shop.environment["HUB_URL"], *device)
+    await agent.line("connected to .* as Lobby")
+    status, text = await shop.hub("command", "1", "custom:count", "--wait")
+    outcome = text.splitlines()[-1].split(maxsplit=1)[1]
+    assert (status, outcome) == (1, 'failed sh exited with 4. {"exit_status":4,"output":"three\\n"}')
+
+
+async def test_who_stops_waiting_for_a_command_knows_which_it_was(shop: Shop) -> None:
+    assert await shop.agent.stop() == 0  # nobody does it
+    waiting = await shop.run.hub("command", "1", "identify", "--wait", **shop.environment)
+    command_id = (await waiting.line(r"^(\S+) queued$"))[1]
+    waiting.process.send_signal(signal.SIGINT)
+    assert await waiting.end() == 130
+    assert waiting.lines[1:] == [f"The command goes on; GET /api/v1/commands/{command_id} tells its outcome."]
 
 
 async def test_no_name_writes_to_the_terminal(shop: Shop, tmp_path: Path) -> None:

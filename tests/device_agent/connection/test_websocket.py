@@ -1,5 +1,6 @@
 """Whom the agent trusts over TLS."""
 
+import asyncio
 import datetime
 import ssl
 
@@ -9,7 +10,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from device_agent.connection import pairing
 from device_agent.connection.websocket import connect
+from hub.dial import in_words
 from tests.device_agent.far_hub import far_hub
 
 
@@ -68,3 +71,21 @@ async def test_a_hub_whose_certificate_is_trusted_is_spoken_to(tls, certificate,
         assert '"type":"error"' in await wire.recv()
         await wire.close(1000)
     assert len(hub.requests) == 1
+
+
+async def test_a_hub_without_tls_is_told_in_plain_words():
+    async def plain_http(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()  # until the other end has had enough
+        writer.close()
+
+    async with await asyncio.start_server(plain_http, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(ssl.SSLError) as refused:
+            await connect(url, "token")
+        with pytest.raises(pairing.PairingFailed) as unpaired:
+            await pairing.begin(url, {})
+    sentence = "what listens there does not speak TLS; its address may begin with http:"
+    assert in_words(refused.value) == sentence
+    assert unpaired.value.message == f"{url}/oauth/device_authorization: {sentence}"
