@@ -89,7 +89,7 @@ async def test_a_screen_that_comes_later_is_used(
     server: asyncio.subprocess.Process | None = None
     try:
         await player.start()
-        assert (await heard.lines.get()).startswith(f"mpv has no screen: DISPLAY={screen.display} ")
+        assert heard.lines.get_nowait().startswith(f"mpv has no screen: DISPLAY={screen.display} ")
         with pytest.raises(PlayerError, match="mpv has no screen"):
             await player.play(quadrants)
         server = await asyncio.create_subprocess_exec(
