@@ -34,6 +34,7 @@ COLOURS = ((24, 78, 119), (155, 34, 38), (34, 87, 52))
 GRACE_S = 5  # a lost player is offline after this; the usual 15 s would make a long pause in a tour
 NO_REBOOT = shlex.join([sys.executable, "-c", "raise SystemExit('The demo does not reboot your machine.')"])
 WINDOW = ("--fullscreen=no", "--keepaspect-window=no")  # small ones side by side, which leave the terminal free
+UNSEEN = "--vo=null"  # for mpv without a display: it plays, and its picture can be fetched
 STEP_S = 60  # no step takes longer, or it has failed
 
 
@@ -88,6 +89,8 @@ class Demo:
         """The tour, step by step. Raises StepFailed."""
         await self._start_hub(port)
         why = "" if self._kind == "mpv" else " (mpv is not installed)"
+        if not why and not _has_windows():
+            why = " without a window: no DISPLAY is set"
         self._say("players", f"three agents, each driving a {self._kind} player{why}")
         self._doing("pairing the players")
         try:
@@ -168,11 +171,12 @@ class Demo:
 
     async def _start_agent(self, name: str) -> asyncio.subprocess.Process:
         place = NAMES.index(name) * 100 // (len(NAMES) - 1)
+        look = [*WINDOW, f"--geometry=32%x32%+{place}%+6%"] if _has_windows() else [UNSEEN]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "device_agent.cli", "run"),
             *("--hub", self._url, "--state", str(self._folder / name), "--player", self._kind, "--name", name),
             *("--content", str(self._folder / f"{name}.png"), "--reboot-command", NO_REBOOT, "--log-level", "warning"),
-            env=os.environ | {"AGENT_PLAYER__ARGS": json.dumps([*WINDOW, f"--geometry=32%x32%+{place}%+6%"])},
+            env=os.environ | {"AGENT_PLAYER__ARGS": json.dumps(look)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -247,6 +251,10 @@ class Demo:
 
     def _say(self, what: str, text: str) -> None:
         self._console.print(f"[bold cyan]{what:8}[/] {text}", soft_wrap=True)
+
+
+def _has_windows() -> bool:
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _own_program() -> str:

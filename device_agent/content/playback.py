@@ -240,7 +240,7 @@ class Content:
             self._shown = None
             await self._player.play(uri)
         except PlayerError as failure:
-            if failure.code in ("player_down", "player_missing"):
+            if failure.code in ("player_down", "player_missing", "no_screen"):
                 raise
             log.warning("content: %s", failure.message)
             self._failure = failure

@@ -9,8 +9,8 @@ class PlayerError(Exception):
 
     `code` is for programs and `message` for people; together they become the `error` of a command's result. Codes:
     `player_missing` (the program is not installed or will not start), `player_down` (it died and is not back yet),
-    `timeout`, `not_found` (no such file), `unsupported_uri`, `unplayable`, `no_picture`, `too_large`, `invalid_volume`,
-    `player_refused` (anything else the program declined).
+    `no_screen` (it can open none, so nothing is to be seen), `timeout`, `not_found` (no such file), `unsupported_uri`,
+    `unplayable`, `no_picture`, `too_large`, `invalid_volume`, `player_refused` (anything else the program declined).
     """
 
     def __init__(self, code: str, message: str) -> None:

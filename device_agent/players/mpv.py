@@ -5,6 +5,7 @@ while there is nothing to play, so that the wall is never in doubt and a screens
 """
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -15,10 +16,13 @@ from typing import Any
 
 from device_agent.players import picture
 from device_agent.players.base import Banner, Look, PairingCard, Picture, PlayerError, check_volume
+from device_agent.players.mpv_arguments import FIXED, NO_OUTPUT, SDL_DRIVERS, WINDOW, why_dark
 from device_agent.players.mpv_ipc import REQUEST_S, Event, MpvLink
 from device_agent.players.mpv_overlays import Overlays
 from device_agent.players.mpv_shrink import grey, shrink
 from device_agent.players.source import check_source
+
+log = logging.getLogger(__name__)
 
 START_S = 15.0  # a cold start from a slow SD card
 LOAD_S = 20.0  # until the first frame; a failed load and the way back together stay within a minute
@@ -35,40 +39,6 @@ MOVES_S = (0.7, 1.1, 1.3)  # pauses in which a film must get on; no short one th
 SLOWEST_FPS = 5.0  # of a film; one of slides stands still for longer than we look
 LONGEST_TEXT = 1000  # characters; more would not fit on a screen
 MASTER_QUALITY = 95  # of the full-size picture that is only an intermediate for a smaller one
-
-_FIXED = (
-    "--no-config",
-    "--no-terminal",
-    "--idle=yes",
-    "--image-display-duration=inf",
-    "--loop-file=inf",
-    "--hwdec=auto-safe",
-    "--audio-fallback-to-null=yes",
-    "--volume-max=100",
-    # Nothing but content on the screen, and nobody at its keyboard or mouse:
-    "--osc=no",
-    "--osd-bar=no",
-    "--input-default-bindings=no",
-    "--input-vo-keyboard=no",
-    "--input-media-keys=no",
-    "--cursor-autohide=always",
-    # No scripts, downloads or neighbouring files beside what was asked for:
-    "--load-scripts=no",
-    "--ytdl=no",
-    "--autoload-files=no",
-    # The identify overlay: large, centred, on a dark box.
-    "--osd-font-size=80",
-    "--osd-align-x=center",
-    "--osd-align-y=center",
-    "--osd-back-color=#C0000000",
-)
-_ON_A_DISPLAY = (
-    "--fullscreen",
-    "--geometry=100%x100%",  # without a window manager nobody grants fullscreen
-    "--force-window=immediate",
-    "--gpu-sw=yes",  # without a GPU, OpenGL in software: mpv's other outputs misplace the window or read no pixels
-)
-_HEADLESS = ("--vo=null", "--ao=null")
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -90,14 +60,11 @@ def _folder() -> Iterator[Path]:
         folder.rmdir()
 
 
-def has_display(environment: Mapping[str, str]) -> bool:
-    """Whether mpv has anything to draw on: X, Wayland, or the screen itself through DRM."""
-    names = ("DISPLAY", "WAYLAND_DISPLAY")
-    return any(environment.get(name) for name in names) or any(Path("/dev/dri").glob("card*"))
-
-
 class MpvPlayer:
-    """`args` are added to mpv's command line; `on_event` hears of `player.crashed`; `clock` is Unix milliseconds."""
+    """`args` are added to mpv's command line; `on_event` hears of `player.crashed`; `clock` is Unix milliseconds.
+
+    Where mpv can open no screen it still runs, so that it can be asked and photographed, but what claims that something
+    is to be seen fails with `no_screen`; `--vo=null` in `args` says that nobody has to see anything."""
 
     kind = "mpv"
     capabilities = frozenset({"play", "set_volume", "identify", "take_screenshot", "restart_player"})
@@ -116,14 +83,17 @@ class MpvPlayer:
     ) -> None:
         self.name = name
         self._binary = binary
-        self._environment = dict(os.environ if environment is None else environment)
-        self._display = has_display(self._environment)
-        self._args = (*_FIXED, *(_ON_A_DISPLAY if self._display else _HEADLESS), *args)
+        self._environment = {"SDL_VIDEODRIVER": SDL_DRIVERS, **(os.environ if environment is None else environment)}
+        self._args = (*FIXED, *WINDOW, *args)
+        self._unseen_by_choice = f"--vo={NO_OUTPUT}" in args
+        self._no_screen = f"mpv has no screen: {why_dark(self._environment, args)}"
+        self._dark = False  # whether this mpv found no screen
         self._on_event = on_event or (lambda name, data: None)
         self._clock = clock
 
         self._card_fd: int | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._outputs: Any = []  # those that mpv may use, in its own form
         self._started_at = 0.0
         self._link: MpvLink | None = None
         self._files: asyncio.Queue[Event] | None = None  # events of the load underway
@@ -183,6 +153,7 @@ class MpvPlayer:
     async def play(self, uri: str, *, duration_s: int | None = None) -> str:
         check_source(uri)
         async with self._turn:
+            self._check_screen()
             try:
                 await self._load(uri)
             except PlayerError:
@@ -213,7 +184,7 @@ class MpvPlayer:
             if error.code == "player_refused":  # mpv plays nothing
                 return None
             raise
-        if path != self._shown or path == self._card:  # another path: its first frame is not out yet
+        if self._dark or path != self._shown or path == self._card:  # another path: its first frame is not out yet
             return None
         return path
 
@@ -226,6 +197,7 @@ class MpvPlayer:
         return round(float(await self._ask("get_property", "volume")))
 
     async def show_text(self, text: str, seconds: float) -> None:
+        self._check_screen()
         await self._ask("show-text", text[:LONGEST_TEXT], round(seconds * 1000))
 
     async def show_banner(self, banner: Banner | None) -> None:
@@ -336,13 +308,53 @@ class MpvPlayer:
         try:
             self._link = await MpvLink.over(ours, self._heard)
             await self._link.request("get_property", "mpv-version", timeout=START_S)
-            await self._restore()
+            self._dark = False
+            self._outputs = await self._ask("get_property", "vo")
+            await self._open_screen()
             await self._overlays.attach()
         except BaseException as error:
             await self._end()
             if isinstance(error, PlayerError) and error.code == "player_down":
                 raise PlayerError("player_missing", f"{self._binary} ended at once; are its arguments right?") from None
             raise
+
+    async def _open_screen(self) -> None:
+        """Show what is wanted; an mpv that can open no screen goes on without one."""
+        failure: PlayerError | None = None
+        try:
+            await self._restore()
+        except PlayerError as error:
+            failure = error
+        if self._unseen_by_choice or await self._has_output():
+            if failure is not None:
+                raise failure
+            if self._dark:
+                log.warning("mpv has a screen now")
+            self._dark = False
+            return
+        if not self._dark:
+            log.warning("%s; nothing is to be seen", self._no_screen)
+        self._dark = True
+        await self._ask("set_property", "vo", NO_OUTPUT)
+        await self._restore()
+
+    async def _look_for_screen(self) -> None:
+        """At boot the agent may have been faster than the display."""
+        await self._ask("set_property", "vo", self._outputs)
+        await self._ask("set_property", "force-window", "yes")  # mpv forgets it when it finds no screen
+        await self._open_screen()
+
+    async def _has_output(self) -> bool:
+        try:
+            return str(await self._ask("get_property", "current-vo")) != NO_OUTPUT
+        except PlayerError as error:
+            if error.code != "player_refused":  # mpv draws nowhere
+                raise
+            return False
+
+    def _check_screen(self) -> None:
+        if self._dark:
+            raise PlayerError("no_screen", f"{self._no_screen}.")
 
     async def _end(self) -> None:
         """No mpv is left afterwards."""
@@ -390,7 +402,9 @@ class MpvPlayer:
                     except PlayerError:
                         process.kill()
                         continue
-                    if idle or self._shown != (self._wanted or self._card):
+                    if self._dark:
+                        await self._succeeds(self._look_for_screen())
+                    elif idle or self._shown != (self._wanted or self._card):
                         await self._succeeds(self._restore())
         finally:
             exited.cancel()
@@ -471,7 +485,9 @@ class MpvPlayer:
 
     async def _photograph(self, file: Path, quality: int) -> None:
         await self._ask("set_property", "screenshot-jpeg-quality", quality)
-        for mode in ("window", "subtitles", "video") if self._display else ("subtitles", "video"):
+        for mode in (
+            ("subtitles", "video") if self._dark or self._unseen_by_choice else ("window", "subtitles", "video")
+        ):
             try:
                 await self._ask("screenshot-to-file", str(file), mode, timeout=PHOTO_S)
                 return

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from tests.harness import Hub, running_hub, settings
 from tests.requirements import require
 
 RED, BLUE, TEAL = (200, 30, 40), (30, 60, 190), (20, 130, 130)
+UNSEEN = {"AGENT_PLAYER__ARGS": '["--vo=null"]'}  # its pictures are fetched, and nobody looks at a screen
 BACK_S = 30.0  # for a killed mpv to show its picture again
 
 
@@ -105,6 +107,7 @@ async def screen(run: Programs, hub: Hub, tmp_path: Path) -> Screen:
     agent = await run.agent(
         *("run", "--hub", hub.url, "--state", "device", "--token-file", "token"),
         *("--player", "mpv", "--content", "poster.png"),
+        **UNSEEN,
     )
     await hub.event("player.online", player_id=player_id)
     return Screen(hub, player_id, agent)
@@ -180,7 +183,9 @@ async def test_what_the_hub_schedules_is_on_the_screen_and_proven(screen: Screen
 
     await screen.agent.stop()
     after = (await hub.event("player.offline", player_id=screen.player_id))["cursor"]
-    await run.agent("run", "--hub", hub.url, "--state", "device", "--token-file", "token", "--content", "poster.png")
+    await run.agent(
+        *("run", "--hub", hub.url, "--state", "device", "--token-file", "token", "--content", "poster.png"), **UNSEEN
+    )
     await hub.event("player.online", after=after, player_id=screen.player_id)
     await screen.until(TEAL, TEAL)
     plays: list[dict[str, Any]] = []
@@ -208,3 +213,27 @@ async def test_an_emergency_is_shown_cleared_and_followed_by_the_next(screen: Sc
     again = await hub.event("alert.shown", after=shown["cursor"], player_id=screen.player_id)
     assert again["data"]["detail"] == {"id": str(later["id"])}  # the screen has heard that the first is over
     assert await screen.agent.stop() == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("display", ["", ":99999"])
+async def test_without_a_screen_nothing_is_told_as_shown(
+    run: Programs, hub: Hub, web: str, tmp_path: Path, display: str
+) -> None:
+    require("mpv")
+    player_id, token = await hub.player("Cupboard")
+    (tmp_path / "token").write_text(token)
+    agent = await run.agent(
+        *("run", "--hub", hub.url, "--state", "device", "--token-file", "token", "--player", "mpv"),
+        DISPLAY=display,
+        WAYLAND_DISPLAY="",
+    )
+    await hub.event("player.online", player_id=player_id)
+    screen = Screen(hub, player_id, agent)
+    for command, payload in (("identify", {}), ("play", {"url": f"{web}/teal.png"})):
+        story = await screen.do(command, payload)
+        assert (story["status"], story["error"]["code"]) == ("failed", "no_screen"), story
+        assert story["error"]["message"].startswith("mpv has no screen: DISPLAY")
+    assert (await screen.do("set_volume", {"volume": 35}))["status"] == "succeeded"
+    assert await agent.stop() == 0
+    assert re.search(r"WARNING.* mpv has no screen: DISPLAY.*; nothing is to be seen", agent.text())

@@ -1,4 +1,4 @@
-"""The real mpv: without any display, and in a window under Xvfb."""
+"""The real mpv: with an output that nobody has to see, in a window under Xvfb, and without a screen."""
 
 import asyncio
 import io
@@ -39,9 +39,11 @@ def crashes() -> Crashes:
 @pytest.fixture(params=["headless", "window"])
 async def player(request: pytest.FixtureRequest, crashes: Crashes) -> AsyncIterator[MpvPlayer]:
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+    args = ("--vo=null",)
     if request.param == "window":
         environment["DISPLAY"] = request.getfixturevalue("x_screen").display
-    mpv = MpvPlayer("Lobby", binary=require("mpv"), environment=environment, on_event=crashes)
+        args = ()
+    mpv = MpvPlayer("Lobby", binary=require("mpv"), args=args, environment=environment, on_event=crashes)
     await mpv.start()
     yield mpv
     await mpv.stop()
