@@ -201,7 +201,9 @@ class MpvPlayer:
         await self._ask("show-text", text[:LONGEST_TEXT], round(seconds * 1000))
 
     async def show_banner(self, banner: Banner | None) -> None:
-        await self._overlays.show_banner(banner)
+        await self._overlays.show_banner(banner)  # remembered for the screen that may come
+        if banner is not None:
+            self._check_screen()
 
     async def show_pairing(self, card: PairingCard | None) -> None:
         await self._overlays.show_pairing(card)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.players.base import PlayerError
+from device_agent.players.base import Banner, PlayerError
 from device_agent.players.mpv import MpvPlayer
 from tests.device_agent.players.conftest import QUADRANTS, XScreen
 from tests.requirements import require
 from tests.waiting import PATIENCE_S
 
+BANNER = Banner("extreme", "Fire alarm", "Leave the building.")
 NOWHERE = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
 
 
@@ -41,8 +42,9 @@ async def test_without_a_screen_it_says_so_and_claims_nothing(
     try:
         await player.start()
         assert warnings(caplog) == [f"mpv has no screen: {why}; nothing is to be seen"]
+        await player.show_banner(None)
         for _ in range(2):
-            for call in (player.play(quadrants), player.show_text("Lobby", 60)):
+            for call in (player.play(quadrants), player.show_text("Lobby", 60), player.show_banner(BANNER)):
                 with pytest.raises(PlayerError) as refused:
                     await call
                 assert (refused.value.code, refused.value.message) == ("no_screen", f"mpv has no screen: {why}.")
