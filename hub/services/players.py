@@ -19,7 +19,8 @@ from hub.domain.quotas import Quotas
 from hub.domain.times import now_ms, rfc3339, rfc3339_or_none
 from hub.services.presence import FAILED, Heard, PresenceService
 from hub.services.programs import Programs
-from hub.store import commands, events, pairing, presence, teams, wishes
+from hub.services.teams import has_team
+from hub.store import commands, events, pairing, presence, wishes
 from hub.store import players as store
 from hub.store import quotas as team_quotas
 from hub.store.database import Database
@@ -230,8 +231,7 @@ class Players:
     async def _has_a_team(self) -> bool:
         """A hub without one knows no player: it was started where its data is not, and says nothing about a token."""
         if not self._teams_seen:
-            async with self._db.session() as session:
-                self._teams_seen = await teams.count(session) > 0
+            self._teams_seen = await has_team(self._db)
         return self._teams_seen
 
     async def by_token_digest(self, digest: str) -> tuple[int, bool] | None:
