@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
+from operator import methodcaller
 from typing import Any
 
 import orjson
@@ -123,9 +124,8 @@ class Operators:
         for_all(self._connections, lambda one: one.close(CloseCode.DRAIN, "this hub is going away"))
 
     def _credential_changed(self, subject: Sequence[Any]) -> None:
-        for connection in tuple(self._connections):
-            if concerns(connection.actor, *subject):
-                connection.check()
+        concerned = [connection for connection in self._connections if concerns(connection.actor, *subject)]
+        for_all(concerned, OperatorConnection.check)
 
     # Latest values
 
@@ -152,12 +152,11 @@ class Operators:
             self._tell(team_id, "commands", commands[team_id].values())
 
     def _tell(self, team_id: int, topic: str, values: Iterable[dict[str, Any]]) -> None:
-        hearers = [one for one in self._connections if one.actor.team_id == team_id and topic in one.topics]
+        of_team = [one for one in self._connections if one.actor.team_id == team_id and topic in one.topics]
+        hearers = [one for one in of_team if "read:players" in one.actor.scopes]
         for part in _parts([orjson.dumps(value) for value in values]):
             frame = framed(b'{"type":"now","%s":[%s]}' % (topic.encode(), b",".join(part)))
-            for one in hearers:
-                if "read:players" in one.actor.scopes:
-                    one.write(frame)
+            for_all(hearers, methodcaller("write", frame))
 
 
 def _parts(encoded: list[bytes]) -> Iterable[list[bytes]]:

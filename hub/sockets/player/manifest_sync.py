@@ -8,6 +8,7 @@ from typing import Any
 from hub.bus.base import Bus
 from hub.services.apart import Aside
 from hub.services.programs import Programs
+from hub.sockets.for_all import for_all
 from hub.sockets.player.connection import PlayerConnection
 
 SYNC_S = 1.0  # between looks at the teams' content versions
@@ -35,8 +36,7 @@ class ManifestNotifier:
             teams.setdefault(connection.team_id, {})[connection.player_id] = connection
         if teams:
             await self._look(teams)
-        for connection in tuple(self._waiting)[:AT_ONCE]:
-            connection.sync(self._waiting.pop(connection))
+        for_all(tuple(self._waiting)[:AT_ONCE], lambda one: one.sync(self._waiting.pop(one)))
 
     async def stop(self) -> None:
         await self._aside.stop()

@@ -279,9 +279,8 @@ class Registry:
             if player_id not in self._current:
                 log.warning("player %d counted as connected and was not, epoch %d", player_id, epoch)
                 await self.services.presence.disconnect(player_id, team_id, epoch, "lost")
-        for connection, epoch in registered:
-            if held.get(connection.player_id) != (connection.team_id, epoch):
-                connection.look_at_row()
+        doubtful = [one for one, epoch in registered if held.get(one.player_id) != (one.team_id, epoch)]
+        for_all(doubtful, PlayerConnection.look_at_row)
 
     async def sweep(self) -> None:
         """One pass over all sessions: pings, doubts, the end of silent ones; and who was seen."""
