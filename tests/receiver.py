@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from standardwebhooks import Webhook
 
+from tests.tcp_server import tcp_server
 from tests.waiting import PATIENCE_S
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -55,19 +56,14 @@ class Receiver:
         self.replies = list(replies or [status(200)])
         self.heard: asyncio.Queue[Heard] = asyncio.Queue()
         self.hung_up = asyncio.Event()
-        self._tls = tls
-        self._conversations: set[asyncio.Task[None]] = set()
+        self._serving = tcp_server(self._talk, tls=tls)
 
     async def __aenter__(self) -> "Receiver":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._serving.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._serving.__aexit__(*raised)
 
     @property
     def url(self) -> str:
@@ -77,11 +73,7 @@ class Receiver:
         async with asyncio.timeout(PATIENCE_S):
             return await self.heard.get()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._conversations.add(task)
-        task.add_done_callback(self._conversations.discard)
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = dict(line.split(": ", 1) for line in head[1:] if line)
@@ -90,7 +82,3 @@ class Receiver:
             await (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])(writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hung_up.set()
-        except asyncio.CancelledError:
-            pass  # the test is over
-        finally:
-            writer.close()

@@ -1,6 +1,7 @@
 """A TCP server inside a test: what a far end says, line by line, and nothing of it left when the test is over."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def tcp_server(talk: Talk, host: str = "127.0.0.1") -> AsyncIterator[int]:
+async def tcp_server(talk: Talk, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """The port of a server that talks so to each caller. A caller who hangs up ends his talk; any other error of a talk
     is raised at the end, when all connections are closed."""
     talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -24,7 +25,7 @@ async def tcp_server(talk: Talk, host: str = "127.0.0.1") -> AsyncIterator[int]:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talks[asyncio.create_task(hold(reader, writer))] = writer
 
-    server = await asyncio.start_server(accept, host, 0)
+    server = await asyncio.start_server(accept, host, 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

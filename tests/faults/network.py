@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.tcp_server import tcp_server
+
 PIECE_BYTES = 65_536
 
 
@@ -16,7 +18,6 @@ class Relay:
         self._to_port = to_port
         self._passing = asyncio.Event()
         self._passing.set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
@@ -36,10 +37,7 @@ class Relay:
     def heal(self) -> None:
         self._passing.set()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = {writer}
         self._writers.add(writer)
         try:
@@ -48,13 +46,10 @@ class Relay:
             ends.add(far_writer)
             self._writers.add(far_writer)
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
-        except (OSError, asyncio.CancelledError):
-            pass
         finally:
             for end in ends:
                 end.transport.abort()
             self._writers -= ends
-            self._tasks.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(PIECE_BYTES):
@@ -68,14 +63,5 @@ class Relay:
 @asynccontextmanager
 async def relay(to_port: int) -> AsyncIterator[Relay]:
     made = Relay(to_port)
-    server = await asyncio.start_server(made._accept, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with tcp_server(made.talk) as made.port:
         yield made
-    finally:
-        server.close()
-        tasks = list(made._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()

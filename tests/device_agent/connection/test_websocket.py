@@ -1,6 +1,5 @@
 """Whom the agent trusts over TLS."""
 
-import asyncio
 import datetime
 import ssl
 
@@ -14,6 +13,7 @@ from device_agent.connection import pairing
 from device_agent.connection.websocket import connect
 from hub.dial import in_words
 from tests.device_agent.far_hub import far_hub
+from tests.tcp_server import tcp_server
 
 
 @pytest.fixture
@@ -78,10 +78,9 @@ async def test_a_hub_without_tls_is_told_in_plain_words():
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         await reader.read()  # until the other end has had enough
-        writer.close()
 
-    async with await asyncio.start_server(plain_http, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(plain_http) as port:
+        url = f"https://127.0.0.1:{port}"
         with pytest.raises(ssl.SSLError) as refused:
             await connect(url, "token")
         with pytest.raises(pairing.PairingFailed) as unpaired:
