@@ -1,5 +1,5 @@
-"""Where the `device-agent` command begins. It is in device_agent.program, which is loaded here so that Ctrl-C ends it
-without a traceback from the start."""
+"""Where the `device-agent` command begins. It is in device_agent.command_line, which is loaded here so that Ctrl-C ends
+it without a traceback from the start."""
 
 import sys
 
@@ -10,8 +10,8 @@ def main() -> None:
     """Exits."""
     try:
         with quiet_interrupt():
-            from device_agent import program
-        program.main()
+            from device_agent import command_line
+        command_line.main()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -220,8 +220,8 @@ async def running(
         secret = await url_secret(db)
         screenshots = Screenshots(db, blobs, secret, settings.server.public_url)
         downloads = Downloads(db, blobs, secret, settings.server.public_url)
-        intake = Spool(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
-        content = Content(db, bus, blobs, intake, Prober(settings.content.max_pixels), downloads, quotas=quotas)
+        spool = Spool(data / "incoming", max_bytes=settings.content.max_upload_bytes, quotas=quotas)
+        content = Content(db, bus, blobs, spool, Prober(settings.content.max_pixels), downloads, quotas=quotas)
         alerts, releases = Alerts(db, bus, steady=steady, quotas=quotas), Releases(db, bus, quotas=quotas)
         licences = Licences(db, bus, quotas=quotas)
         uploads = Uploads(
@@ -259,7 +259,7 @@ async def running(
         deliveries = delivery_places(quotas)
         outgoing = Outgoing(db, quotas)
         operator_places = Places("operator_sockets", OPERATORS, quotas)
-        shared = (intake.places, uploads.places, streams, waits, deliveries, operator_places, outgoing.places)
+        shared = (spool.places, uploads.places, streams, waits, deliveries, operator_places, outgoing.places)
         services = Services(
             access=access,
             accounts=accounts,
@@ -375,12 +375,12 @@ async def running(
         if recovered:
             log.warning("the last run ended without goodbye; %d players have time to come back", recovered)
 
-        deliverer = WebhookDispatcher(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
-        await deliverer.start()
-        stack.push_async_callback(deliverer.stop)
-        watch = IncidentMonitor(db, bus, graces.crash, steady=attentive)
+        dispatcher = WebhookDispatcher(db, bus, settings.webhooks, metrics, node=NODE, places=deliveries, steady=steady)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.stop)
+        monitor = IncidentMonitor(db, bus, graces.crash, steady=attentive)
         clock = ClockWatch(db, webhooks=settings.webhooks, smtp=settings.smtp, graces=graces, steady=steady)
-        jobs = Jobs(_jobs(settings, db, services, registry, operators, deliverer, watch, clock, age, mark))
+        jobs = Jobs(_jobs(settings, db, services, registry, operators, dispatcher, monitor, clock, age, mark))
         jobs.start()
         stack.push_async_callback(_at_last, analytics.beat)
         stack.push_async_callback(_at_last, age.keep)
@@ -410,8 +410,8 @@ def _jobs(
     services: Services,
     registry: Registry,
     operators: Operators,
-    deliverer: WebhookDispatcher,
-    watch: IncidentMonitor,
+    dispatcher: WebhookDispatcher,
+    monitor: IncidentMonitor,
     clock: ClockWatch,
     age: Age,
     mark: LogMark,
@@ -444,7 +444,7 @@ def _jobs(
         Job("pace", 0.5, services.batches.release),
         Job("batches", 1.0, services.batches.check),
         Job("alerts", 1.0, services.alerts.sweep),
-        Job("incidents", 2.0, watch.look),
+        Job("incidents", 2.0, monitor.look),
         Job("mail", 2.0, Mailer(db, settings.smtp, quotas=settings.quotas.limits).work),
         Job("alerts on screens", 30.0, registry.refresh_alerts),
         Job("manifests", SYNC_S, registry.syncing.sweep),
@@ -469,8 +469,8 @@ def _jobs(
         Job("exports", 0.5, services.exports.work),
         Job("expired exports", 600.0, lambda: services.exports.sweep(age.now())),
         Job("retention", 600.0, lambda: retention.run(age.now())),
-        Job("deliveries", 600.0, lambda: deliverer.prune(age.now())),
-        Job("redeliveries", 1.0, deliverer.replay, wake=deliverer.replays),
+        Job("deliveries", 600.0, lambda: dispatcher.prune(age.now())),
+        Job("redeliveries", 1.0, dispatcher.replay, wake=dispatcher.replays),
     ]
 
 

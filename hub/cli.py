@@ -1,5 +1,5 @@
-"""Where the `hub` command begins. It is in hub.program, which is loaded here so that Ctrl-C ends it without a traceback
-from the start."""
+"""Where the `hub` command begins. It is in hub.command_line, which is loaded here so that Ctrl-C ends it without a
+traceback from the start."""
 
 import sys
 
@@ -10,8 +10,8 @@ def main() -> None:
     """Exits."""
     try:
         with quiet_interrupt():
-            from hub import program
-        program.main()
+            from hub import command_line
+        command_line.main()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -53,7 +53,7 @@ def test_a_layer_imports_only_what_the_design_allows(layer: str) -> None:
 
 def test_nobody_imports_the_composition_root_but_the_programs() -> None:
     importers = {path.name for path in (ROOT / "hub").rglob("*.py") if "hub.app" in imports(path)}
-    assert importers == {"program.py", "demo.py"}
+    assert importers == {"command_line.py", "demo.py"}
 
 
 def test_nobody_imports_the_conformance_kit_but_the_command_line() -> None:
@@ -64,7 +64,7 @@ def test_nobody_imports_the_conformance_kit_but_the_command_line() -> None:
         for path in others
         if kit not in path.parents and any(name.startswith("hub.conformance") for name in imports(path))
     }
-    assert importers == {"program.py"}
+    assert importers == {"command_line.py"}
 
 
 def test_the_agent_needs_websockets_and_the_standard_library_alone() -> None:

@@ -12,7 +12,7 @@ import httpx2
 import orjson
 import pytest
 
-from hub import program
+from hub import command_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,11 +50,11 @@ def test_nobody_writes_a_line_of_the_log() -> None:
         raise ValueError("b\x1b")
     except ValueError:
         record.exc_info = sys.exc_info()
-    lines = program._Lines("%(message)s").format(record).split("\n")
+    lines = command_line._Lines("%(message)s").format(record).split("\n")
     assert lines[0] == "from a\\u000a2026 forged\\u001b[2J\\u009b\\u202e\u200d\\ud800"
     assert lines[-1] == "ValueError: b\\u001b"
     record.args = ("a\n\x9b\u202e\u200d\ud800",)
-    line = program._JsonLines().format(record)
+    line = command_line._JsonLines().format(record)
     assert orjson.loads(line)["message"] == "from a\n\x9b\u202e\u200d?"
     assert not set(line) & set("\n\x9b\u202e")
 
@@ -232,7 +232,7 @@ def test_a_hub_without_a_team_says_how_to_make_one(tmp_path: Path) -> None:
     ],
 )
 def test_an_outcome_is_told_with_all_that_is_known(status: str, error: object, detail: object, line: str) -> None:
-    assert program._outcome({"id": 7, "status": status, "error": error, "detail": detail}) == line
+    assert command_line._outcome({"id": 7, "status": status, "error": error, "detail": detail}) == line
 
 
 # Starts as the installed script does, and is interrupted when it comes to load a module.

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from hub.command_line import app
 from hub.config import ConfigError, load
 from hub.domain.addresses import authority
 from hub.domain.errors import CannotStart
-from hub.program import app
 from hub.server import configure
 from tests.certificates import pem_file
 from tests.harness import NO_TLS, PASSWORD, running_hub, settings

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 AGENT = """
 import os, signal, sys
-from device_agent.program import main
+from device_agent.command_line import main
 
 def probe(step):
     if step == sys.argv[1]:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from device_agent import program
+from device_agent import command_line
 from device_agent.connection import reconnect
 from tests.faults.failpoints import ACTS, Failpoint
 
@@ -25,4 +25,4 @@ def live(
     elif failpoint is not None:
         probe = Failpoint(failpoint["step"], failpoint["nth"], Path(failpoint["tally"]))
     arguments = ["run", "--hub", hub, "--state", state, "--player", "simulated", "--name", Path(state).name]
-    program.main([*arguments, *(["--config", config] if config else [])], probe=probe)
+    command_line.main([*arguments, *(["--config", config] if config else [])], probe=probe)

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hub import program
+from hub import command_line
 from hub.config import load
 from tests.faults.failpoints import Failpoint, kill_myself
 
@@ -15,7 +15,7 @@ def live(*, data: str, port: int, failpoint: dict[str, Any] | None = None, **gro
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     settings = load(Path("/dev/null"), server={"data": data, "port": port}, **groups)
-    program.run(settings, lambda bound: print(f"ready {bound}", flush=True), _probe(failpoint))
+    command_line.run(settings, lambda bound: print(f"ready {bound}", flush=True), _probe(failpoint))
 
 
 def _probe(failpoint: dict[str, Any] | None) -> Failpoint | None:

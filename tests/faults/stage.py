@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 
-from device_agent.program import REBOOTED
+from device_agent.command_line import REBOOTED
 from tests.faults.failpoints import Kill, Role
 from tests.harness import Hub
 
